@@ -1,0 +1,2 @@
+//! The orchestrator client.
+fn main() {}
