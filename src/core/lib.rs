@@ -1,1 +1,17 @@
-//! The pure core of orchestrator.
+//! The pure core of orchestrator: what it knows, how it concludes, what it decides.
+//!
+//! Nothing here performs IO, reads a clock, logs or awaits; everything is a value or a function of values, so that
+//! what decides over people's data is tested without a server. Modules import downwards only:
+//!
+//! * [`domain`]: the nouns (instance key, observation, picture, downtime …); imports nothing of ours.
+//! * [`topology`]: the graph of replication links, built from a picture.
+//! * [`decided`]: agreed state: commands, the pure `apply`, row changes, effects, encodings, digest.
+//! * [`ports`]: one trait for each outside thing, implemented in the service and simulated in tests.
+//! * [`legacy`]: the one dictionary of the predecessor's names, for whoever reads or writes them outside.
+#![forbid(unsafe_code)]
+
+pub mod decided;
+pub mod domain;
+pub mod legacy;
+pub mod ports;
+pub mod topology;

@@ -1,1 +1,14 @@
-//! The orchestrator service.
+//! The orchestrator service: adapters around the pure core, the loops that drive it, and its edges.
+//!
+//! `docs/ARCHITECTURE.md` says where to start reading and which module may import which.
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod discovery;
+pub mod effects;
+pub mod mysql;
+pub mod node;
+pub mod resolve;
+pub mod store;
+pub mod telemetry;
+pub mod wire;

@@ -1,0 +1,74 @@
+use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Candidate, Downtime, InstanceKey, Timestamp};
+
+/// All decided state, in memory. Cloning is cheap. Maps are ordered, so that walking them is the same everywhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// Downtimes, also those over and not yet expired: readers compare with their own time.
+    pub downtimes: OrdMap<InstanceKey, Downtime>,
+    /// Registered promotion rules.
+    pub candidates: OrdMap<InstanceKey, Candidate>,
+    /// Instances that were to be forgotten, and when: what was seen of them before is dropped.
+    pub forgotten: OrdMap<InstanceKey, Timestamp>,
+    /// Index of the last applied entry; 0 before the first.
+    pub applied_index: u64,
+    /// Time of decided state: the latest of all proposals so far.
+    pub decided_at: Timestamp,
+}
+
+/// One change of a stored row; what a store writes and [`Decided::absorb`] makes in memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RowChange {
+    /// Writes a downtime.
+    PutDowntime(InstanceKey, Downtime),
+    /// Removes a downtime.
+    DeleteDowntime(InstanceKey),
+    /// Writes a promotion rule.
+    PutCandidate(InstanceKey, Candidate),
+    /// Removes a promotion rule.
+    DeleteCandidate(InstanceKey),
+    /// Writes a mark of forgetting.
+    PutForgotten(InstanceKey, Timestamp),
+    /// Removes a mark of forgetting.
+    DeleteForgotten(InstanceKey),
+}
+
+impl Decided {
+    /// Makes the changes of one applied entry.
+    pub fn absorb(&mut self, index: u64, decided_at: Timestamp, changes: &[RowChange]) {
+        changes.iter().for_each(|change| self.absorb_one(change));
+        self.applied_index = index;
+        self.decided_at = self.decided_at.max(decided_at);
+    }
+
+    fn absorb_one(&mut self, change: &RowChange) {
+        match change {
+            RowChange::PutDowntime(key, row) => {
+                drop(self.downtimes.insert(key.clone(), row.clone()))
+            }
+            RowChange::DeleteDowntime(key) => drop(self.downtimes.remove(key)),
+            RowChange::PutCandidate(key, row) => {
+                drop(self.candidates.insert(key.clone(), row.clone()))
+            }
+            RowChange::DeleteCandidate(key) => drop(self.candidates.remove(key)),
+            RowChange::PutForgotten(key, at) => drop(self.forgotten.insert(key.clone(), *at)),
+            RowChange::DeleteForgotten(key) => drop(self.forgotten.remove(key)),
+        }
+    }
+
+    /// The downtime of `key` that holds at `now`.
+    pub fn downtime_at(&self, key: &InstanceKey, now: Timestamp) -> Option<&Downtime> {
+        self.downtimes
+            .get(key)
+            .filter(|downtime| downtime.holds_at(now))
+    }
+
+    /// The promotion rule of `key` that counts at `now`.
+    pub fn candidate_at(&self, key: &InstanceKey, now: Timestamp) -> Option<&Candidate> {
+        self.candidates
+            .get(key)
+            .filter(|candidate| now < candidate.expires_at)
+    }
+}

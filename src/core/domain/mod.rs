@@ -1,0 +1,22 @@
+//! The nouns of the field. No IO, no policy, nothing of the predecessor's vocabulary.
+
+mod binlog;
+mod downtime;
+mod instance_key;
+mod observation;
+mod picture;
+mod promotion_rule;
+mod secret;
+mod timestamp;
+
+pub use binlog::BinlogPosition;
+pub use downtime::{Candidate, Downtime};
+pub use instance_key::{HostName, InstanceKey, KeyError};
+pub use observation::{
+    BinlogSettings, Flavor, GroupMember, GtidState, Observation, Placement, ReplicationLink,
+    SemiSync, ServerIdentity, SourceAddress, ThreadState,
+};
+pub use picture::{InstanceRecord, Picture, ProbeFailure, ProbeFailureKind};
+pub use promotion_rule::{PromotionRule, UnknownPromotionRule};
+pub use secret::Secret;
+pub use timestamp::Timestamp;

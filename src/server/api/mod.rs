@@ -1,0 +1,12 @@
+//! The HTTP API: one route table, one file per resource, one error mapping, one way in.
+//!
+//! Handlers read the picture and decided state, and hand changes to the `Proposer` and the discovery loop; they know
+//! nothing of SQL, raft or recovery. Who may call what is decided before a handler runs, from the route's [`Access`].
+
+mod caller;
+mod route;
+mod state;
+
+pub use caller::Caller;
+pub use route::{Access, Route};
+pub use state::{ApiConfig, AppState, Deps, Health, HealthReport, Reload};

@@ -1,0 +1,124 @@
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use orchestrator_core::ports::{
+    BoxFuture, Clock, DecisionReader, Discovery, Ids, PictureReader, Proposer, Resolver,
+};
+use regex::Regex;
+use tokio::sync::watch;
+
+/// What handlers need to know of the configuration. Replaced as a whole when configuration is reloaded.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// Path before all routes but a custom status endpoint; empty or `/prefix`.
+    pub url_prefix: String,
+    /// `StatusEndpoint`, `/api/status` by default; another value is served verbatim, without the prefix.
+    pub status_endpoint: String,
+    /// Port taken where a request names a host only.
+    pub default_instance_port: u16,
+    /// `InstancePollSeconds`: within this an instance is up to date; within five times this, recently checked.
+    pub poll_interval: Duration,
+    /// Lag above this is a problem.
+    pub reasonable_lag: Duration,
+    /// How long a registered promotion rule holds.
+    pub candidate_lifetime: Duration,
+    /// Length of a downtime whose request names none.
+    pub default_downtime: Duration,
+    /// Instances left out of the list of problems: regular expressions on `host:port`, or exact addresses.
+    pub problem_ignore: Vec<Regex>,
+    /// Instances left out of the lists of control replicas.
+    pub osc_ignore: Vec<Regex>,
+    /// Aliases by pattern on the cluster name, in the order of the configuration.
+    pub cluster_name_to_alias: Vec<(Regex, String)>,
+    /// `RecoverMasterClusterFilters`, as written.
+    pub recover_primary_filters: Vec<String>,
+    /// `RecoverIntermediateMasterClusterFilters`, as written.
+    pub recover_intermediate_filters: Vec<String>,
+    /// Name of this node's host.
+    pub node_name: String,
+    /// Version shown to clients.
+    pub version: &'static str,
+    /// Where the store is, for health answers.
+    pub store_place: String,
+}
+
+/// How this node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthReport {
+    /// Whether its last write to the store worked, a short while ago.
+    pub is_healthy: bool,
+    /// Why not; one sentence.
+    pub error: Option<String>,
+    /// Whether this node leads (always, on a single node).
+    pub is_leader: bool,
+    /// Random id of this process: 64 hexadecimal digits.
+    pub token: String,
+    /// When it began to be active.
+    pub active_since: orchestrator_core::domain::Timestamp,
+    /// When its health was last found good.
+    pub checked_at: orchestrator_core::domain::Timestamp,
+}
+
+/// Tells how this node is; from memory, never waits.
+pub trait Health: Send + Sync {
+    /// The latest report.
+    fn report(&self) -> HealthReport;
+}
+
+/// Reads configuration again.
+pub trait Reload: Send + Sync {
+    /// Reads the files given at start, and `extra` after them. On an error nothing has changed.
+    ///
+    /// # Errors
+    /// One sentence for each thing that is wrong.
+    fn reload(&self, extra: Option<PathBuf>) -> BoxFuture<'_, Result<Vec<String>, Vec<String>>>;
+}
+
+/// Everything handlers use.
+pub struct Deps {
+    /// What is known of instances.
+    pub picture: Arc<dyn PictureReader>,
+    /// What is decided.
+    pub decisions: Arc<dyn DecisionReader>,
+    /// The way to decide something.
+    pub proposer: Arc<dyn Proposer>,
+    /// The discovery loop.
+    pub discovery: Arc<dyn Discovery>,
+    /// Names.
+    pub resolver: Arc<dyn Resolver>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Request ids.
+    pub ids: Arc<dyn Ids>,
+    /// How this node is.
+    pub health: Arc<dyn Health>,
+    /// Reading configuration again.
+    pub reload: Arc<dyn Reload>,
+    /// Configuration.
+    pub config: watch::Receiver<Arc<ApiConfig>>,
+}
+
+/// Shared state of all handlers; cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Deps>);
+
+impl AppState {
+    /// State over these.
+    pub fn new(deps: Deps) -> Self {
+        Self(Arc::new(deps))
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<ApiConfig> {
+        self.0.config.borrow().clone()
+    }
+}
+
+impl Deref for AppState {
+    type Target = Deps;
+    fn deref(&self) -> &Deps {
+        &self.0
+    }
+}
