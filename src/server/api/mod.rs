@@ -3,6 +3,7 @@
 //! Handlers read the picture and decided state, and hand changes to the `Proposer` and the discovery loop; they know
 //! nothing of SQL, raft or recovery. Who may call what is decided before a handler runs, from the route's [`Access`].
 
+pub mod access;
 mod caller;
 mod route;
 mod state;

@@ -1,0 +1,25 @@
+//! Who may do what: decided here, before any handler runs, from the connection, the headers and the route's access.
+//!
+//! Order: client certificate, name and password, rules about browsers, then, for changing routes, permission. All of it
+//! is pure over [`Request`](axum::http::request::Parts) parts and an [`AccessConfig`]; `gate` is the thin layer that runs it.
+
+mod authentication;
+mod authorization;
+mod browser;
+mod config;
+mod gate;
+mod peer;
+mod secrets;
+#[cfg(test)]
+mod tests;
+
+pub use authentication::Rejected;
+pub use authorization::Denied;
+pub use browser::CrossSite;
+pub use config::{
+    AccessConfig, Authentication, CertificateRule, GroupLookup, ProxyUsers, TokenLookup,
+    TrustedProxy,
+};
+pub use gate::{Gate, guard_changes, guard_everything};
+pub use peer::{ClientCertificate, Peer};
+pub use secrets::same_secret;
