@@ -6,6 +6,7 @@
 pub mod access;
 mod caller;
 mod route;
+pub mod serve;
 mod state;
 
 pub use caller::Caller;
