@@ -3,7 +3,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
@@ -68,20 +68,60 @@ pub async fn guard_changes(State(gate): State<Gate>, request: Request, next: Nex
     if let Err(why) = browser::check(&config, &peer, request.method(), request.headers(), true) {
         return refused(StatusCode::FORBIDDEN, "cross-site", &why.to_string());
     }
+    // HEAD promises to change nothing.
+    if request.method() == Method::HEAD {
+        return (StatusCode::NOT_FOUND, "404 page not found\n").into_response();
+    }
     let identity = request
         .extensions()
         .get::<Identity>()
         .cloned()
         .unwrap_or_default();
+    let audit = Audit::of(&identity, &peer, &request);
     if let Err(denied) = may_change(&config, &peer, request.headers(), &identity) {
+        let why = denied.to_string();
+        audit.record("refused", &why);
         // The predecessor answers 500 with its envelope, and clients look at nothing else.
-        return refused(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "unauthorized",
-            &denied.to_string(),
-        );
+        return refused(StatusCode::INTERNAL_SERVER_ERROR, "unauthorized", &why);
     }
-    next.run(request).await
+    let response = next.run(request).await;
+    let outcome = if response.status().is_success() {
+        "done"
+    } else {
+        "failed"
+    };
+    audit.record(outcome, "");
+    response
+}
+
+/// What the audit says of a request to change something: who, whence, what, and its outcome.
+struct Audit {
+    who: String,
+    whence: String,
+    what: String,
+}
+
+impl Audit {
+    fn of(identity: &Identity, peer: &Peer, request: &Request) -> Self {
+        let whence = peer
+            .ip()
+            .map_or_else(|| "unix socket".to_owned(), |ip| ip.to_string());
+        // Everything here comes from outside; control bytes must not forge lines.
+        let (who, what) = (
+            identity.user.escape_debug(),
+            request.uri().path().escape_debug(),
+        );
+        Self {
+            who: who.to_string(),
+            whence,
+            what: what.to_string(),
+        }
+    }
+
+    fn record(&self, outcome: &'static str, why: &str) {
+        let Self { who, whence, what } = self;
+        tracing::info!(target: "orchestrator::audit", who, whence, what, outcome, why, "change requested");
+    }
 }
 
 fn turned_away(rejected: Rejected) -> Response {
