@@ -9,6 +9,8 @@ mod io;
 mod limits;
 mod listener;
 mod server;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use limits::Limits;

@@ -132,7 +132,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let stream = Unstalled::new(stream, self.limits.stall);
+        let stream = Unstalled::new(stream, self.limits.header, self.limits.stall);
         // A unix socket is served in clear: its bytes do not leave the machine.
         let Some(tls) = self.tls.as_ref().filter(|_| peer.remote.is_some()) else {
             return self.speak(stream, peer, connection).await;

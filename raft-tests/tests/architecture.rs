@@ -1,0 +1,299 @@
+//! Holds the map of `docs/ARCHITECTURE.md` true: which module may import which, and that no file hides an exception.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Modules of the core crate, and what of the core each may import beside itself.
+const CORE: [(&str, &[&str]); 5] = [
+    ("domain", &[]),
+    ("topology", &["domain", "legacy"]),
+    ("decided", &["domain"]),
+    ("legacy", &["domain"]),
+    ("ports", &["domain", "decided"]),
+];
+
+/// Modules of the service: (name, its own siblings it may import, modules of the core it may import).
+const SERVER: [(&str, &[&str], &[&str]); 11] = [
+    ("wire", &[], &["domain", "decided"]),
+    (
+        "store",
+        &["wire"],
+        &["domain", "decided", "ports", "legacy"],
+    ),
+    ("mysql", &[], &["domain", "ports", "legacy"]),
+    ("resolve", &[], &["domain", "ports"]),
+    (
+        "discovery",
+        &[],
+        &["domain", "decided", "ports", "topology"],
+    ),
+    ("effects", &[], &["domain", "decided", "ports"]),
+    ("telemetry", &[], &["domain"]),
+    (
+        "api",
+        &[],
+        &["domain", "decided", "ports", "legacy", "topology"],
+    ),
+    ("cli", &[], &["domain", "legacy"]),
+    ("config", &[], &["domain", "legacy"]),
+    (
+        "node",
+        &[
+            "wire",
+            "store",
+            "mysql",
+            "resolve",
+            "discovery",
+            "effects",
+            "telemetry",
+            "api",
+            "cli",
+            "config",
+        ],
+        &["domain", "decided", "ports", "legacy", "topology"],
+    ),
+];
+
+/// Libraries that only some modules know.
+const LIBRARIES: [(&str, &[&str]); 6] = [
+    ("rusqlite", &["store"]),
+    ("mysql_async", &["mysql"]),
+    ("axum", &["api"]),
+    ("hyper", &["api"]),
+    ("prost", &["wire"]),
+    ("hickory_resolver", &["resolve"]),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate lies in the workspace")
+        .to_owned()
+}
+
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display())) {
+            let path = entry.expect("a directory can be read").path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Production lines of a file: comments and everything from its test module on are left out.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn is_test_file(path: &Path) -> bool {
+    path.file_stem()
+        .is_some_and(|stem| stem.to_string_lossy().contains("test"))
+        || path.components().any(|part| part.as_os_str() == "tests")
+}
+
+/// The first path segments after `prefix::`, also inside `prefix::{a::…, b::…}`.
+fn segments(code: &str, prefix: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let needle = format!("{prefix}::");
+    let ident = |text: &str| {
+        text.chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect::<String>()
+    };
+    for (at, _) in code.match_indices(&needle) {
+        let before = code[..at].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+            continue;
+        }
+        let rest = &code[at + needle.len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            found.insert(ident(rest));
+            continue;
+        };
+        let mut depth = 0;
+        let mut part = String::new();
+        for c in group.chars() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => {
+                    found.insert(ident(part.trim()));
+                    part.clear();
+                    continue;
+                }
+                _ => {}
+            }
+            part.push(c);
+        }
+        found.insert(ident(part.trim()));
+    }
+    found.remove("");
+    found
+}
+
+fn modules(dir: &Path) -> BTreeSet<String> {
+    fs::read_dir(dir)
+        .unwrap_or_else(|e| panic!("{}: {e}", dir.display()))
+        .map(|entry| entry.expect("a directory can be read").path())
+        .filter(|path| path.is_dir())
+        .map(|path| {
+            path.file_name()
+                .expect("a directory has a name")
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn the_segment_finder_finds_what_is_imported() {
+    let code = "use crate::{a::X, b::{c, d}, e};\nfn f() { crate::g::h(); othercrate::x::y() }";
+    assert_eq!(
+        segments(code, "crate"),
+        ["a", "b", "e", "g"].map(str::to_owned).into()
+    );
+}
+
+#[test]
+fn modules_of_the_core_import_downwards_only() {
+    let core = root().join("src/core");
+    assert_eq!(
+        modules(&core),
+        CORE.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        "each module has its row"
+    );
+    for (module, allowed) in CORE {
+        for file in sources(&core.join(module)) {
+            for used in segments(&code(&file), "crate") {
+                let is_fine = used == module || allowed.contains(&used.as_str());
+                assert!(
+                    is_fine,
+                    "{} imports {used}; {module} may import {allowed:?}",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn modules_of_the_service_import_as_the_map_says() {
+    let server = root().join("src/server");
+    assert_eq!(
+        modules(&server),
+        SERVER.iter().map(|(name, ..)| (*name).to_owned()).collect(),
+        "each module has its row"
+    );
+    for (module, siblings, core) in SERVER {
+        for file in sources(&server.join(module))
+            .iter()
+            .filter(|file| !is_test_file(file))
+        {
+            let code = code(file);
+            for used in segments(&code, "crate") {
+                let is_fine = used == module || siblings.contains(&used.as_str());
+                assert!(
+                    is_fine,
+                    "{} imports {used}; {module} may import {siblings:?}",
+                    file.display()
+                );
+            }
+            for used in segments(&code, "orchestrator_core") {
+                assert!(
+                    core.contains(&used.as_str()),
+                    "{} imports {used} of the core; {module} may import {core:?}",
+                    file.display()
+                );
+            }
+            for (library, owners) in LIBRARIES {
+                let is_used = !segments(&code, library).is_empty();
+                assert!(
+                    !is_used || owners.contains(&module),
+                    "{} uses {library}; only {owners:?} may",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_core_knows_no_runtime_no_io_and_no_clock() {
+    let manifest =
+        fs::read_to_string(root().join("src/core/Cargo.toml")).expect("the core has a manifest");
+    let (_, rest) = manifest
+        .split_once("[dependencies]")
+        .expect("it has dependencies");
+    let dependencies = rest.split("\n[").next().unwrap_or_default();
+    for forbidden in [
+        "tokio",
+        "futures",
+        "async",
+        "axum",
+        "rusqlite",
+        "mysql_async",
+        "tonic",
+        "openraft",
+        "tracing",
+    ] {
+        assert!(
+            !dependencies.contains(forbidden),
+            "the core depends on {forbidden}"
+        );
+    }
+    for file in sources(&root().join("src/core")) {
+        let code = code(&file);
+        for forbidden in [
+            "std::fs",
+            "std::net::Tcp",
+            "std::process",
+            "std::env",
+            "SystemTime",
+            "Instant::now",
+            "std::thread",
+            "println!",
+        ] {
+            assert!(
+                !code.contains(forbidden),
+                "{} uses {forbidden}",
+                file.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_is_switched_off_or_left_for_later() {
+    for crate_dir in ["src/core", "src/server", "src/client", "raft-tests"] {
+        for file in sources(&root().join(crate_dir)) {
+            let text = fs::read_to_string(&file).expect("a source file can be read");
+            // Built from parts, so that this file does not find itself.
+            for forbidden in [
+                ["#[ig", "nore"].concat(),
+                ["todo", "!("].concat(),
+                ["unimplemented", "!("].concat(),
+            ] {
+                assert!(
+                    !text.contains(&forbidden),
+                    "{} has {forbidden}",
+                    file.display()
+                );
+            }
+        }
+    }
+}
