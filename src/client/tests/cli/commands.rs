@@ -308,3 +308,31 @@ async fn help_is_printed_without_any_server() {
         assert_eq!(ended.stderr, "");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_manual_has_every_option_and_command_and_marks_what_is_not_there() {
+    let manual = include_str!("../../../../docs/client.md");
+    let help = Run::new(&["-c", "help"]).ends().await.stdout;
+    let (options, commands) = help.split_once("\nCommands:\n").expect("two lists");
+    for line in commands.lines() {
+        let name = line.split_whitespace().next().expect("a name");
+        let row = format!("| `{name}` |");
+        let rows: Vec<&str> = manual
+            .lines()
+            .filter(|line| line.starts_with(&row))
+            .collect();
+        assert_eq!(rows.len(), 1, "{name}");
+        assert_eq!(
+            rows[0].contains("not there yet"),
+            line.contains("(not there yet)"),
+            "{name}"
+        );
+    }
+    let letters = options.lines().filter_map(|line| line.strip_prefix("  -"));
+    let mut counted = 0;
+    for letter in letters.filter_map(|line| line.chars().next()) {
+        assert!(manual.contains(&format!("\n| `-{letter}`")), "-{letter}");
+        counted += 1;
+    }
+    assert_eq!(counted, 20);
+}

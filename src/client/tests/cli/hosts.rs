@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::thread;
 
+use tokio::net::TcpSocket;
 use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -29,10 +30,14 @@ async fn node(leader: u16, routed: u16, body: &str) -> MockServer {
     server
 }
 
-/// An address where nothing listens.
-fn dead() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    format!("http://{}", listener.local_addr().expect("an address"))
+/// An address where nothing listens, as long as the socket is kept: it is bound, so that nobody else gets the port.
+fn dead() -> (String, TcpSocket) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket
+        .bind("127.0.0.1:0".parse().expect("an address"))
+        .expect("a free port");
+    let address = socket.local_addr().expect("an address");
+    (format!("http://{address}"), socket)
 }
 
 /// A node that leads when it is asked, takes one more request, and dies without an answer. Returns its address and a
@@ -63,7 +68,8 @@ fn dying() -> (String, thread::JoinHandle<String>) {
 async fn of_several_hosts_the_leader_is_asked() {
     let follower = node(404, 200, "[]").await;
     let leader = node(200, 200, r#"[{"ClusterName":"db1:3306"}]"#).await;
-    let api = format!("{} {} {}/", dead(), follower.uri(), leader.uri());
+    let (dead, _kept) = dead();
+    let api = format!("{dead} {} {}/", follower.uri(), leader.uri());
     let ended = Run::new(&["-c", "clusters"]).api(&api).ends().await;
     ended.printed("db1:3306\n");
     assert_eq!(paths(&follower).await, ["/api/leader-check"]);
