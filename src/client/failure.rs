@@ -1,10 +1,12 @@
 //! Everything that ends a run without success.
 
+use std::error::Error;
+
 use crate::commands::{Missing, PathError};
 use crate::filters::Shape;
 use crate::{endpoint, http, settings};
 
-/// Why a run failed. Its text is one sentence for standard error; none holds a password.
+/// Why a run failed. With its sources, its text is one sentence for standard error; none holds a password.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// No `-c`.
@@ -38,16 +40,28 @@ pub enum Failure {
     #[error(transparent)]
     Call(#[from] http::Error),
     /// The request was carried out, but its answer cannot be printed.
-    #[error("The answer to {path} cannot be printed: {shape}")]
+    #[error("The answer to {path} cannot be printed")]
     Shape {
         /// What was asked.
         path: String,
         /// What is wrong with the answer.
+        #[source]
         shape: Shape,
     },
 }
 
 impl Failure {
+    /// The failure and what caused it, in one line.
+    pub fn sentence(&self) -> String {
+        let mut sentence = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            sentence.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        sentence
+    }
+
     /// 5 was `jq`'s code for an answer that its program could not handle, and scripts know it; everything else is 1.
     pub fn exit_code(&self) -> u8 {
         match self {

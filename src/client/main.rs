@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match outcome {
         Ok(output) => finish(&process, &output),
-        Err(failure) => fail(&process, failure.exit_code(), &failure.to_string()),
+        Err(failure) => fail(&process, failure.exit_code(), &failure.sentence()),
     }
 }
 

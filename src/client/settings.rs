@@ -180,8 +180,9 @@ impl Settings {
         let given = self.args.get(flag);
         match flag {
             Flag::Instance => given.unwrap_or(&self.instance),
-            Flag::DefaultPort => given.filter(|port| !port.is_empty()).unwrap_or("3306"),
-            Flag::Duration => given.unwrap_or("10m"),
+            Flag::DefaultPort => first_given(&[given.unwrap_or_default(), "3306"]),
+            // An empty one would make a path that a server of the predecessor answers with OK without doing anything.
+            Flag::Duration => first_given(&[given.unwrap_or_default(), "10m"]),
             _ => given.unwrap_or_default(),
         }
     }
@@ -256,6 +257,9 @@ mod tests {
         assert_eq!(settings.value(Flag::DefaultPort), "3306");
         assert_eq!(settings.value(Flag::Duration), "10m");
         assert_eq!(settings.value(Flag::Instance), "");
+        let empty = self::settings(&["-u", "", "-D", ""], &[]).expect("settings");
+        assert_eq!(empty.value(Flag::Duration), "10m");
+        assert_eq!(empty.value(Flag::DefaultPort), "3306");
         assert!(settings.basic.is_none() && settings.header.is_none());
         assert_eq!(settings.tls, TlsFiles::default());
     }

@@ -14,7 +14,7 @@ use crate::settings::TlsFiles;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Unreadable, not PEM, or without what is looked for.
-    #[error("{variable}: no {wanted} can be read from {path}: {source}")]
+    #[error("{variable}: no {wanted} can be read from {path}")]
     File {
         /// The variable that names the file.
         variable: &'static str,
@@ -34,7 +34,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// Parsed, but refused by the TLS library: for example a key that does not belong to its certificate.
-    #[error("{variable}: {path} cannot be used: {source}")]
+    #[error("{variable}: {path} cannot be used")]
     Unusable {
         /// The variable that names the file.
         variable: &'static str,
@@ -44,7 +44,7 @@ pub enum Error {
         source: rustls::Error,
     },
     /// The library knows none of its own protocol versions: a build fault.
-    #[error("TLS cannot be set up: {0}")]
+    #[error("TLS cannot be set up")]
     Setup(#[source] rustls::Error),
 }
 
