@@ -1,0 +1,142 @@
+//! From a path template and the settings to the path that is asked for.
+//!
+//! A template is text with `{placeholders}`: `{instance}` and `{destination}` give two segments (host and port),
+//! `{cluster}` the alias or else the instance as it was written, `{owner}` and every other name the value of the option
+//! with that long name. A value that is not given leaves an empty segment; the table's `needs` say what may not be missing.
+
+use crate::args::{Flag, SPECS};
+use crate::encode::encode;
+use crate::instance;
+use crate::settings::Settings;
+
+/// A path that cannot be built.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A text that is no instance.
+    #[error(transparent)]
+    Instance(#[from] instance::Error),
+    /// A value of dots only would be taken for a relative path by every URL parser.
+    #[error("'{0}' cannot be used as a name")]
+    Dots(String),
+    /// A fault of the table, which a test excludes.
+    #[error("the placeholder {0} is not known")]
+    Placeholder(String),
+}
+
+/// The placeholder whose value is the user of this machine when no option gives it.
+pub const OWNER: &str = "{owner}";
+
+/// Fills a template in. `owner` is who owns what is created.
+///
+/// # Errors
+/// When a value cannot be part of a path.
+pub fn expand(template: &str, settings: &Settings, owner: &str) -> Result<String, Error> {
+    let mut path = String::new();
+    let mut rest = template;
+    while let Some((plain, tail)) = rest.split_once('{') {
+        let (name, tail) = tail
+            .split_once('}')
+            .ok_or_else(|| Error::Placeholder(tail.to_owned()))?;
+        path.push_str(plain);
+        path.push_str(&fill(name, settings, owner)?);
+        rest = tail;
+    }
+    path.push_str(rest);
+    Ok(path)
+}
+
+fn fill(name: &str, settings: &Settings, owner: &str) -> Result<String, Error> {
+    let server = |flag| {
+        let port = settings.value(Flag::DefaultPort);
+        Ok(instance::segments(settings.value(flag), port)?)
+    };
+    match name {
+        "instance" => server(Flag::Instance),
+        "destination" => server(Flag::Destination),
+        "cluster" => segment(settings.cluster()),
+        "owner" => segment(owner),
+        other => match SPECS.iter().find(|spec| spec.long == Some(other)) {
+            Some(spec) => segment(settings.value(spec.flag)),
+            None => Err(Error::Placeholder(other.to_owned())),
+        },
+    }
+}
+
+fn segment(text: &str) -> Result<String, Error> {
+    match text {
+        "." | ".." => Err(Error::Dots(text.to_owned())),
+        text => Ok(encode(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{Error, expand};
+    use crate::args::Args;
+    use crate::commands::{Action, ROWS};
+    use crate::settings::Settings;
+
+    fn settings(words: &[&str]) -> Settings {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        Settings::new(Args::parse(&words), &BTreeMap::new()).expect("settings")
+    }
+
+    #[test]
+    fn placeholders_are_filled_and_encoded() {
+        let settings = settings(&[
+            "-i",
+            "db1",
+            "-d",
+            "[::1]:3307",
+            "-r",
+            "disk / full",
+            "-R",
+            "prefer_not",
+            "-t",
+            "a=b",
+        ]);
+        for (template, expected) in [
+            ("discover/{instance}", "discover/db1/3306"),
+            (
+                "relocate/{instance}/{destination}",
+                "relocate/db1/3306/::1/3307",
+            ),
+            ("topology/{cluster}", "topology/db1"),
+            (
+                "x/{instance}/{owner}/{reason}/{duration}",
+                "x/db1/3306/me/disk%20%2F%20full/10m",
+            ),
+            ("x/{promotion-rule}", "x/prefer_not"),
+            ("tag/{instance}?tag={tag}", "tag/db1/3306?tag=a%3Db"),
+            ("downtimed/{alias}", "downtimed/"),
+        ] {
+            assert_eq!(expand(template, &settings, "me").as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn names_of_dots_are_refused() {
+        let settings = settings(&["-a", ".."]);
+        assert_eq!(
+            expand("topology/{cluster}", &settings, ""),
+            Err(Error::Dots("..".into()))
+        );
+    }
+
+    #[test]
+    fn every_template_of_the_table_can_be_filled_in() {
+        let settings = settings(&["-i", "db1", "-d", "db2", "-r", "x", "-R", "prefer"]);
+        for row in ROWS {
+            if let Action::Call { path, .. } = row.action {
+                let expanded = expand(path, &settings, "me").expect(row.name);
+                assert!(!expanded.contains(['{', '}']), "{expanded}");
+                assert!(
+                    !expanded.contains("//") && !expanded.starts_with('/'),
+                    "{expanded}"
+                );
+            }
+        }
+    }
+}

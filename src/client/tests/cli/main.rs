@@ -1,0 +1,8 @@
+//! The built client against scripted servers: what it asks, prints and returns.
+
+mod commands;
+mod hosts;
+mod outcomes;
+mod settings;
+mod support;
+mod tls;
