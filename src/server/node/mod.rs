@@ -1,1 +1,3 @@
-//! (filled by its first commit)
+//! The composition root: builds adapters, wires loops, owns start and stop.
+
+mod system;
