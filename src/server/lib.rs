@@ -1,1 +1,4 @@
 //! The orchestrator service.
+
+pub mod cli;
+pub mod config;
