@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod cli;
+pub mod config;
 pub mod discovery;
 pub mod effects;
 pub mod mysql;

@@ -1,0 +1,156 @@
+//! Rules that look at several keys at once.
+
+use super::problem::{ProblemKind, WarningKind};
+use super::report::Report;
+use super::values::Values;
+
+/// Checks all of them.
+pub(super) fn check(values: &Values, report: &mut Report) {
+    service_tls(values, report);
+    topology_tls(values, report);
+    authentication(values, report);
+    promotion(values, report);
+    old_names(values, report);
+    not_built_yet(values, report);
+}
+
+fn needs(values: &Values, report: &mut Report, key: &'static str, other: &'static str) {
+    if values.some_text(other).is_none() {
+        report.key_problem(values, key, ProblemKind::Needs { other });
+    }
+}
+
+fn service_tls(values: &Values, report: &mut Report) {
+    let on_socket = values.some_text("ListenSocket").is_some();
+    if values.boolean("UseSSL") && on_socket {
+        report.key_warning(
+            values,
+            "UseSSL",
+            WarningKind::Pointless(
+                "has no effect with ListenSocket: there is no TLS on a unix socket",
+            ),
+        );
+    } else if values.boolean("UseSSL") {
+        needs(values, report, "UseSSL", "SSLCertFile");
+        needs(values, report, "UseSSL", "SSLPrivateKeyFile");
+    }
+    if !values.boolean("UseMutualTLS") {
+        return;
+    }
+    if on_socket {
+        return report.key_problem(
+            values,
+            "UseMutualTLS",
+            ProblemKind::Excludes {
+                other: "ListenSocket",
+            },
+        );
+    }
+    if !values.boolean("UseSSL") {
+        report.key_problem(
+            values,
+            "UseMutualTLS",
+            ProblemKind::Needs { other: "UseSSL" },
+        );
+    }
+    needs(values, report, "UseMutualTLS", "SSLCAFile");
+    if values.texts("SSLValidOUs").is_empty() {
+        let text = "is true while SSLValidOUs is empty: no certificate is good enough, every request will be refused";
+        report.key_warning(values, "UseMutualTLS", WarningKind::Pointless(text));
+    }
+}
+
+fn topology_tls(values: &Values, report: &mut Report) {
+    const KEY: &str = "MySQLTopologySSLPrivateKeyFile";
+    const CERTIFICATE: &str = "MySQLTopologySSLCertFile";
+    if values.some_text(KEY).is_some() {
+        needs(values, report, KEY, CERTIFICATE);
+    } else if values.some_text(CERTIFICATE).is_some() {
+        needs(values, report, CERTIFICATE, KEY);
+    }
+}
+
+fn authentication(values: &Values, report: &mut Report) {
+    let method = values.text("AuthenticationMethod");
+    if method == "basic" || method == "multi" {
+        needs(values, report, "AuthenticationMethod", "HTTPAuthUser");
+        if values.text("HTTPAuthPassword").is_empty() {
+            let text =
+                "is basic or multi while HTTPAuthPassword is empty: the user needs no password";
+            report.key_warning(values, "AuthenticationMethod", WarningKind::Pointless(text));
+        }
+    } else if values.some_text("HTTPAuthUser").is_some() {
+        let text = "has no effect, because AuthenticationMethod is neither basic nor multi";
+        report.key_warning(values, "HTTPAuthUser", WarningKind::Pointless(text));
+    }
+}
+
+fn promotion(values: &Values, report: &mut Report) {
+    const FAIL: &str = "FailMasterPromotionIfSQLThreadNotUpToDate";
+    const DELAY: &str = "DelayMasterPromotionIfSQLThreadNotUpToDate";
+    if values.boolean(FAIL) && values.boolean(DELAY) {
+        report.key_problem(values, FAIL, ProblemKind::Excludes { other: DELAY });
+    }
+    if values.integer("FailMasterPromotionOnLagMinutes") > 0 {
+        needs(
+            values,
+            report,
+            "FailMasterPromotionOnLagMinutes",
+            "ReplicationLagQuery",
+        );
+    }
+}
+
+fn old_names(values: &Values, report: &mut Report) {
+    const OLD: &str = "PostponeSlaveRecoveryOnLagMinutes";
+    const NEW: &str = "PostponeReplicaRecoveryOnLagMinutes";
+    let (old, new) = (values.integer(OLD), values.integer(NEW));
+    if old != 0 && new != 0 && old != new {
+        report.key_problem(
+            values,
+            OLD,
+            ProblemKind::Disagrees {
+                newer: NEW,
+                old: OLD,
+            },
+        );
+    }
+    const DETACH: &str = "DetachLostReplicasAfterMasterFailover";
+    if values.is_set(DETACH)
+        && !values.boolean(DETACH)
+        && values.boolean("DetachLostSlavesAfterMasterFailover")
+    {
+        let text = "is false, but DetachLostSlavesAfterMasterFailover is true (its default), so lost replicas are detached; set both to false to turn it off";
+        report.key_warning(values, DETACH, WarningKind::Pointless(text));
+    }
+    const BLOCK: &str = "RecoveryPeriodBlockMinutes";
+    if values.is_set(BLOCK) && values.integer("RecoveryPeriodBlockSeconds") != 0 {
+        let text = "has no effect while RecoveryPeriodBlockSeconds (3600 by default) is not 0; set that one instead";
+        report.key_warning(values, BLOCK, WarningKind::Pointless(text));
+    }
+}
+
+/// What will count with later releases is checked now, as the predecessor did.
+fn not_built_yet(values: &Values, report: &mut Report) {
+    if values.some_text("GraphiteAddr").is_some() {
+        needs(values, report, "GraphiteAddr", "GraphitePath");
+    }
+    let url = values.text("HTTPAdvertise");
+    if !url.is_empty() && !is_node_url(&url) {
+        report.key_problem(values, "HTTPAdvertise", ProblemKind::BadUrl { found: url });
+    }
+}
+
+fn is_node_url(url: &str) -> bool {
+    let rest = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"));
+    let Some((host, port)) = rest.and_then(|rest| rest.rsplit_once(':')) else {
+        return false;
+    };
+    let is_host = !host.is_empty()
+        && host
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '[' | ']' | ':'));
+    is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
+}

@@ -1,0 +1,158 @@
+//! Users and passwords that come from elsewhere: credentials files first, then the environment; and the modes of files
+//! that must stay private.
+
+use std::path::{Path, PathBuf};
+
+use super::credentials;
+use super::environment;
+use super::problem::{ProblemKind, WarningKind};
+use super::report::Report;
+use super::source::{FILE_BYTES_MAX, Source};
+use super::values::Values;
+
+/// Permission bits that let every user of the machine read, write or (for a directory) enter.
+const OTHERS: u32 = 0o007;
+
+/// Passwords in which `${NAME}` stands for an environment variable. Only these, because in any other value the
+/// predecessor took the text as it is.
+const FROM_ENVIRONMENT: &[&str] = &[
+    "MySQLTopologyPassword",
+    "MySQLOrchestratorPassword",
+    "RaftSharedSecret",
+];
+
+/// Files that keys name and that must be readable.
+const CERTIFICATES: &[&str] = &[
+    "SSLCertFile",
+    "SSLCAFile",
+    "MySQLTopologySSLCertFile",
+    "MySQLTopologySSLCAFile",
+];
+
+/// Files that keys name and that must be readable by few.
+const PRIVATE_KEYS: &[&str] = &["SSLPrivateKeyFile", "MySQLTopologySSLPrivateKeyFile"];
+
+/// Fills in what files and environment hold, and checks the files that other modules will open.
+pub(super) fn fill_in(values: &mut Values, report: &mut Report, source: &dyn Source) {
+    read_credentials(values, report, source);
+    for name in FROM_ENVIRONMENT {
+        expand(values, report, source, name);
+    }
+    for name in CERTIFICATES {
+        if let Some(path) = values.path(name) {
+            check_mode(values, report, source, name, &path, 0);
+        }
+    }
+    for name in PRIVATE_KEYS {
+        if let Some(path) = values.path(name) {
+            check_mode(values, report, source, name, &path, OTHERS);
+        }
+    }
+}
+
+fn read_credentials(values: &mut Values, report: &mut Report, source: &dyn Source) {
+    const KEY: &str = "MySQLTopologyCredentialsConfigFile";
+    let Some(path) = values.path(KEY) else {
+        return;
+    };
+    if !check_mode(values, report, source, KEY, &path, OTHERS) {
+        return;
+    }
+    match source.read(&path) {
+        Err(error) => report.key_problem(values, KEY, unreadable(path, &error)),
+        Ok(content) if content.len() as u64 > FILE_BYTES_MAX => {
+            let reason = format!("it is larger than {FILE_BYTES_MAX} bytes");
+            report.key_problem(values, KEY, ProblemKind::FileUnreadable { path, reason });
+        }
+        Ok(content) => match credentials::parse(&content) {
+            Err(reason) => {
+                report.key_problem(values, KEY, ProblemKind::BadCredentials { path, reason })
+            }
+            Ok(found) => take_credentials(values, report, KEY, path, found),
+        },
+    }
+}
+
+fn take_credentials(
+    values: &mut Values,
+    report: &mut Report,
+    key: &str,
+    path: PathBuf,
+    found: credentials::Credentials,
+) {
+    if let Some(user) = found.user {
+        values.set_text("MySQLTopologyUser", user, Some(&path));
+    }
+    if let Some(password) = found.password {
+        values.set_text(
+            "MySQLTopologyPassword",
+            password.expose().to_owned(),
+            Some(&path),
+        );
+    }
+    if !found.ignored.is_empty() {
+        report.key_warning(
+            values,
+            key,
+            WarningKind::CredentialsIgnored {
+                path,
+                ignored: found.ignored.join(", "),
+            },
+        );
+    }
+}
+
+fn expand(values: &mut Values, report: &mut Report, source: &dyn Source, name: &'static str) {
+    let text = values.text(name);
+    let Some(variable) = environment::variable_in(&text) else {
+        return;
+    };
+    let file = values.file(name).map(Path::to_owned);
+    let content = source.variable(variable).unwrap_or_else(|| {
+        report.warning(
+            file.as_deref(),
+            name,
+            WarningKind::UnsetVariable {
+                variable: variable.to_owned(),
+            },
+        );
+        String::new()
+    });
+    values.set_text(name, content, file.as_deref());
+}
+
+/// Whether the file is there and none of the `forbidden` bits is set; reports it otherwise.
+fn check_mode(
+    values: &Values,
+    report: &mut Report,
+    source: &dyn Source,
+    key: &str,
+    path: &Path,
+    forbidden: u32,
+) -> bool {
+    match source.mode(path) {
+        Ok(mode) if mode & forbidden != 0 => {
+            report.key_problem(
+                values,
+                key,
+                ProblemKind::OpenToOthers {
+                    path: path.to_owned(),
+                    mode,
+                },
+            );
+            false
+        }
+        Ok(_) => true,
+        Err(error) => {
+            report.key_problem(values, key, unreadable(path.to_owned(), &error));
+            false
+        }
+    }
+}
+
+fn unreadable(path: PathBuf, error: &std::io::Error) -> ProblemKind {
+    ProblemKind::FileUnreadable {
+        path,
+        reason: error.to_string(),
+    }
+}

@@ -1,0 +1,24 @@
+use super::Section;
+use crate::config::key::Key;
+
+pub(super) const SECTION: Section = Section {
+    title: "Audit",
+    about: "The record of what was changed, by whom and with what outcome.",
+    keys: &[
+        Key::text(
+            "AuditLogFile",
+            "",
+            "File to which each change is appended, one line, separated by tabs. Empty: none.",
+        ),
+        Key::boolean("AuditToSyslog", false, "Send the record to syslog.").not_yet(),
+        Key::boolean("AuditToBackendDB", false, "Keep the record in the store.").not_yet(),
+        Key::integer(
+            "AuditPurgeDays",
+            7,
+            0..=36_500,
+            "days",
+            "How long records, detections and recoveries are kept.",
+        )
+        .not_yet(),
+    ],
+};

@@ -1,0 +1,60 @@
+use super::Section;
+use crate::config::key::Key;
+
+pub(super) const SECTION: Section = Section {
+    title: "Hooks",
+    about: "Commands run at moments of a recovery.",
+    keys: &[
+        Key::text(
+            "ProcessesShellCommand",
+            "bash",
+            "Shell that runs the commands: a name or path, no arguments.",
+        )
+        .for_recoveries(),
+        Key::texts(
+            "OnFailureDetectionProcesses",
+            "Run when a failure is detected.",
+        )
+        .for_recoveries(),
+        Key::texts(
+            "PreGracefulTakeoverProcesses",
+            "Run before a planned takeover.",
+        )
+        .for_recoveries(),
+        Key::texts(
+            "PreFailoverProcesses",
+            "Run before a recovery; a failing one calls it off.",
+        )
+        .for_recoveries(),
+        Key::texts(
+            "PostFailoverProcesses",
+            "Run after any successful recovery.",
+        )
+        .for_recoveries(),
+        Key::texts(
+            "PostUnsuccessfulFailoverProcesses",
+            "Run after a recovery that failed.",
+        )
+        .for_recoveries(),
+        Key::texts(
+            "PostMasterFailoverProcesses",
+            "Run after a primary was recovered.",
+        )
+        .for_recoveries(),
+        Key::texts(
+            "PostIntermediateMasterFailoverProcesses",
+            "Run after an intermediate source was recovered.",
+        )
+        .for_recoveries(),
+        Key::texts(
+            "PostGracefulTakeoverProcesses",
+            "Run after a planned takeover.",
+        )
+        .for_recoveries(),
+        Key::texts(
+            "PostTakeMasterProcesses",
+            "Run after a replica took the place of its source.",
+        )
+        .for_recoveries(),
+    ],
+};

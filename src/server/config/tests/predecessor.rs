@@ -1,0 +1,169 @@
+use std::time::Duration;
+
+use super::*;
+use crate::config::settings::{AuthMethod, ServerName, StoreChoice, TlsPolicy};
+
+/// A file as people have it who ran the predecessor on SQLite, with the keys that its documentation advises.
+const FILE_OF_THE_PREDECESSOR: &str = r#"{
+  "Debug": true,
+  "EnableSyslog": false,
+  "ListenAddress": ":3000",
+  "MySQLTopologyUser": "orc_client_user",
+  "MySQLTopologyPassword": "orc_client_password",
+  "MySQLTopologyCredentialsConfigFile": "",
+  "MySQLTopologySSLPrivateKeyFile": "",
+  "MySQLTopologySSLCertFile": "",
+  "MySQLTopologySSLCAFile": "",
+  "MySQLTopologySSLSkipVerify": true,
+  "MySQLTopologyUseMutualTLS": false,
+  "BackendDB": "sqlite",
+  "SQLite3DataFile": "/usr/local/orchestrator/orchestrator.sqlite3",
+  "MySQLConnectTimeoutSeconds": 1,
+  "DefaultInstancePort": 3306,
+  "DiscoverByShowSlaveHosts": true,
+  "InstancePollSeconds": 5,
+  "DiscoveryIgnoreReplicaHostnameFilters": ["a_host_i_want_to_ignore[.]example[.]com", ".*[.]ignore_all_hosts_from_this_domain[.]example[.]com"],
+  "UnseenInstanceForgetHours": 240,
+  "SnapshotTopologiesIntervalHours": 0,
+  "InstanceBulkOperationsWaitTimeoutSeconds": 10,
+  "HostnameResolveMethod": "default",
+  "MySQLHostnameResolveMethod": "@@report_host",
+  "SkipBinlogServerUnresolveCheck": true,
+  "ExpiryHostnameResolvesMinutes": 60,
+  "RejectHostnameResolvePattern": "",
+  "ReasonableReplicationLagSeconds": 10,
+  "ProblemIgnoreHostnameFilters": [],
+  "VerifyReplicationFilters": false,
+  "ReasonableMaintenanceReplicationLagSeconds": 20,
+  "CandidateInstanceExpireMinutes": 60,
+  "AuditLogFile": "",
+  "AuditToSyslog": false,
+  "RemoveTextFromHostnameDisplay": ".mydomain.com:3306",
+  "ReadOnly": false,
+  "AuthenticationMethod": "multi",
+  "HTTPAuthUser": "dba",
+  "HTTPAuthPassword": "secret",
+  "AuthUserHeader": "",
+  "PowerAuthUsers": ["*"],
+  "ClusterNameToAlias": {"127.0.0.1": "test suite"},
+  "ReplicationLagQuery": "",
+  "DetectClusterAliasQuery": "SELECT SUBSTRING_INDEX(@@hostname, '.', 1)",
+  "DetectClusterDomainQuery": "",
+  "DetectInstanceAliasQuery": "",
+  "DetectPromotionRuleQuery": "",
+  "DataCenterPattern": "[.]([^.]+)[.][^.]+[.]mydomain[.]com",
+  "PhysicalEnvironmentPattern": "[.]([^.]+[.][^.]+)[.]mydomain[.]com",
+  "PromotionIgnoreHostnameFilters": [],
+  "DetectSemiSyncEnforcedQuery": "",
+  "ServeAgentsHttp": false,
+  "AgentsServerPort": ":3001",
+  "AgentsUseSSL": false,
+  "UseSSL": false,
+  "UseMutualTLS": false,
+  "SSLSkipVerify": false,
+  "SSLPrivateKeyFile": "",
+  "SSLValidOUs": [],
+  "URLPrefix": "",
+  "StatusEndpoint": "/api/status",
+  "StatusSimpleHealth": true,
+  "StatusOUVerify": false,
+  "AgentPollMinutes": 60,
+  "PseudoGTIDPattern": "",
+  "AutoPseudoGTID": false,
+  "BinlogEventsChunkSize": 10000,
+  "SkipBinlogEventsContaining": [],
+  "ReduceReplicationAnalysisCount": true,
+  "FailureDetectionPeriodBlockMinutes": 60,
+  "FailMasterPromotionOnLagMinutes": 0,
+  "RecoveryPeriodBlockSeconds": 3600,
+  "RecoveryIgnoreHostnameFilters": [],
+  "RecoverMasterClusterFilters": ["_master_pattern_"],
+  "RecoverIntermediateMasterClusterFilters": ["_intermediate_master_pattern_"],
+  "OnFailureDetectionProcesses": ["echo 'Detected {failureType} on {failureCluster}' >> /tmp/recovery.log"],
+  "PreGracefulTakeoverProcesses": [],
+  "PreFailoverProcesses": null,
+  "PostFailoverProcesses": ["echo done"],
+  "PostMasterFailoverProcesses": [],
+  "CoMasterRecoveryMustPromoteOtherCoMaster": true,
+  "DetachLostSlavesAfterMasterFailover": true,
+  "ApplyMySQLPromotionAfterMasterFailover": true,
+  "PreventCrossDataCenterMasterFailover": true,
+  "MasterFailoverDetachSlaveMasterHost": false,
+  "MasterFailoverLostInstancesDowntimeMinutes": 0,
+  "PostponeSlaveRecoveryOnLagMinutes": 0,
+  "OSCIgnoreHostnameFilters": [],
+  "GraphiteAddr": "",
+  "GraphitePath": "",
+  "GraphiteConvertHostnameDotsToUnderscores": true,
+  "ConsulAddress": "",
+  "ConsulAclToken": ""
+}"#;
+
+#[test]
+fn a_file_of_the_predecessor_is_taken_as_it_is() {
+    // An empty AuthUserHeader is what many files have; with another method than proxy it does not matter.
+    let loaded = right(FILE_OF_THE_PREDECESSOR);
+    let settings = &loaded.settings;
+    assert_eq!(
+        settings.startup.store.choice,
+        StoreChoice::File("/usr/local/orchestrator/orchestrator.sqlite3".into())
+    );
+    assert!(settings.startup.topology_tls.skips_verification);
+    let live = &settings.live;
+    assert!(live.log.is_debug && live.discovery.asks_for_replicas);
+    assert_eq!(live.auth.method, AuthMethod::Multi);
+    assert_eq!(
+        (live.auth.user.as_str(), live.auth.password.expose()),
+        ("dba", "secret")
+    );
+    assert_eq!(
+        (live.mysql.user.as_str(), live.mysql.password.expose()),
+        ("orc_client_user", "orc_client_password")
+    );
+    assert_eq!(live.mysql.tls, TlsPolicy::WhenRefused);
+    assert_eq!(live.mysql.connect_timeout, Duration::from_secs(1));
+    assert_eq!(live.naming.server_name, ServerName::ReportHost);
+    assert!(
+        live.discovery
+            .ignore_replicas
+            .matches("x.ignore_all_hosts_from_this_domain.example.com", 3306)
+    );
+    assert!(
+        !live
+            .discovery
+            .ignore_replicas
+            .matches("db1.example.com", 3306)
+    );
+    assert_eq!(live.detection.cluster_aliases[0].alias, "test suite");
+    assert!(live.detection.lag_query.is_none() && live.detection.cluster_alias_query.is_some());
+    assert!(live.recovery.stays_in_data_center && live.recovery.detaches_lost_replicas);
+    assert!(
+        live.recovery
+            .primary_of
+            .matches("x_master_pattern_x:3306", "")
+    );
+    assert_eq!(
+        (
+            live.hooks.on_detection.len(),
+            live.hooks.before_failover.len()
+        ),
+        (1, 0)
+    );
+}
+
+#[test]
+fn what_it_sets_in_vain_is_said_in_few_lines() {
+    let texts = warnings(&right(FILE_OF_THE_PREDECESSOR));
+    let about = |text: &str| texts.iter().any(|warning| warning.contains(text));
+    assert!(about("StatusSimpleHealth was retired"));
+    assert!(about(
+        "RemoveTextFromHostnameDisplay is not in effect in this release"
+    ));
+    assert!(about(
+        "(set to their defaults) are not in effect in this release"
+    ));
+    assert!(about(
+        "DetachLostSlavesAfterMasterFailover is the old name of DetachLostReplicasAfterMasterFailover; rename it"
+    ));
+    assert_eq!(texts.len(), 6, "{texts:#?}");
+}

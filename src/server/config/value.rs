@@ -1,0 +1,246 @@
+//! Values of keys with their types: from JSON, checked against the table.
+
+use std::net::IpAddr;
+
+use regex::Regex;
+use serde_json::Value as Json;
+
+use super::key::{Key, Kind};
+use super::problem::ProblemKind;
+
+/// A value of the type that its key has. No `Debug`: it may be a password.
+#[derive(Clone, PartialEq)]
+pub(super) enum Value {
+    Boolean(bool),
+    Integer(i64),
+    Text(String),
+    Texts(Vec<String>),
+    Map(Vec<(String, String)>),
+}
+
+/// What is wrong, and with which part of the value (`[2]`, `.name`, or empty for all of it).
+pub(super) type PartProblem = (String, ProblemKind);
+
+/// The value a key has when no file sets it.
+pub(super) fn default_of(key: &Key) -> Value {
+    match key.kind {
+        Kind::Boolean { default } => Value::Boolean(default),
+        Kind::Integer { default, .. } => Value::Integer(default),
+        Kind::Text { default } | Kind::Word { default, .. } => Value::Text(default.to_owned()),
+        Kind::Pattern | Kind::Anything => Value::Text(String::new()),
+        Kind::Texts { default } => {
+            Value::Texts(default.iter().map(|text| (*text).to_owned()).collect())
+        }
+        Kind::HostFilters | Kind::Patterns | Kind::ClusterFilters => Value::Texts(Vec::new()),
+        Kind::PatternMap => Value::Map(Vec::new()),
+    }
+}
+
+/// Takes a value as written. `None` says that it changes nothing: `null` where a single value is meant.
+pub(super) fn from_json(key: &Key, json: &Json) -> Result<Option<Value>, Vec<PartProblem>> {
+    if json.is_null() {
+        return Ok(null_of(key));
+    }
+    match key.kind {
+        Kind::Boolean { .. } => match json {
+            Json::Bool(value) => Ok(Some(Value::Boolean(*value))),
+            _ => Err(wrong_type(key, json)),
+        },
+        Kind::Integer { min, max, .. } => integer(key, json, min, max).map(Some),
+        Kind::Text { .. } => text(key, json).map(|text| Some(Value::Text(text))),
+        Kind::Word { default, allowed } => word(key, json, default, allowed).map(Some),
+        Kind::Pattern => {
+            let text = text(key, json)?;
+            check_pattern(&text).map_err(|problem| vec![(String::new(), problem)])?;
+            Ok(Some(Value::Text(text)))
+        }
+        Kind::Texts { .. } => texts(key, json, |_| Ok(())).map(Some),
+        Kind::HostFilters => texts(key, json, check_host_filter).map(Some),
+        Kind::Patterns => texts(key, json, check_pattern).map(Some),
+        Kind::ClusterFilters => texts(key, json, check_cluster_filter).map(Some),
+        // An object without entries adds nothing to the ones there; only `null` takes them away.
+        Kind::PatternMap => {
+            map(key, json).map(|entries| (entries != Value::Map(Vec::new())).then_some(entries))
+        }
+        Kind::Anything => Ok(None),
+    }
+}
+
+/// `null` empties lists and objects, and changes nothing else, as in the predecessor.
+fn null_of(key: &Key) -> Option<Value> {
+    match key.kind {
+        Kind::Texts { .. } | Kind::HostFilters | Kind::Patterns | Kind::ClusterFilters => {
+            Some(Value::Texts(Vec::new()))
+        }
+        Kind::PatternMap => Some(Value::Map(Vec::new())),
+        _ => None,
+    }
+}
+
+fn integer(key: &Key, json: &Json, min: i64, max: i64) -> Result<Value, Vec<PartProblem>> {
+    let Json::Number(number) = json else {
+        return Err(wrong_type(key, json));
+    };
+    if number.is_f64() {
+        let what = ProblemKind::WrongType {
+            found: "a number with a fraction or exponent",
+            expected: key.kind.noun(),
+        };
+        return Err(vec![(String::new(), what)]);
+    }
+    match number.as_i64() {
+        Some(value) if (min..=max).contains(&value) => Ok(Value::Integer(value)),
+        _ => Err(vec![(
+            String::new(),
+            ProblemKind::OutOfRange {
+                found: number.to_string(),
+                min,
+                max,
+                unit: key.unit,
+            },
+        )]),
+    }
+}
+
+fn text(key: &Key, json: &Json) -> Result<String, Vec<PartProblem>> {
+    json.as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| wrong_type(key, json))
+}
+
+fn word(
+    key: &Key,
+    json: &Json,
+    default: &str,
+    allowed: &[&str],
+) -> Result<Value, Vec<PartProblem>> {
+    let written = text(key, json)?;
+    if written.trim().is_empty() {
+        return Ok(Value::Text(default.to_owned()));
+    }
+    match allowed
+        .iter()
+        .find(|word| word.eq_ignore_ascii_case(written.trim()))
+    {
+        Some(word) => Ok(Value::Text((*word).to_owned())),
+        None => Err(vec![(
+            String::new(),
+            ProblemKind::UnknownWord {
+                found: written,
+                allowed: allowed.join(", "),
+            },
+        )]),
+    }
+}
+
+fn texts(
+    key: &Key,
+    json: &Json,
+    check: fn(&str) -> Result<(), ProblemKind>,
+) -> Result<Value, Vec<PartProblem>> {
+    let Json::Array(elements) = json else {
+        return Err(wrong_type(key, json));
+    };
+    let mut taken = Vec::with_capacity(elements.len());
+    let mut problems = Vec::new();
+    for (index, element) in elements.iter().enumerate() {
+        match element
+            .as_str()
+            .ok_or_else(|| not_a_text(element))
+            .and_then(|text| check(text).map(|()| text))
+        {
+            Ok(text) => taken.push(text.to_owned()),
+            Err(problem) => problems.push((format!("[{index}]"), problem)),
+        }
+    }
+    if problems.is_empty() {
+        Ok(Value::Texts(taken))
+    } else {
+        Err(problems)
+    }
+}
+
+fn map(key: &Key, json: &Json) -> Result<Value, Vec<PartProblem>> {
+    let Json::Object(entries) = json else {
+        return Err(wrong_type(key, json));
+    };
+    let mut taken = Vec::with_capacity(entries.len());
+    let mut problems = Vec::new();
+    for (pattern, alias) in entries {
+        match alias
+            .as_str()
+            .ok_or_else(|| not_a_text(alias))
+            .and_then(|alias| check_pattern(pattern).map(|()| alias))
+        {
+            Ok(alias) => taken.push((pattern.clone(), alias.to_owned())),
+            Err(problem) => problems.push((format!(".{pattern}"), problem)),
+        }
+    }
+    if problems.is_empty() {
+        Ok(Value::Map(taken))
+    } else {
+        Err(problems)
+    }
+}
+
+fn check_pattern(text: &str) -> Result<(), ProblemKind> {
+    Regex::new(text).map(drop).map_err(|error| {
+        let reason = error.to_string();
+        // The parser draws the place over several lines; its last line says what is wrong.
+        let reason = reason.lines().last().unwrap_or_default();
+        let reason = reason.strip_prefix("error: ").unwrap_or(reason).to_owned();
+        ProblemKind::BadPattern {
+            found: text.to_owned(),
+            reason,
+        }
+    })
+}
+
+fn check_host_filter(text: &str) -> Result<(), ProblemKind> {
+    if text.parse::<IpAddr>().is_ok() {
+        Ok(())
+    } else {
+        check_pattern(text)
+    }
+}
+
+fn check_cluster_filter(text: &str) -> Result<(), ProblemKind> {
+    match (
+        text,
+        text.strip_prefix("alias~="),
+        text.strip_prefix("alias="),
+    ) {
+        ("*", ..) | (_, None, Some(_)) => Ok(()),
+        (_, Some(pattern), _) => check_pattern(pattern),
+        (_, None, None) => check_pattern(text),
+    }
+}
+
+fn wrong_type(key: &Key, json: &Json) -> Vec<PartProblem> {
+    vec![(
+        String::new(),
+        ProblemKind::WrongType {
+            found: noun(json),
+            expected: key.kind.noun(),
+        },
+    )]
+}
+
+fn not_a_text(json: &Json) -> ProblemKind {
+    ProblemKind::WrongType {
+        found: noun(json),
+        expected: "a text",
+    }
+}
+
+/// The type of a JSON value in words. Never the value itself, which may be a password.
+fn noun(json: &Json) -> &'static str {
+    match json {
+        Json::Null => "null",
+        Json::Bool(_) => "true or false",
+        Json::Number(_) => "a number",
+        Json::String(_) => "a text",
+        Json::Array(_) => "a list",
+        Json::Object(_) => "an object",
+    }
+}
