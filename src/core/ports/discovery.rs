@@ -21,6 +21,12 @@ pub enum DiscoverError {
         /// The instance.
         key: InstanceKey,
     },
+    /// It was forgotten while it was being probed, or is known under a name that was.
+    #[error("{key} was forgotten a moment ago")]
+    Forgotten {
+        /// The instance.
+        key: InstanceKey,
+    },
     /// Too much waits to be probed.
     #[error(
         "too many instances wait to be probed (DiscoveryQueueCapacity is {capacity}); try again"
