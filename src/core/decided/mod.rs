@@ -3,11 +3,23 @@
 //! [`apply`] is pure: the same state and proposal give the same reply, row changes and effects on every node, whatever
 //! its clock, environment or hash seed. Time comes from the proposal and never goes back. Stores write the row changes;
 //! [`Decided::absorb`] makes the same changes in memory.
+//!
+//! [`codec`] says how all of this becomes bytes, [`Digest`] how two nodes compare their states, [`Snapshot`] how one
+//! node hands its state to another.
 
 mod apply;
+pub mod codec;
 mod command;
+mod digest;
+#[cfg(test)]
+mod golden;
+mod group;
+mod snapshot;
 mod state;
 
-pub use apply::{Applied, apply};
+pub use apply::{Applied, apply, is_anything_due};
 pub use command::{Command, Effect, EffectScope, Origin, Proposal, Refusal, Reply};
+pub use digest::Digest;
+pub use group::GroupId;
+pub use snapshot::{Snapshot, SnapshotError};
 pub use state::{Decided, RowChange};

@@ -35,7 +35,56 @@ pub enum RowChange {
     DeleteForgotten(InstanceKey),
 }
 
+impl RowChange {
+    /// Which table the row is in; stores put `decided_` before it.
+    pub const fn table(&self) -> &'static str {
+        match self {
+            Self::PutDowntime(..) | Self::DeleteDowntime(_) => "downtime",
+            Self::PutCandidate(..) | Self::DeleteCandidate(_) => "candidate",
+            Self::PutForgotten(..) | Self::DeleteForgotten(_) => "forgotten",
+        }
+    }
+}
+
 impl Decided {
+    /// Every row, as the change that writes it: table by table, keys in order. Together with the applied index and the
+    /// time this is all there is: digests, snapshots and stores are made from it.
+    pub fn rows(&self) -> impl Iterator<Item = RowChange> + '_ {
+        // Taken apart by name, so that a new table does not compile until it is here.
+        let Self {
+            downtimes,
+            candidates,
+            forgotten,
+            applied_index: _,
+            decided_at: _,
+        } = self;
+        let downtimes = downtimes
+            .iter()
+            .map(|(key, row)| RowChange::PutDowntime(key.clone(), row.clone()));
+        let candidates = candidates
+            .iter()
+            .map(|(key, row)| RowChange::PutCandidate(key.clone(), row.clone()));
+        let forgotten = forgotten
+            .iter()
+            .map(|(key, at)| RowChange::PutForgotten(key.clone(), *at));
+        downtimes.chain(candidates).chain(forgotten)
+    }
+
+    /// The state with these rows, in any order.
+    pub fn from_rows<'a>(
+        applied_index: u64,
+        decided_at: Timestamp,
+        rows: impl IntoIterator<Item = &'a RowChange>,
+    ) -> Self {
+        let mut state = Self {
+            applied_index,
+            decided_at,
+            ..Self::default()
+        };
+        rows.into_iter().for_each(|row| state.absorb_one(row));
+        state
+    }
+
     /// Makes the changes of one applied entry.
     pub fn absorb(&mut self, index: u64, decided_at: Timestamp, changes: &[RowChange]) {
         changes.iter().for_each(|change| self.absorb_one(change));

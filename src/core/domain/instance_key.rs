@@ -100,9 +100,24 @@ impl From<HostName> for String {
 
 /// Which MySQL server: host and port. The identity of an instance everywhere. Ordered by host, then port.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "UncheckedKey")]
 pub struct InstanceKey {
     host: HostName,
     port: u16,
+}
+
+/// A key as it was stored, before its port is known to be one.
+#[derive(Deserialize)]
+struct UncheckedKey {
+    host: HostName,
+    port: u16,
+}
+
+impl TryFrom<UncheckedKey> for InstanceKey {
+    type Error = KeyError;
+    fn try_from(key: UncheckedKey) -> Result<Self, KeyError> {
+        Self::new(key.host, key.port)
+    }
 }
 
 impl InstanceKey {

@@ -5,6 +5,7 @@
 mod clock;
 mod decisions;
 mod discovery;
+mod effects;
 mod observations;
 mod probe;
 mod resolver;
@@ -15,6 +16,7 @@ use std::pin::Pin;
 pub use clock::{Clock, Ids};
 pub use decisions::{Committed, DecisionReader, ProposeError, Proposer};
 pub use discovery::{DiscoverError, Discovery, PictureReader, ProbeState};
+pub use effects::{EffectLog, OwedEffects};
 pub use observations::{ObservationStore, ObservationWrite, StoreError};
 pub use probe::{ProbeSession, Prober};
 pub use resolver::{ResolveError, Resolver};

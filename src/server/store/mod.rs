@@ -1,1 +1,23 @@
-//! (filled by its first commit)
+//! Stores: where decided state and observations are kept over restarts.
+//!
+//! [`DecisionStore`] is the contract for decided state; `raft-tests` holds the tests that every store must pass.
+//! [`SqliteStore`] is the default store, [`SqliteObservations`] keeps the picture beside it, in a file of its own so that
+//! a commit never waits behind it. [`LocalProposer`] makes a single node of a store: the only holder of its writing
+//! half. Nothing in here knows policy: what a command means is decided by the core's `apply`.
+
+mod decision_store;
+mod effect_log;
+mod error;
+mod health;
+mod local;
+mod recent;
+mod sqlite;
+
+pub use decision_store::{
+    AppliedEntry, DecisionStore, Identity, InstallMode, LOG_ENTRIES_KEPT, LoggedEntry, StoreId,
+};
+pub use effect_log::StoreEffectLog;
+pub use error::{Error, ErrorKind};
+pub use health::{StoreHealth, StoreReport};
+pub use local::{LocalOptions, LocalProposer};
+pub use sqlite::{Place, SqliteObservations, SqliteOptions, SqliteStore};

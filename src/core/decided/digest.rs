@@ -1,0 +1,214 @@
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Decided, codec};
+
+/// Says which way of reckoning it is, so that two releases with different ways never seem to agree or to differ.
+const DOMAIN: &[u8] = b"orchestrator decided state, digest 1";
+
+/// A fingerprint of decided state: nodes with the same applied index must have the same one.
+///
+/// It is SHA-256 over: the text above; the applied index and the time of decided state, each as eight bytes, little
+/// endian; then every row in the order of [`Decided::rows`], as the length (eight bytes, little endian) and bytes of
+/// the [`super::RowChange`] that writes it. The variant of that change names the table; tables and keys are walked in order.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The fingerprint of `state`.
+    pub fn of(state: &Decided) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(DOMAIN);
+        hash.update(state.applied_index.to_le_bytes());
+        hash.update(state.decided_at.as_micros().to_le_bytes());
+        for row in state.rows() {
+            let bytes = codec::encode(&row).expect("a row that is in memory was stored once");
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(&bytes);
+        }
+        Self(hash.finalize().into())
+    }
+
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// 64 hexadecimal digits.
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::decided::RowChange;
+    use crate::domain::{Candidate, Downtime, InstanceKey, PromotionRule, Timestamp};
+
+    fn key(text: &str) -> InstanceKey {
+        InstanceKey::parse(text, 3306).unwrap()
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn downtime() -> Downtime {
+        Downtime {
+            owner: "ann".to_owned(),
+            reason: "disk".to_owned(),
+            begins_at: at(1),
+            ends_at: at(2),
+        }
+    }
+
+    fn candidate() -> Candidate {
+        Candidate {
+            rule: PromotionRule::Prefer,
+            registered_at: at(1),
+            expires_at: at(2),
+        }
+    }
+
+    fn state(index: u64, decided_at: i64, rows: &[RowChange]) -> Decided {
+        Decided::from_rows(index, at(decided_at), rows)
+    }
+
+    #[test]
+    fn every_table_and_every_field_changes_the_digest() {
+        let put_downtime = |key, row| RowChange::PutDowntime(key, row);
+        let put_candidate = |key, row| RowChange::PutCandidate(key, row);
+        let states = [
+            state(0, 0, &[]),
+            state(1, 0, &[]),
+            state(0, 1, &[]),
+            state(0, 0, &[put_downtime(key("a"), downtime())]),
+            state(0, 0, &[put_downtime(key("b"), downtime())]),
+            state(0, 0, &[put_downtime(key("a:3307"), downtime())]),
+            state(
+                0,
+                0,
+                &[put_downtime(
+                    key("a"),
+                    Downtime {
+                        owner: "bob".to_owned(),
+                        ..downtime()
+                    },
+                )],
+            ),
+            state(
+                0,
+                0,
+                &[put_downtime(
+                    key("a"),
+                    Downtime {
+                        reason: "net".to_owned(),
+                        ..downtime()
+                    },
+                )],
+            ),
+            state(
+                0,
+                0,
+                &[put_downtime(
+                    key("a"),
+                    Downtime {
+                        begins_at: at(0),
+                        ..downtime()
+                    },
+                )],
+            ),
+            state(
+                0,
+                0,
+                &[put_downtime(
+                    key("a"),
+                    Downtime {
+                        ends_at: at(3),
+                        ..downtime()
+                    },
+                )],
+            ),
+            state(0, 0, &[put_candidate(key("a"), candidate())]),
+            state(0, 0, &[put_candidate(key("b"), candidate())]),
+            state(
+                0,
+                0,
+                &[put_candidate(
+                    key("a"),
+                    Candidate {
+                        rule: PromotionRule::MustNot,
+                        ..candidate()
+                    },
+                )],
+            ),
+            state(
+                0,
+                0,
+                &[put_candidate(
+                    key("a"),
+                    Candidate {
+                        registered_at: at(0),
+                        ..candidate()
+                    },
+                )],
+            ),
+            state(
+                0,
+                0,
+                &[put_candidate(
+                    key("a"),
+                    Candidate {
+                        expires_at: at(3),
+                        ..candidate()
+                    },
+                )],
+            ),
+            state(0, 0, &[RowChange::PutForgotten(key("a"), at(1))]),
+            state(0, 0, &[RowChange::PutForgotten(key("b"), at(1))]),
+            state(0, 0, &[RowChange::PutForgotten(key("a"), at(2))]),
+        ];
+        let digests: BTreeSet<String> = states.iter().map(|s| Digest::of(s).to_string()).collect();
+        assert_eq!(digests.len(), states.len());
+    }
+
+    #[test]
+    fn the_order_in_which_rows_came_does_not_matter() {
+        let rows = [
+            RowChange::PutForgotten(key("b"), at(1)),
+            RowChange::PutForgotten(key("a"), at(1)),
+            RowChange::PutDowntime(key("z"), downtime()),
+        ];
+        let mut reversed = rows.clone();
+        reversed.reverse();
+        assert_eq!(
+            Digest::of(&state(3, 3, &rows)),
+            Digest::of(&state(3, 3, &reversed))
+        );
+    }
+
+    #[test]
+    fn the_digest_of_a_known_state_is_the_same_in_every_release() {
+        let rows = [
+            RowChange::PutDowntime(key("a"), downtime()),
+            RowChange::PutCandidate(key("a"), candidate()),
+            RowChange::PutForgotten(key("a"), at(1)),
+        ];
+        assert_eq!(
+            Digest::of(&state(3, 9, &rows)).to_string(),
+            "7f7d63805a65a773e34e56aa945654056029a82924f3fdcd2d7c028dd0a7cda7"
+        );
+    }
+}

@@ -1,0 +1,377 @@
+//! The literal bytes of everything that is stored. A failure here means that logs and stores written by an earlier
+//! release would be read wrongly: give the type a new format instead of changing these lines.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::{Deserialize, DeserializeOwned, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::codec::{Stored, decode, encode};
+use super::{
+    Command, Decided, Effect, EffectScope, GroupId, Origin, Proposal, Refusal, Reply, RowChange,
+    Snapshot,
+};
+use crate::domain::{
+    BinlogPosition, Candidate, Downtime, Flavor, InstanceKey, InstanceRecord, Observation,
+    ProbeFailure, ProbeFailureKind, PromotionRule, ReplicationLink, SourceAddress, ThreadState,
+    Timestamp,
+};
+
+fn key() -> InstanceKey {
+    InstanceKey::parse("db1:3307", 1).unwrap()
+}
+
+const fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn downtime() -> Downtime {
+    Downtime {
+        owner: "ann".to_owned(),
+        reason: "disk".to_owned(),
+        begins_at: at(1),
+        ends_at: at(1_800_000_000),
+    }
+}
+
+fn candidate(rule: PromotionRule) -> Candidate {
+    Candidate {
+        rule,
+        registered_at: at(1),
+        expires_at: at(3600),
+    }
+}
+
+fn register(rule: PromotionRule) -> Command {
+    Command::RegisterCandidate {
+        key: key(),
+        rule,
+        expires_at: at(3600),
+    }
+}
+
+/// Each value is written as these bytes, and these bytes read as the value.
+fn check<T: Stored + Debug + PartialEq>(golden: &[(&str, T, &str)]) {
+    for (name, value, hex) in golden {
+        let bytes = encode(value).unwrap();
+        let written: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(&written, hex, "{} {name}", T::NAME);
+        assert_eq!(&decode::<T>(&bytes).unwrap(), value, "{} {name}", T::NAME);
+    }
+}
+
+/// The names in `golden` are all variants of `T`, so a new variant fails until its bytes are here.
+fn complete<'a, T: DeserializeOwned>(golden: impl IntoIterator<Item = &'a str>) {
+    let named: BTreeSet<&str> = golden
+        .into_iter()
+        .map(|name| name.split(' ').next().unwrap())
+        .collect();
+    let all: BTreeSet<&str> = variants::<T>().iter().copied().collect();
+    assert_eq!(named, all, "variants of {}", std::any::type_name::<T>());
+}
+
+/// Asks serde for the variants of an enum.
+fn variants<T: DeserializeOwned>() -> &'static [&'static str] {
+    T::deserialize(Shape)
+        .err()
+        .and_then(|Found(variants)| variants)
+        .expect("only enums are asked for")
+}
+
+struct Shape;
+
+#[derive(Debug)]
+struct Found(Option<&'static [&'static str]>);
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl std::error::Error for Found {}
+
+impl serde::de::Error for Found {
+    fn custom<T: std::fmt::Display>(_: T) -> Self {
+        Self(None)
+    }
+}
+
+impl<'de> serde::Deserializer<'de> for Shape {
+    type Error = Found;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Found> {
+        Err(Found(None))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Found> {
+        Err(Found(Some(variants)))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+fn commands() -> Vec<(&'static str, Command, &'static str)> {
+    vec![
+        (
+            "Discover",
+            Command::Discover { key: key() },
+            "010003646231fbeb0c",
+        ),
+        (
+            "Forget",
+            Command::Forget { key: key() },
+            "010103646231fbeb0c",
+        ),
+        (
+            "BeginDowntime",
+            Command::BeginDowntime {
+                key: key(),
+                owner: "ann".to_owned(),
+                reason: "disk".to_owned(),
+                ends_at: at(1_800_000_000),
+            },
+            "010203646231fbeb0c03616e6e046469736bfd000031512eca0c00",
+        ),
+        (
+            "EndDowntime",
+            Command::EndDowntime { key: key() },
+            "010303646231fbeb0c",
+        ),
+        (
+            "RegisterCandidate must",
+            register(PromotionRule::Must),
+            "010403646231fbeb0c00fd004827ad01000000",
+        ),
+        (
+            "RegisterCandidate prefer",
+            register(PromotionRule::Prefer),
+            "010403646231fbeb0c01fd004827ad01000000",
+        ),
+        (
+            "RegisterCandidate neutral",
+            register(PromotionRule::Neutral),
+            "010403646231fbeb0c02fd004827ad01000000",
+        ),
+        (
+            "RegisterCandidate prefer_not",
+            register(PromotionRule::PreferNot),
+            "010403646231fbeb0c03fd004827ad01000000",
+        ),
+        (
+            "RegisterCandidate must_not",
+            register(PromotionRule::MustNot),
+            "010403646231fbeb0c04fd004827ad01000000",
+        ),
+        ("Expire", Command::Expire, "0105"),
+    ]
+}
+
+#[test]
+fn commands_keep_their_bytes() {
+    let golden = commands();
+    check(&golden);
+    complete::<Command>(golden.iter().map(|(name, ..)| *name));
+    assert_eq!(
+        variants::<PromotionRule>(),
+        ["Must", "Prefer", "Neutral", "PreferNot", "MustNot"],
+        "a new rule needs a command with its bytes above"
+    );
+}
+
+#[test]
+fn a_proposal_keeps_its_bytes() {
+    let proposal = Proposal {
+        request: 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef,
+        proposed_at: at(1_700_000_000),
+        origin: Origin {
+            who: "ann".to_owned(),
+            whence: "10.0.0.1".to_owned(),
+        },
+        command: Command::Expire,
+    };
+    check(&[(
+        "Proposal",
+        proposal,
+        "01feefcdab8967452301efcdab8967452301fd00803c3048140c0003616e6e0831302e302e302e3105",
+    )]);
+}
+
+#[test]
+fn replies_keep_their_bytes() {
+    let golden = [
+        ("Done", Reply::Done, "0100"),
+        ("Unchanged", Reply::Unchanged, "0101"),
+        (
+            "Refused over",
+            Reply::Refused(Refusal::AlreadyOver),
+            "010200",
+        ),
+        (
+            "Refused must",
+            Reply::Refused(Refusal::MustIsNotRegistrable),
+            "010201",
+        ),
+    ];
+    check(&golden);
+    complete::<Reply>(golden.iter().map(|(name, ..)| *name));
+    assert_eq!(
+        variants::<Refusal>(),
+        ["AlreadyOver", "MustIsNotRegistrable"],
+        "a new refusal needs its bytes above"
+    );
+}
+
+#[test]
+fn row_changes_keep_their_bytes() {
+    let golden = [
+        (
+            "PutDowntime",
+            RowChange::PutDowntime(key(), downtime()),
+            "010003646231fbeb0c03616e6e046469736bfc80841e00fd000031512eca0c00",
+        ),
+        (
+            "DeleteDowntime",
+            RowChange::DeleteDowntime(key()),
+            "010103646231fbeb0c",
+        ),
+        (
+            "PutCandidate",
+            RowChange::PutCandidate(key(), candidate(PromotionRule::PreferNot)),
+            "010203646231fbeb0c03fc80841e00fd004827ad01000000",
+        ),
+        (
+            "DeleteCandidate",
+            RowChange::DeleteCandidate(key()),
+            "010303646231fbeb0c",
+        ),
+        (
+            "PutForgotten",
+            RowChange::PutForgotten(key(), at(1)),
+            "010403646231fbeb0cfc80841e00",
+        ),
+        (
+            "DeleteForgotten",
+            RowChange::DeleteForgotten(key()),
+            "010503646231fbeb0c",
+        ),
+    ];
+    check(&golden);
+    complete::<RowChange>(golden.iter().map(|(name, ..)| *name));
+}
+
+#[test]
+fn effects_keep_their_bytes() {
+    let golden = [
+        ("Discover", Effect::Discover(key()), "010003646231fbeb0c"),
+        ("Forget", Effect::Forget(key()), "010103646231fbeb0c"),
+    ];
+    check(&golden);
+    complete::<Effect>(golden.iter().map(|(name, ..)| *name));
+    check(&[
+        ("none", vec![], "0100"),
+        (
+            "two",
+            vec![Effect::Discover(key()), Effect::Forget(key())],
+            "01020003646231fbeb0c0103646231fbeb0c",
+        ),
+    ]);
+    assert_eq!(variants::<EffectScope>(), ["LeaderOnly", "EveryNode"]);
+}
+
+#[test]
+fn a_snapshot_keeps_its_bytes() {
+    let rows = [
+        RowChange::PutDowntime(key(), downtime()),
+        RowChange::PutForgotten(key(), at(1)),
+    ];
+    let state = Decided::from_rows(300, at(5), &rows);
+    let snapshot = Snapshot::of(GroupId::from_bytes([0xa5; 16]), &state, vec![key()]);
+    check(&[(
+        "Snapshot",
+        snapshot,
+        "01a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5fb2c01fc80969800020003646231fbeb0c03616e6e046469736bfc80841e00fd000031512eca0c000403646231fbeb0cfc80841e000103646231fbeb0ca7414a33c3470f3718e48e168879937318f826803b9f9352332b6912bd600005",
+    )]);
+}
+
+fn observation() -> Observation {
+    let mut seen = Observation::blank(key(), at(9));
+    seen.identity.flavor = Flavor::MariaDb;
+    seen.identity.version = "10.11".to_owned();
+    seen.latency = Duration::from_millis(1);
+    seen.promotion_rule = Some(PromotionRule::Prefer);
+    seen.replicas = vec![key()];
+    seen.replication = Some(ReplicationLink {
+        source: SourceAddress::Detached(key()),
+        source_uuid: String::new(),
+        receiver: ThreadState::Running,
+        applier: ThreadState::Other,
+        received: BinlogPosition {
+            file: "b.1".to_owned(),
+            offset: 400,
+        },
+        applied: BinlogPosition::default(),
+        relay_log: BinlogPosition::default(),
+        receiver_error: String::new(),
+        receiver_errno: 0,
+        applier_error: "no".to_owned(),
+        applier_errno: 1062,
+        delay: Duration::ZERO,
+        seconds_behind: Some(3),
+        uses_oracle_gtid: false,
+        uses_mariadb_gtid: true,
+        mariadb_received: "0-1-5".to_owned(),
+        retrieved: String::new(),
+        has_filters: false,
+        has_credentials: true,
+        tls_allowed: false,
+        channel: String::new(),
+    });
+    seen
+}
+
+/// Observations may be lost without harm, but never be misread: after a change of `Observation`, `InstanceRecord` or what
+/// they hold, raise the format of the instance record and renew these bytes.
+#[test]
+fn an_instance_record_keeps_its_bytes_or_takes_a_new_format() {
+    let mut record = InstanceRecord::heard_of(key(), at(1));
+    record.observation = Some(Arc::new(observation()));
+    record.last_checked_at = Some(at(10));
+    record.last_seen_at = Some(at(9));
+    record.failure = Some(ProbeFailure {
+        kind: ProbeFailureKind::AccessDenied,
+        code: 1045,
+        message: "denied".to_owned(),
+        is_partial: false,
+    });
+    record.failures_in_a_row = 1;
+    check(&[
+        (
+            "heard of",
+            InstanceRecord::heard_of(key(), at(1)),
+            "0103646231fbeb0c00fc80841e000000000000",
+        ),
+        (
+            "probed",
+            record,
+            "0103646231fbeb0c0103646231fbeb0cfc80a8120100fc40420f0000000531302e31310002000000000000000000000000000000010103646231fbeb0c00010203622e31fb9001000000000000026e6ffb260400000103000105302d312d35000001000000000000000000000000000103646231fbeb0c00000000000001010000fc80841e0001fc002d310101fc80a81201000104fb15040664656e6965640001",
+        ),
+    ]);
+}
+
+#[test]
+fn the_variant_walk_sees_what_serde_sees() {
+    assert!(variants::<Command>().contains(&"Expire"));
+    assert!(<Origin as Deserialize>::deserialize(Shape).is_err());
+}

@@ -1,0 +1,124 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Decided, Digest, GroupId, RowChange, codec};
+use crate::domain::{InstanceKey, Timestamp};
+
+/// All decided state at one index, and the keys of the instances that the node knew, as it goes to another node or a
+/// file. Of instances it holds only the keys: what was observed is each node's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    group: GroupId,
+    applied_index: u64,
+    decided_at: Timestamp,
+    rows: Vec<RowChange>,
+    known: Vec<InstanceKey>,
+    digest: [u8; 32],
+}
+
+/// Why bytes are no snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// They cannot be read.
+    #[error(transparent)]
+    Encoding(#[from] codec::DecodeError),
+    /// They were read, and what they hold is not what was written.
+    #[error("the snapshot is damaged: its digest is {found}, and it says {written}")]
+    Digest {
+        /// Digest of the rows found.
+        found: String,
+        /// Digest that the writer noted.
+        written: String,
+    },
+}
+
+impl Snapshot {
+    /// A snapshot of `state`.
+    pub fn of(group: GroupId, state: &Decided, known: Vec<InstanceKey>) -> Self {
+        Self {
+            group,
+            applied_index: state.applied_index,
+            decided_at: state.decided_at,
+            rows: state.rows().collect(),
+            known,
+            digest: *Digest::of(state).as_bytes(),
+        }
+    }
+
+    /// Whose state it is.
+    pub fn group(&self) -> GroupId {
+        self.group
+    }
+
+    /// Instances that the writer knew. Installing a snapshot adds these; it never removes one.
+    pub fn known(&self) -> &[InstanceKey] {
+        &self.known
+    }
+
+    /// The state it holds.
+    pub fn decided(&self) -> Decided {
+        Decided::from_rows(self.applied_index, self.decided_at, &self.rows)
+    }
+
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// [`codec::EncodeError`] when it is too large.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, codec::EncodeError> {
+        codec::encode(self)
+    }
+
+    /// Reads bytes of [`Snapshot::to_bytes`] and checks them against their digest.
+    ///
+    /// # Errors
+    /// [`SnapshotError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let snapshot: Self = codec::decode(bytes)?;
+        let found = Digest::of(&snapshot.decided());
+        if *found.as_bytes() != snapshot.digest {
+            let hex = |bytes: [u8; 32]| bytes.iter().map(|b| format!("{b:02x}")).collect();
+            return Err(SnapshotError::Digest {
+                found: found.to_string(),
+                written: hex(snapshot.digest),
+            });
+        }
+        Ok(snapshot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> (Decided, Snapshot) {
+        let key = InstanceKey::parse("db1", 3306).unwrap();
+        let rows = [RowChange::PutForgotten(
+            key.clone(),
+            Timestamp::from_seconds(5),
+        )];
+        let state = Decided::from_rows(9, Timestamp::from_seconds(7), &rows);
+        let snapshot = Snapshot::of(GroupId::from_number(1), &state, vec![key]);
+        (state, snapshot)
+    }
+
+    #[test]
+    fn a_snapshot_brings_back_state_group_and_known_instances() {
+        let (state, snapshot) = sample();
+        let back = Snapshot::from_bytes(&snapshot.to_bytes().unwrap()).unwrap();
+        assert_eq!(back.decided(), state);
+        assert_eq!(back.group(), GroupId::from_number(1));
+        assert_eq!(back.known(), [InstanceKey::parse("db1", 3306).unwrap()]);
+    }
+
+    #[test]
+    fn a_flipped_bit_in_a_row_is_noticed() {
+        let (_, snapshot) = sample();
+        let mut bytes = snapshot.to_bytes().unwrap();
+        // Format byte, group, then index 9: the index is the first byte that the digest covers.
+        assert_eq!(bytes[17], 9);
+        bytes[17] = 8;
+        assert!(matches!(
+            Snapshot::from_bytes(&bytes),
+            Err(SnapshotError::Digest { .. })
+        ));
+    }
+}

@@ -1,0 +1,142 @@
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use orchestrator_core::decided::{Decided, Proposal};
+use orchestrator_core::ports::{BoxFuture, Committed, DecisionReader, ProposeError, Proposer};
+use tokio::sync::{oneshot, watch};
+
+use super::{DecisionStore, Error};
+
+mod worker;
+
+use worker::{Request, Worker};
+
+/// Bounds of a [`LocalProposer`].
+#[derive(Clone, Copy, Debug)]
+pub struct LocalOptions {
+    /// Most proposals that wait. At a thousand commits a second, which any disk reaches with several in one
+    /// transaction, the last of them waits a second.
+    pub queue_max: usize,
+    /// Most proposals in one transaction, so that the first does not wait long for the last.
+    pub batch_max: usize,
+}
+
+impl Default for LocalOptions {
+    fn default() -> Self {
+        Self {
+            queue_max: 1_024,
+            batch_max: 256,
+        }
+    }
+}
+
+/// Decided state of a single node: applies proposals one after another on one thread, and answers when the store has
+/// them on disk. Proposals that wait together share a transaction.
+///
+/// A request whose id was answered within the last ten minutes (and 10,000 requests), also before a restart, is
+/// answered as before and takes no effect again.
+pub struct LocalProposer {
+    shared: Arc<Shared>,
+    queue: Mutex<Option<SyncSender<Request>>>,
+    ended: watch::Receiver<()>,
+}
+
+/// What the worker publishes.
+struct Shared {
+    decided: ArcSwap<Decided>,
+    applied: watch::Sender<u64>,
+}
+
+impl LocalProposer {
+    /// Reads the store and starts the thread.
+    ///
+    /// # Errors
+    /// [`Error`] when the store cannot be read.
+    pub fn start(store: Arc<dyn DecisionStore>, options: LocalOptions) -> Result<Self, Error> {
+        let state = store.load()?;
+        let shared = Arc::new(Shared {
+            applied: watch::Sender::new(state.applied_index),
+            decided: ArcSwap::from_pointee(state),
+        });
+        let (sender, queue) = sync_channel(options.queue_max);
+        let (alive, ended) = watch::channel(());
+        let place = store.place();
+        let mut worker = Worker::new(store, Arc::clone(&shared), options.batch_max)?;
+        std::thread::Builder::new()
+            .name("decide".to_owned())
+            .spawn(move || {
+                worker.run(&queue);
+                drop(alive);
+            })
+            .map_err(|error| Error::Io {
+                store: place,
+                detail: error.to_string(),
+            })?;
+        Ok(Self {
+            shared,
+            queue: Mutex::new(Some(sender)),
+            ended,
+        })
+    }
+
+    /// The last applied index, as it grows.
+    pub fn applied(&self) -> watch::Receiver<u64> {
+        self.shared.applied.subscribe()
+    }
+
+    /// Takes no more proposals, and completes when those that wait are answered. Cancel-safe; may be called again.
+    pub async fn stop(&self) {
+        drop(self.lock_queue().take());
+        let mut ended = self.ended.clone();
+        // The only change is that the thread's end is gone.
+        while ended.changed().await.is_ok() {}
+    }
+
+    fn lock_queue(&self) -> std::sync::MutexGuard<'_, Option<SyncSender<Request>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enqueue(
+        &self,
+        proposal: Proposal,
+    ) -> Result<oneshot::Receiver<Result<Committed, ProposeError>>, ProposeError> {
+        let (answer, answered) = oneshot::channel();
+        let guard = self.lock_queue();
+        let queue = guard.as_ref().ok_or_else(stopping)?;
+        match queue.try_send(Request { proposal, answer }) {
+            Ok(()) => Ok(answered),
+            Err(TrySendError::Full(_)) => Err(ProposeError::Busy),
+            Err(TrySendError::Disconnected(_)) => Err(stopping()),
+        }
+    }
+}
+
+fn stopping() -> ProposeError {
+    ProposeError::Store {
+        reason: "the service is stopping".to_owned(),
+    }
+}
+
+impl DecisionReader for LocalProposer {
+    fn decided(&self) -> Arc<Decided> {
+        self.shared.decided.load_full()
+    }
+}
+
+impl Proposer for LocalProposer {
+    fn propose(&self, proposal: Proposal) -> BoxFuture<'_, Result<Committed, ProposeError>> {
+        let queued = self.enqueue(proposal);
+        Box::pin(async move {
+            queued?.await.unwrap_or_else(|_| {
+                Err(ProposeError::Unknown {
+                    reason: "the thread that stores changes ended".to_owned(),
+                })
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "local_tests.rs"]
+mod tests;

@@ -1,0 +1,220 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use orchestrator_core::decided::{Decided, GroupId, Proposal, apply};
+use orchestrator_core::domain::Timestamp;
+use orchestrator_core::ports::{Committed, ProposeError};
+use tokio::sync::oneshot;
+
+use super::super::recent::RecentRequests;
+use super::super::{AppliedEntry, DecisionStore, Error, ErrorKind, LOG_ENTRIES_KEPT};
+use super::Shared;
+use crate::wire::Envelope;
+
+/// One proposal and where its answer goes.
+pub(super) struct Request {
+    pub proposal: Proposal,
+    pub answer: oneshot::Sender<Result<Committed, ProposeError>>,
+}
+
+/// The thread that decides.
+pub(super) struct Worker {
+    store: Arc<dyn DecisionStore>,
+    shared: Arc<Shared>,
+    group: GroupId,
+    recent: RecentRequests,
+    batch_max: usize,
+    /// Whether a commit may have taken effect that memory does not know of.
+    in_doubt: bool,
+}
+
+/// Proposals that were applied to a copy of the state and wait for their commit.
+struct Batch {
+    state: Decided,
+    entries: Vec<AppliedEntry>,
+    decided: HashMap<u128, (Timestamp, Committed)>,
+    waiting: Vec<(oneshot::Sender<Result<Committed, ProposeError>>, Committed)>,
+}
+
+impl Worker {
+    pub fn new(
+        store: Arc<dyn DecisionStore>,
+        shared: Arc<Shared>,
+        batch_max: usize,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            group: store.identity()?.group,
+            recent: remembered(store.as_ref())?,
+            store,
+            shared,
+            batch_max,
+            in_doubt: false,
+        })
+    }
+
+    /// Decides until nobody can propose any more.
+    pub fn run(&mut self, queue: &Receiver<Request>) {
+        while let Ok(first) = queue.recv() {
+            let more = queue.try_iter().take(self.batch_max.saturating_sub(1));
+            let requests = std::iter::once(first).chain(more).collect();
+            self.settle(requests);
+        }
+    }
+
+    fn settle(&mut self, requests: Vec<Request>) {
+        if let Err(error) = self.resolve_doubt() {
+            let answers = requests.into_iter().map(|request| request.answer);
+            refuse(answers, &error);
+            return;
+        }
+        let batch = self.apply_all(requests);
+        let last = batch.state.applied_index;
+        match self.store.commit(batch.entries.clone()) {
+            Ok(()) => self.publish(batch),
+            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
+                match self.store.applied_index() {
+                    Ok(index) if index == last => self.publish(batch),
+                    Ok(_) => refuse(senders(batch), &error),
+                    Err(_) => {
+                        self.in_doubt = true;
+                        leave_open(senders(batch), &error);
+                    }
+                }
+            }
+            Err(error) => refuse(senders(batch), &error),
+        }
+    }
+
+    /// Reads the state back after a commit of unknown outcome. Deciding anything on a state that may be behind the store
+    /// would be wrong.
+    fn resolve_doubt(&mut self) -> Result<(), Error> {
+        if !self.in_doubt {
+            return Ok(());
+        }
+        let state = self.store.load()?;
+        self.recent = remembered(self.store.as_ref())?;
+        self.shared.applied.send_replace(state.applied_index);
+        self.shared.decided.store(Arc::new(state));
+        self.in_doubt = false;
+        Ok(())
+    }
+
+    /// Applies each proposal to what the one before it left. What cannot be stored is answered at once.
+    fn apply_all(&self, requests: Vec<Request>) -> Batch {
+        let mut batch = Batch {
+            state: self.shared.decided.load().as_ref().clone(),
+            entries: Vec::new(),
+            decided: HashMap::new(),
+            waiting: Vec::new(),
+        };
+        for Request { proposal, answer } in requests {
+            match self.earlier_or_new(&mut batch, &proposal) {
+                Ok(committed) => batch.waiting.push((answer, committed)),
+                Err(error) => refuse([answer], &error),
+            }
+        }
+        batch
+    }
+
+    fn earlier_or_new(&self, batch: &mut Batch, proposal: &Proposal) -> Result<Committed, Error> {
+        let in_batch = batch.decided.get(&proposal.request).map(|(_, known)| known);
+        if let Some(earlier) = in_batch.or_else(|| self.recent.get(proposal.request)) {
+            return Ok(earlier.clone());
+        }
+        let index = batch.state.applied_index + 1;
+        let envelope = Envelope::local(self.group, index, proposal).map_err(|error| {
+            Error::Unstorable {
+                detail: error.to_string(),
+            }
+        })?;
+        let applied = apply(&batch.state, proposal);
+        batch
+            .state
+            .absorb(index, applied.decided_at, &applied.changes);
+        let committed = Committed {
+            index,
+            reply: applied.reply.clone(),
+        };
+        batch
+            .decided
+            .insert(proposal.request, (applied.decided_at, committed.clone()));
+        batch.entries.push(AppliedEntry {
+            index,
+            envelope: envelope.to_bytes(),
+            reply: applied.reply,
+            changes: applied.changes,
+            effects: applied.effects,
+            decided_at: applied.decided_at,
+        });
+        Ok(committed)
+    }
+
+    /// The batch is on disk: everybody may see it.
+    fn publish(&mut self, batch: Batch) {
+        let mut decided: Vec<_> = batch.decided.into_iter().collect();
+        decided.sort_by_key(|(_, (_, committed))| committed.index);
+        for (request, (at, committed)) in decided {
+            self.recent.remember(request, at, committed);
+        }
+        let applied = batch.state.applied_index;
+        // Before the answers: who was answered reads what it asked for.
+        self.shared.decided.store(Arc::new(batch.state));
+        self.shared.applied.send_replace(applied);
+        for (answer, committed) in batch.waiting {
+            // Whoever asked may be gone; the change stands.
+            let _ = answer.send(Ok(committed));
+        }
+    }
+}
+
+fn senders(batch: Batch) -> impl Iterator<Item = oneshot::Sender<Result<Committed, ProposeError>>> {
+    batch.waiting.into_iter().map(|(answer, _)| answer)
+}
+
+fn refuse(
+    answers: impl IntoIterator<Item = oneshot::Sender<Result<Committed, ProposeError>>>,
+    error: &Error,
+) {
+    for answer in answers {
+        // Whoever asked may be gone; nothing changed.
+        let _ = answer.send(Err(ProposeError::Store {
+            reason: error.to_string(),
+        }));
+    }
+}
+
+fn leave_open(
+    answers: impl IntoIterator<Item = oneshot::Sender<Result<Committed, ProposeError>>>,
+    error: &Error,
+) {
+    for answer in answers {
+        // Whoever asked may be gone; asking again with the same request id tells.
+        let _ = answer.send(Err(ProposeError::Unknown {
+            reason: error.to_string(),
+        }));
+    }
+}
+
+/// Answers of the log's last entries. An entry of a later release cannot be remembered; it is in the rows all the same.
+fn remembered(store: &dyn DecisionStore) -> Result<RecentRequests, Error> {
+    let mut recent = RecentRequests::default();
+    let kept = usize::try_from(LOG_ENTRIES_KEPT).unwrap_or(usize::MAX);
+    for entry in store.log_tail(kept)? {
+        match Envelope::from_bytes(&entry.envelope).and_then(|envelope| envelope.proposal()) {
+            Ok(proposal) => {
+                let answer = Committed {
+                    index: entry.index,
+                    reply: entry.reply,
+                };
+                recent.remember(proposal.request, entry.decided_at, answer);
+            }
+            Err(error) => tracing::warn!(
+                index = entry.index,
+                %error,
+                "a request in the log cannot be remembered; sent again, it would take effect again"
+            ),
+        }
+    }
+    Ok(recent)
+}

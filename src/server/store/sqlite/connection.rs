@@ -1,0 +1,82 @@
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::fault::Fault;
+
+/// How long a statement waits for another program that writes to the same file (a `sqlite3` shell, a backup): longer
+/// than such a tool needs for its own commit, shorter than the patience of a caller.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// When a commit is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// Before it returns.
+    Full,
+    /// Some time later; a power cut may lose the last ones, never damage the file.
+    Relaxed,
+}
+
+/// The connection that writes. `pages_max` bounds the size of the file, for tests of a full disk.
+pub(super) fn open_writer(
+    path: Option<&Path>,
+    durability: Durability,
+    pages_max: Option<u32>,
+) -> Result<Connection, Fault> {
+    let connection = match path {
+        Some(path) => Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?,
+        None => Connection::open_in_memory()?,
+    };
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    if path.is_some() {
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| {
+            row.get::<_, String>(0)
+        })?;
+    }
+    connection.pragma_update(
+        None,
+        "synchronous",
+        match durability {
+            Durability::Full => "full",
+            Durability::Relaxed => "normal",
+        },
+    )?;
+    // The writer thread checkpoints by itself, because a failing one must not pass unseen.
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |row| row.get::<_, i64>(0))?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    if let Some(pages) = pages_max {
+        connection.pragma_update_and_check(None, "max_page_count", pages, |row| {
+            row.get::<_, i64>(0)
+        })?;
+    }
+    Ok(connection)
+}
+
+/// A connection that reads only.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, Fault> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(connection)
+}
+
+/// Looks for damage in the given tables; others in the same file are not ours to judge.
+pub(super) fn check_tables(connection: &Connection, tables: &[&str]) -> Result<(), Fault> {
+    for table in tables {
+        let sql = format!("PRAGMA quick_check('{table}')");
+        let verdict: String = connection.query_row(&sql, [], |row| row.get(0))?;
+        if verdict != "ok" {
+            return Err(Fault::Damaged(format!("table {table}: {verdict}")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,208 @@
+use orchestrator_core::domain::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+use sha2::{Digest, Sha256};
+
+use super::fault::Fault;
+
+/// One step of a schema. It is never changed once released: a change is a further step.
+#[derive(Debug)]
+pub(super) struct Migration {
+    /// 1, 2, 3 …
+    pub number: u32,
+    /// Its statements.
+    pub sql: &'static str,
+}
+
+impl Migration {
+    fn checksum(&self) -> String {
+        let hash = Sha256::digest(self.sql.as_bytes());
+        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Schema of decided state.
+pub(super) const DECISIONS: &[Migration] = &[Migration {
+    number: 1,
+    sql: include_str!("migrations/0001_decided_state.sql"),
+}];
+
+/// Schema of observations.
+pub(super) const OBSERVATIONS: &[Migration] = &[Migration {
+    number: 1,
+    sql: include_str!("migrations/observations_0001.sql"),
+}];
+
+const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS store_migration (
+    number INTEGER PRIMARY KEY,
+    checksum TEXT NOT NULL,
+    applied_at_micros INTEGER NOT NULL
+) STRICT";
+
+/// Brings the schema up to date, all in one transaction. A schema from a later release, or from other statements, is
+/// left untouched and refused.
+pub(super) fn migrate(
+    connection: &Connection,
+    migrations: &[Migration],
+    now: Timestamp,
+) -> Result<(), Fault> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let done = missing(connection, migrations).and_then(|missing| {
+        missing
+            .iter()
+            .try_for_each(|migration| apply(connection, migration, now))
+    });
+    match done {
+        Ok(()) => Ok(connection.execute_batch("COMMIT")?),
+        Err(fault) => {
+            if !connection.is_autocommit() {
+                connection.execute_batch("ROLLBACK")?;
+            }
+            Err(fault)
+        }
+    }
+}
+
+fn missing<'a>(
+    connection: &Connection,
+    migrations: &'a [Migration],
+) -> Result<&'a [Migration], Fault> {
+    if !has_table(connection)? {
+        return Ok(migrations);
+    }
+    let mut statement =
+        connection.prepare("SELECT number, checksum FROM store_migration ORDER BY number")?;
+    let present = statement
+        .query_map([], |row| {
+            Ok((row.get::<_, u32>(0)?, row.get::<_, String>(1)?))
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    let known = migrations.last().map_or(0, |migration| migration.number);
+    if let Some((found, _)) = present.last().filter(|(number, _)| *number > known) {
+        return Err(Fault::Newer {
+            found: *found,
+            known,
+        });
+    }
+    for (migration, (number, checksum)) in migrations.iter().zip(&present) {
+        if migration.number != *number || migration.checksum() != *checksum {
+            return Err(Fault::ForeignMigration { number: *number });
+        }
+    }
+    Ok(&migrations[present.len()..])
+}
+
+fn has_table(connection: &Connection) -> Result<bool, Fault> {
+    let found: Option<i64> = connection
+        .query_row(
+            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'store_migration'",
+            [],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(found.is_some())
+}
+
+fn apply(connection: &Connection, migration: &Migration, now: Timestamp) -> Result<(), Fault> {
+    connection.execute_batch(CREATE_TABLE)?;
+    connection.execute_batch(migration.sql)?;
+    connection.execute(
+        "INSERT INTO store_migration (number, checksum, applied_at_micros) VALUES (?1, ?2, ?3)",
+        params![migration.number, migration.checksum(), now.as_micros()],
+    )?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(5);
+    const ONE: Migration = Migration {
+        number: 1,
+        sql: "CREATE TABLE one (a INTEGER)",
+    };
+    const TWO: Migration = Migration {
+        number: 2,
+        sql: "CREATE TABLE two (a INTEGER)",
+    };
+
+    fn tables(connection: &Connection) -> Vec<String> {
+        let mut statement = connection
+            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+            .unwrap();
+        let names = statement.query_map([], |row| row.get(0)).unwrap();
+        names.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn steps_are_made_once_and_later_ones_are_added() {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate(&connection, &[ONE], NOW).unwrap();
+        migrate(&connection, &[ONE], NOW).unwrap();
+        migrate(&connection, &[ONE, TWO], NOW).unwrap();
+        assert_eq!(tables(&connection), ["one", "store_migration", "two"]);
+    }
+
+    #[test]
+    fn a_later_schema_is_refused_and_left_alone() {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate(&connection, &[ONE, TWO], NOW).unwrap();
+        let error = migrate(&connection, &[ONE], NOW).unwrap_err().at("/s");
+        assert_eq!(
+            error.to_string(),
+            "the store /s was written by a newer release (its schema is 2, this release knows 1); \
+             use that release, or a newer one"
+        );
+        assert_eq!(tables(&connection), ["one", "store_migration", "two"]);
+    }
+
+    #[test]
+    fn a_step_with_other_statements_is_refused() {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate(&connection, &[ONE], NOW).unwrap();
+        let other = Migration {
+            number: 1,
+            sql: "CREATE TABLE other (a INTEGER)",
+        };
+        assert!(matches!(
+            migrate(&connection, &[other, TWO], NOW),
+            Err(Fault::ForeignMigration { number: 1 })
+        ));
+        assert_eq!(tables(&connection), ["one", "store_migration"]);
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_nothing_of_itself() {
+        let connection = Connection::open_in_memory().unwrap();
+        let broken = Migration {
+            number: 2,
+            sql: "CREATE TABLE half (a INTEGER); CREATE TABLE one (a INTEGER)",
+        };
+        assert!(migrate(&connection, &[ONE, broken], NOW).is_err());
+        assert_eq!(tables(&connection), Vec::<String>::new());
+        migrate(&connection, &[ONE], NOW).unwrap();
+    }
+
+    #[test]
+    fn released_steps_are_never_changed() {
+        let checksums = |migrations: &[Migration]| -> Vec<(u32, String)> {
+            let entries = migrations.iter().map(|m| (m.number, m.checksum()));
+            entries.collect()
+        };
+        assert_eq!(
+            checksums(DECISIONS),
+            [(1, "CHECKSUM_DECISIONS_1".to_owned())]
+        );
+        assert_eq!(
+            checksums(OBSERVATIONS),
+            [(1, "CHECKSUM_OBSERVATIONS_1".to_owned())]
+        );
+    }
+
+    #[test]
+    fn no_step_reads_a_clock_or_randomness() {
+        for migration in DECISIONS.iter().chain(OBSERVATIONS) {
+            assert_eq!(super::super::rows::impure_word(migration.sql), None);
+        }
+    }
+}

@@ -1,0 +1,471 @@
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+
+use super::super::Error;
+use super::fault::{Fault, is_sync_failure};
+
+/// Most jobs that wait. Callers are few (the proposer, the sign of life, write-behind) and each waits for its answer; a
+/// longer queue means that the disk does not answer.
+const QUEUE_MAX: usize = 256;
+
+/// Most jobs in one transaction, so that the first of them does not wait long for the last.
+const GROUP_MAX: usize = 64;
+
+/// Transactions between two checkpoints: a thousand pages or a few thousand in the write-ahead log, as SQLite itself
+/// would allow.
+const CHECKPOINT_EVERY: u32 = 256;
+
+/// Pages of the write-ahead log (4 KiB each) above which a checkpoint waits for readers to finish, so that the log does
+/// not grow without bound: 64 MiB.
+const LOG_PAGES_MAX: i64 = 16_384;
+
+/// Opens a connection again after damage was found, or says that it cannot be helped.
+pub(super) type Reopen = Box<dyn FnMut(&Error) -> Result<Connection, Error> + Send>;
+
+/// The thread that owns the writing connection. Dropping it ends the thread after the jobs that wait.
+pub(super) struct Writer {
+    jobs: Option<SyncSender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+    store: String,
+    failed: Arc<OnceLock<Error>>,
+}
+
+impl Writer {
+    /// Starts the thread. `reopen` is for stores that may begin anew when they are damaged.
+    pub fn start(
+        store: String,
+        connection: Connection,
+        reopen: Option<Reopen>,
+    ) -> Result<Self, Error> {
+        let (jobs, queue) = sync_channel(QUEUE_MAX);
+        let failed = Arc::new(OnceLock::new());
+        let mut loop_ = Loop {
+            store: store.clone(),
+            connection,
+            reopen,
+            failed: Arc::clone(&failed),
+            until_checkpoint: CHECKPOINT_EVERY,
+        };
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || loop_.run(&queue))
+            .map_err(|error| Error::Io {
+                store: store.clone(),
+                detail: error.to_string(),
+            })?;
+        Ok(Self {
+            jobs: Some(jobs),
+            thread: Some(thread),
+            store,
+            failed,
+        })
+    }
+
+    /// Refuses once a sync failed: what this process still reads may not be what the disk has.
+    pub fn check_usable(&self) -> Result<(), Error> {
+        self.failed.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Does `work` in a transaction, together with others that wait, and returns when it is committed. `work` may run
+    /// twice when the first transaction did not come about.
+    pub fn run<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (sender, receiver) = sync_channel(1);
+        let answer = move |result| {
+            // A caller that is gone needs no answer.
+            let _ = sender.send(result);
+        };
+        let job = Task::boxed(self.store.clone(), work, answer);
+        let jobs = self.jobs.as_ref().ok_or_else(|| self.closed())?;
+        jobs.send(job).map_err(|_| self.closed())?;
+        receiver.recv().map_err(|_| self.closed())?
+    }
+
+    /// The same without waiting; `answer` is called on the writer's thread. Returns whether the queue had room.
+    pub fn enqueue<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&Connection) -> Result<T, Fault> + Send + 'static,
+        answer: impl FnOnce(Result<T, Error>) + Send + 'static,
+    ) -> Result<(), Error> {
+        let job = Task::boxed(self.store.clone(), work, answer);
+        let jobs = self.jobs.as_ref().ok_or_else(|| self.closed())?;
+        jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => Error::Busy {
+                store: self.store.clone(),
+            },
+            TrySendError::Disconnected(_) => self.closed(),
+        })
+    }
+
+    fn closed(&self) -> Error {
+        Error::Closed {
+            store: self.store.clone(),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!(store = self.store, "the thread of the store ended by a panic");
+        }
+    }
+}
+
+/// One piece of work with its answer.
+trait Job: Send {
+    /// Does the work inside the transaction. After an error its changes are not kept.
+    fn perform(&mut self, connection: &Connection) -> Result<(), Error>;
+    /// Answers, when the transaction has ended so.
+    fn answer(self: Box<Self>, transaction: Result<(), Error>);
+}
+
+struct Task<T, W, A> {
+    store: String,
+    work: W,
+    result: Option<Result<T, Error>>,
+    answer: A,
+}
+
+impl<T, W, A> Task<T, W, A>
+where
+    T: Send + 'static,
+    W: FnMut(&Connection) -> Result<T, Fault> + Send + 'static,
+    A: FnOnce(Result<T, Error>) + Send + 'static,
+{
+    fn boxed(store: String, work: W, answer: A) -> Box<dyn Job> {
+        Box::new(Self {
+            store,
+            work,
+            result: None,
+            answer,
+        })
+    }
+}
+
+impl<T, W, A> Job for Task<T, W, A>
+where
+    T: Send,
+    W: FnMut(&Connection) -> Result<T, Fault> + Send,
+    A: FnOnce(Result<T, Error>) + Send,
+{
+    fn perform(&mut self, connection: &Connection) -> Result<(), Error> {
+        let result = (self.work)(connection).map_err(|fault| fault.at(&self.store));
+        let result = self.result.insert(result);
+        result.as_ref().map(drop).map_err(Clone::clone)
+    }
+
+    fn answer(self: Box<Self>, transaction: Result<(), Error>) {
+        // Its own refusal stands, whatever became of the others.
+        let result = match (self.result, transaction) {
+            (Some(Err(own)), _) => Err(own),
+            (_, Err(error)) => Err(error),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None, Ok(())) => Err(Error::Closed { store: self.store }),
+        };
+        (self.answer)(result);
+    }
+}
+
+struct Loop {
+    store: String,
+    connection: Connection,
+    reopen: Option<Reopen>,
+    /// Set by a failed sync; nothing is written any more.
+    failed: Arc<OnceLock<Error>>,
+    until_checkpoint: u32,
+}
+
+impl Loop {
+    fn run(&mut self, queue: &Receiver<Box<dyn Job>>) {
+        while let Ok(first) = queue.recv() {
+            let mut group = vec![first];
+            group.extend(queue.try_iter().take(GROUP_MAX - 1));
+            let outcome = self.settle(&mut group);
+            for job in group {
+                job.answer(outcome.clone());
+            }
+            self.checkpoint_when_due();
+        }
+    }
+
+    /// One transaction, and a second one where a damaged store could begin anew.
+    fn settle(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        if let Some(error) = self.failed.get() {
+            return Err(error.clone());
+        }
+        let outcome = self.transaction(group);
+        match (outcome, self.reopen.as_mut()) {
+            (Err(error), Some(reopen)) if is_damage(&error) => {
+                self.connection = reopen(&error)?;
+                self.transaction(group)
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        self.execute("BEGIN IMMEDIATE")?;
+        for job in group {
+            if let Err(error) = self.one(job.as_mut()) {
+                return Err(self.abandon(error));
+            }
+        }
+        match self.connection.execute_batch("COMMIT") {
+            Ok(()) => Ok(()),
+            Err(error) if is_sync_failure(&error) => Err(self.fail(&error)),
+            // A commit whose last page could not be written is none: recovery finds no end of it. So nothing changed.
+            Err(error) => {
+                let error = Fault::Sqlite(error).at(&self.store);
+                Err(self.abandon(error))
+            }
+        }
+    }
+
+    /// One job; an error means that the whole transaction has to go, not that the job refused.
+    fn one(&self, job: &mut dyn Job) -> Result<(), Error> {
+        self.execute("SAVEPOINT job")?;
+        match job.perform(&self.connection) {
+            Ok(()) => self.execute("RELEASE job"),
+            // SQLite ends the whole transaction by itself after some errors, such as a full disk.
+            Err(error) if self.connection.is_autocommit() => Err(error),
+            Err(error) if self.reopen.is_some() && is_damage(&error) => Err(error),
+            Err(_) => self.execute("ROLLBACK TO job; RELEASE job"),
+        }
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), Error> {
+        self.connection
+            .execute_batch(sql)
+            .map_err(|error| Fault::Sqlite(error).at(&self.store))
+    }
+
+    /// Rolls back, and returns the error that led to it.
+    fn abandon(&mut self, cause: Error) -> Error {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            // A connection that cannot roll back is in no state to go on with.
+            return self.fail(&error);
+        }
+        cause
+    }
+
+    /// No more writes; this one's outcome is unknown.
+    fn fail(&mut self, error: &rusqlite::Error) -> Error {
+        let detail = error.to_string();
+        tracing::error!(store = self.store, detail, "the store failed");
+        self.failed.get_or_init(|| Error::Failed {
+            store: self.store.clone(),
+            detail: detail.clone(),
+        });
+        Error::OutcomeUnknown {
+            store: self.store.clone(),
+            detail,
+        }
+    }
+
+    fn checkpoint_when_due(&mut self) {
+        self.until_checkpoint = self.until_checkpoint.saturating_sub(1);
+        if self.until_checkpoint > 0 || self.failed.get().is_some() {
+            return;
+        }
+        self.until_checkpoint = CHECKPOINT_EVERY;
+        let pages = self.checkpoint("PASSIVE");
+        if pages > LOG_PAGES_MAX {
+            self.checkpoint("TRUNCATE");
+        }
+    }
+
+    /// Copies the write-ahead log into the file; returns how many pages the log has.
+    fn checkpoint(&mut self, mode: &str) -> i64 {
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        match self.connection.query_row(&sql, [], |row| row.get(1)) {
+            Ok(pages) => pages,
+            // The log has everything still, but a sync that fails once may lie the next time.
+            Err(error) if is_sync_failure(&error) => {
+                self.fail(&error);
+                0
+            }
+            Err(error) => {
+                tracing::warn!(store = self.store, %error, "the store's log could not be copied into its file; trying again later");
+                0
+            }
+        }
+    }
+}
+
+fn is_damage(error: &Error) -> bool {
+    matches!(error, Error::Damaged { .. } | Error::NotADatabase { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writer() -> Writer {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch("CREATE TABLE t (a INTEGER PRIMARY KEY)")
+            .unwrap();
+        Writer::start("s".to_owned(), connection, None).unwrap()
+    }
+
+    fn insert(number: i64) -> impl FnMut(&Connection) -> Result<(), Fault> + Send + 'static {
+        move |c| {
+            c.execute("INSERT INTO t VALUES (?1)", [number])?;
+            Ok(())
+        }
+    }
+
+    fn count(writer: &Writer) -> i64 {
+        writer
+            .run(|c| Ok(c.query_row("SELECT count(*) FROM t", [], |row| row.get(0))?))
+            .unwrap()
+    }
+
+    #[test]
+    fn jobs_that_wait_share_a_transaction_and_a_failing_one_takes_back_only_itself() {
+        let writer = writer();
+        let (hold, held) = sync_channel::<()>(0);
+        let (sender, answers) = sync_channel(10);
+        let (started, has_started) = sync_channel::<()>(1);
+        // The first job waits until the others are queued behind it.
+        writer
+            .enqueue(
+                move |_| {
+                    started.send(()).unwrap();
+                    held.recv().unwrap();
+                    Ok(())
+                },
+                |_| (),
+            )
+            .unwrap();
+        has_started.recv().unwrap();
+        for number in [1, 2, 2, 3] {
+            let sender = sender.clone();
+            writer
+                .enqueue(
+                    move |c| {
+                        insert(number)(c)?;
+                        Ok(c.total_changes())
+                    },
+                    move |result| sender.send((number, result.is_ok())).unwrap(),
+                )
+                .unwrap();
+        }
+        hold.send(()).unwrap();
+        let answers: Vec<(i64, bool)> = (0..4).map(|_| answers.recv().unwrap()).collect();
+        assert_eq!(answers, [(1, true), (2, true), (2, false), (3, true)]);
+        assert_eq!(count(&writer), 3);
+    }
+
+    #[test]
+    fn a_full_queue_is_said_at_once() {
+        let writer = writer();
+        let (hold, held) = sync_channel::<()>(0);
+        let (started, has_started) = sync_channel::<()>(1);
+        let wait = move |_: &Connection| {
+            started.send(()).unwrap();
+            held.recv().unwrap();
+            Ok(())
+        };
+        writer.enqueue(wait, |_| ()).unwrap();
+        has_started.recv().unwrap();
+        for number in 0..QUEUE_MAX {
+            writer.enqueue(insert(number as i64), |_| ()).unwrap();
+        }
+        assert_eq!(
+            writer.enqueue(insert(-1), |_| ()),
+            Err(Error::Busy {
+                store: "s".to_owned()
+            })
+        );
+        hold.send(()).unwrap();
+        assert_eq!(count(&writer), QUEUE_MAX as i64);
+    }
+
+    #[test]
+    fn what_waits_is_written_before_the_writer_ends() {
+        let writer = writer();
+        let (sender, answers) = sync_channel(100);
+        for number in 0..100 {
+            let sender = sender.clone();
+            let answer = move |result: Result<(), Error>| sender.send(result.is_ok()).unwrap();
+            writer.enqueue(insert(number), answer).unwrap();
+        }
+        drop(writer);
+        drop(sender);
+        assert_eq!(answers.iter().filter(|is_ok| *is_ok).count(), 100);
+    }
+
+    #[test]
+    fn a_store_that_may_begin_anew_does_so_when_damage_is_met_and_does_the_work_there() {
+        let fresh = || {
+            let connection = Connection::open_in_memory().unwrap();
+            connection
+                .execute_batch("CREATE TABLE fresh (a INTEGER)")
+                .unwrap();
+            connection
+        };
+        let reopen: Reopen = Box::new(move |_| Ok(fresh()));
+        let damaged = Connection::open_in_memory().unwrap();
+        let writer = Writer::start("s".to_owned(), damaged, Some(reopen)).unwrap();
+        let rows = writer.run(|c| {
+            c.execute("INSERT INTO fresh VALUES (1)", [])
+                .map_err(|_| Fault::Damaged("no table".to_owned()))
+        });
+        assert_eq!(rows, Ok(1));
+        let kept = writer.run(|c| Ok(c.query_row("SELECT a FROM fresh", [], |row| row.get(0))?));
+        assert_eq!(kept, Ok(1));
+    }
+
+    #[test]
+    fn a_store_that_may_not_begin_anew_says_that_it_is_damaged() {
+        let writer = writer();
+        let result = writer.run(|_| Err::<(), _>(Fault::Damaged("x".to_owned())));
+        assert!(matches!(result, Err(Error::Damaged { .. })));
+        writer.run(insert(1)).unwrap();
+    }
+
+    #[test]
+    fn after_a_failed_sync_nothing_is_written_any_more() {
+        let connection = Connection::open_in_memory().unwrap();
+        let mut loop_ = Loop {
+            store: "s".to_owned(),
+            connection,
+            reopen: None,
+            failed: Arc::default(),
+            until_checkpoint: CHECKPOINT_EVERY,
+        };
+        let sync_failed = rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC),
+            None,
+        );
+        let first = loop_.fail(&sync_failed);
+        assert_eq!(first.kind(), super::super::super::ErrorKind::OutcomeUnknown);
+        let (sender, answers) = sync_channel(1);
+        let mut group = [Task::boxed(
+            "s".to_owned(),
+            |_| -> Result<(), Fault> { panic!("no work after a failed sync") },
+            move |result: Result<(), Error>| sender.send(result).unwrap(),
+        )];
+        let outcome = loop_.settle(&mut group);
+        assert!(matches!(outcome, Err(Error::Failed { .. })));
+        for job in group {
+            job.answer(outcome.clone());
+        }
+        assert!(matches!(
+            answers.recv().unwrap(),
+            Err(Error::Failed { .. })
+        ));
+    }
+}
