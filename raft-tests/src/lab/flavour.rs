@@ -71,6 +71,28 @@ impl Flavour {
         }
     }
 
+    /// Options of semi-synchronous replication for a server that waits for its replicas, acknowledges, or both.
+    pub(super) fn semi_sync(self, waits: bool, acknowledges: bool) -> Settings {
+        let [source, replica] = match self {
+            Self::MariaDb => [
+                "rpl_semi_sync_master_enabled",
+                "rpl_semi_sync_slave_enabled",
+            ],
+            Self::MySql => [
+                "rpl_semi_sync_source_enabled",
+                "rpl_semi_sync_replica_enabled",
+            ],
+        };
+        let mut settings = Settings::new()
+            .with(source, u8::from(waits))
+            .with(replica, u8::from(acknowledges));
+        // MariaDB has it built in since 10.3.
+        if self == Self::MySql {
+            settings.set("plugin_load_add", "semisync_source.so;semisync_replica.so");
+        }
+        settings
+    }
+
     /// Statements that make a server replicate from `host:port` with GTID, whatever it did before.
     #[must_use]
     pub fn replicate_from(self, host: Ipv4Addr, port: u16, link: Link) -> Vec<String> {

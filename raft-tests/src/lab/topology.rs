@@ -1,6 +1,6 @@
 //! Whole topologies from a drawing.
 
-use super::drawing::parse_drawing;
+use super::drawing::{Drawn, parse_drawing};
 use super::flavour::{Flavour, Installation, Link};
 use super::ports::{AddressBlock, free_port};
 use super::server::{Server, ServerSpec};
@@ -23,6 +23,7 @@ pub struct Plan {
     drawing: String,
     settings: Settings,
     link: Link,
+    semi_sync: bool,
 }
 
 impl Plan {
@@ -46,6 +47,7 @@ impl Plan {
             drawing: drawing.to_owned(),
             settings: Settings::new(),
             link: Link::default(),
+            semi_sync: false,
         }
     }
 
@@ -56,22 +58,12 @@ impl Plan {
         self
     }
 
-    /// Turns semi-synchronous replication on, on both ends of every link.
+    /// Turns semi-synchronous replication on: a server with replicas waits for them, a replica acknowledges.
+    ///
+    /// A server without replicas does not wait: each of its commits would last the whole timeout of 10 s.
     #[must_use]
     pub fn semi_sync(mut self) -> Self {
-        let options: &[(&str, &str)] = match self.flavour {
-            // Built in since MariaDB 10.3.
-            Flavour::MariaDb => &[
-                ("rpl_semi_sync_master_enabled", "1"),
-                ("rpl_semi_sync_slave_enabled", "1"),
-            ],
-            Flavour::MySql => &[
-                ("plugin_load_add", "semisync_source.so;semisync_replica.so"),
-                ("rpl_semi_sync_source_enabled", "1"),
-                ("rpl_semi_sync_replica_enabled", "1"),
-            ],
-        };
-        self.settings.overlay(&Settings::of(options));
+        self.semi_sync = true;
         self
     }
 
@@ -96,20 +88,12 @@ impl Plan {
             .map(|number| block.server(number))
             .collect::<Result<Vec<Ipv4Addr>>>()?;
         let port = free_port(&addresses, MYSQL_PORT)?;
-        let specs = drawn.iter().zip(&addresses).map(|(server, host)| {
-            let mut settings = self.settings.clone();
-            let read_only = u8::from(server.source.is_some());
-            if settings.get("read_only").is_none() {
-                settings.set("read_only", read_only);
-            }
-            settings.overlay(&server.settings);
-            ServerSpec {
-                name: server.name.clone(),
-                flavour: self.flavour,
-                host: *host,
-                port,
-                settings,
-            }
+        let specs = (0..drawn.len()).map(|number| ServerSpec {
+            name: drawn[number].name.clone(),
+            flavour: self.flavour,
+            host: addresses[number],
+            port,
+            settings: self.settings_of(&drawn, number),
         });
         let servers = create_all(specs.collect(), &installation)?;
         let fleet = Fleet {
@@ -121,6 +105,19 @@ impl Plan {
         };
         fleet.bring_up().await?;
         Ok(fleet)
+    }
+
+    /// The options of one server, from the least to the most particular.
+    fn settings_of(&self, drawn: &[Drawn], number: usize) -> Settings {
+        let is_replica = drawn[number].source.is_some();
+        let mut settings = Settings::new().with("read_only", u8::from(is_replica));
+        if self.semi_sync {
+            let is_source = drawn.iter().any(|other| other.source == Some(number));
+            settings.overlay(&self.flavour.semi_sync(is_source, is_replica));
+        }
+        settings.overlay(&self.settings);
+        settings.overlay(&drawn[number].settings);
+        settings
     }
 }
 
