@@ -47,7 +47,6 @@ impl NodePlan {
     pub fn on(host: Ipv4Addr) -> Self {
         let config = json!({
             "Debug": true,
-            "AuthenticationMethod": "none",
             "MySQLTopologyUser": Account::ORCHESTRATOR.user,
             "MySQLTopologyPassword": Account::ORCHESTRATOR.password,
             // On loopback every replica connects from 127.0.0.1, so only its own report tells where it listens; and all
