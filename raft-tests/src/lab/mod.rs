@@ -1,0 +1,37 @@
+//! Real MariaDB and MySQL servers, and real orchestrator processes, for as long as one test runs.
+//!
+//! A test draws a topology, [`Plan`] builds it in seconds on loopback addresses of its own, and the returned [`Fleet`]
+//! kills, freezes, restarts and re-points the servers. [`Node`] is one orchestrator process with its configuration, its
+//! store and its log. Everything ends with the test, also with a killed one.
+//!
+//! What it does not do: it never installs anything (`raft-tests/run` does), never uses a server it did not start, and
+//! never leaves the loopback range.
+
+mod answer;
+mod drawing;
+mod flavour;
+mod launch;
+mod mariadb;
+mod mysql;
+mod node;
+mod place;
+mod ports;
+mod server;
+mod settings;
+mod sql;
+mod template;
+mod topology;
+mod wait;
+
+pub use answer::Answer;
+pub use drawing::{Drawn, parse_drawing};
+pub use flavour::{Flavour, Installation, Link};
+pub use launch::{Finished, Process, Program};
+pub use node::{Node, NodePlan, run_client};
+pub use place::{client_binary, service_binary};
+pub use ports::{AddressBlock, free_port};
+pub use server::{Server, ServerSpec};
+pub use settings::Settings;
+pub use sql::{Account, Record};
+pub use topology::{Fleet, Plan};
+pub use wait::{Stopwatch, wait_until};
