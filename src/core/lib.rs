@@ -1,1 +1,3 @@
 //! The pure core of orchestrator.
+
+pub mod domain;
