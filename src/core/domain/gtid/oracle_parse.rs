@@ -85,6 +85,8 @@ fn read_entry(
                 numbers = collector(scanner, found, Tsid::tagged(uuid, tag))?;
                 last = Part::Tag;
             }
+            // Another tag where the numbers of the last one should be.
+            Some(byte) if Tag::begins_with(byte) => return Err(scanner.fail(Problem::NoNumbers)),
             _ if last == Part::Tag => return Err(scanner.fail(Problem::ExpectedNumber)),
             _ => return Err(scanner.fail(Problem::ExpectedNumberOrTag)),
         }

@@ -30,11 +30,12 @@ impl ServerUuid {
         let mut dashed = braced;
         for digit in 0..32 {
             if DASH_BEFORE_DIGIT.contains(&digit) {
-                let dash = scanner.take(b'-');
+                let dash = scanner.peek() == Some(b'-');
                 dashed |= dash && digit == DASH_BEFORE_DIGIT[0];
                 if dash != dashed {
                     return Err(scanner.fail(Problem::BadUuid));
                 }
+                scanner.take(b'-');
             }
             bytes[digit / 2] = bytes[digit / 2] << 4 | hex_digit(scanner)?;
         }

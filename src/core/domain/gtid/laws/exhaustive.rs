@@ -70,7 +70,7 @@ fn every_number_is_found_where_it_is_and_only_there() {
     for a in 0..=ALL {
         let set = set(a, 2);
         for number in 0..=NUMBERS + 3 {
-            let expected = number >= 2 && number < 2 + NUMBERS && a & (1 << (number - 2)) != 0;
+            let expected = (2..2 + NUMBERS).contains(&number) && a & (1 << (number - 2)) != 0;
             assert_eq!(set.contains_number(number), expected, "{number} in {set}");
         }
         assert!(
