@@ -121,6 +121,9 @@ fn collector<'a>(
 fn read_range(scanner: &mut Scanner<'_>) -> Result<Interval, ParseError> {
     let start = scanner.place();
     let first = read_number(scanner)?;
+    if first == 0 {
+        return Err(scanner.fail_at(Problem::ZeroNumber, start));
+    }
     scanner.skip_white_space();
     let last = if scanner.take(b'-') {
         scanner.skip_white_space();
@@ -132,11 +135,10 @@ fn read_range(scanner: &mut Scanner<'_>) -> Result<Interval, ParseError> {
         .ok_or_else(|| scanner.fail_at(Problem::ReversedRange { first, last }, start))
 }
 
-/// Reads a number from 1 to [`MAX_SEQUENCE`].
+/// Reads a number up to [`MAX_SEQUENCE`].
 fn read_number(scanner: &mut Scanner<'_>) -> Result<u64, ParseError> {
     let start = scanner.place();
     let problem = match scanner.number() {
-        Ok(0) => Problem::ZeroNumber,
         Ok(number) if number <= MAX_SEQUENCE => return Ok(number),
         Ok(_) | Err(NumberError::Overflow) => Problem::NumberTooLarge,
         Err(NumberError::Missing) => Problem::ExpectedNumber,

@@ -165,8 +165,8 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             "U:3-0",
-            "transaction number 0; numbers begin at 1",
-            "character 40, at '0'",
+            "the range 3-0 runs backwards; write the smaller number first",
+            "character 38, at '3-0'",
         ),
         (
             "U:1:a:0",
