@@ -32,15 +32,22 @@ fn no_key() -> Value {
 }
 
 async fn variable(server: &Server, name: &str) -> Result<String> {
-    server.value(&format!("SELECT @@global.{name} AS v"), "v").await
+    server
+        .value(&format!("SELECT @@global.{name} AS v"), "v")
+        .await
 }
 
 async fn flag(server: &Server, name: &str) -> Result<Value> {
-    Ok(json!(matches!(variable(server, name).await?.as_str(), "1" | "ON")))
+    Ok(json!(matches!(
+        variable(server, name).await?.as_str(),
+        "1" | "ON"
+    )))
 }
 
 async fn status(server: &Server, name: &str) -> Result<String> {
-    server.value(&format!("SHOW GLOBAL STATUS LIKE '{name}'"), "Value").await
+    server
+        .value(&format!("SHOW GLOBAL STATUS LIKE '{name}'"), "Value")
+        .await
 }
 
 async fn number(server: &Server, name: &str) -> Result<Value> {
@@ -62,10 +69,16 @@ async fn own_fields(server: &Server) -> Result<BTreeMap<&'static str, Expected>>
         ("ServerID", Is(number(server, "server_id").await?)),
         ("ServerUUID", Is(json!(""))),
         ("Version", Is(json!(variable(server, "version").await?))),
-        ("VersionComment", Is(json!(variable(server, "version_comment").await?))),
+        (
+            "VersionComment",
+            Is(json!(variable(server, "version_comment").await?)),
+        ),
         ("FlavorName", Is(json!("MariaDB"))),
         ("ReadOnly", Is(flag(server, "read_only").await?)),
-        ("Binlog_format", Is(json!(variable(server, "binlog_format").await?))),
+        (
+            "Binlog_format",
+            Is(json!(variable(server, "binlog_format").await?)),
+        ),
         ("BinlogRowImage", Is(json!(""))),
         ("LogBinEnabled", Is(flag(server, "log_bin").await?)),
         ("LogSlaveUpdatesEnabled", Is(log_updates.clone())),
@@ -83,12 +96,34 @@ async fn own_fields(server: &Server) -> Result<BTreeMap<&'static str, Expected>>
         ("ReplicationCredentialsAvailable", Is(json!(false))),
         ("SemiSyncAvailable", Is(json!(true))),
         ("SemiSyncPriority", Is(json!(0))),
-        ("SemiSyncMasterEnabled", Is(flag(server, "rpl_semi_sync_master_enabled").await?)),
-        ("SemiSyncReplicaEnabled", Is(flag(server, "rpl_semi_sync_slave_enabled").await?)),
-        ("SemiSyncMasterTimeout", Is(number(server, "rpl_semi_sync_master_timeout").await?)),
-        ("SemiSyncMasterStatus", Is(on(status(server, "Rpl_semi_sync_master_status").await?))),
-        ("SemiSyncMasterClients", Is(json!(status(server, "Rpl_semi_sync_master_clients").await?.parse::<i64>()?))),
-        ("SemiSyncReplicaStatus", Is(on(status(server, "Rpl_semi_sync_slave_status").await?))),
+        (
+            "SemiSyncMasterEnabled",
+            Is(flag(server, "rpl_semi_sync_master_enabled").await?),
+        ),
+        (
+            "SemiSyncReplicaEnabled",
+            Is(flag(server, "rpl_semi_sync_slave_enabled").await?),
+        ),
+        (
+            "SemiSyncMasterTimeout",
+            Is(number(server, "rpl_semi_sync_master_timeout").await?),
+        ),
+        (
+            "SemiSyncMasterStatus",
+            Is(on(status(server, "Rpl_semi_sync_master_status").await?)),
+        ),
+        (
+            "SemiSyncMasterClients",
+            Is(json!(
+                status(server, "Rpl_semi_sync_master_clients")
+                    .await?
+                    .parse::<i64>()?
+            )),
+        ),
+        (
+            "SemiSyncReplicaStatus",
+            Is(on(status(server, "Rpl_semi_sync_slave_status").await?)),
+        ),
         ("LastSeenTimestamp", SomeTime),
         ("IsLastCheckValid", Is(json!(true))),
         ("IsUpToDate", Is(json!(true))),
@@ -114,9 +149,16 @@ async fn own_fields(server: &Server) -> Result<BTreeMap<&'static str, Expected>>
 }
 
 /// Fields of the link to a source.
-async fn link_fields(server: &Server, source: Option<&Server>) -> Result<BTreeMap<&'static str, Expected>> {
+async fn link_fields(
+    server: &Server,
+    source: Option<&Server>,
+) -> Result<BTreeMap<&'static str, Expected>> {
     let row = server.replica_status().await?;
-    let text = |column: &str| row.as_ref().map(|row| row.text(column).to_owned()).unwrap_or_default();
+    let text = |column: &str| {
+        row.as_ref()
+            .map(|row| row.text(column).to_owned())
+            .unwrap_or_default()
+    };
     let runs = |column: &str| row.as_ref().is_some_and(|row| row.text(column) == "Yes");
     let state = |column: &str| match row.as_ref().map(|row| row.text(column)) {
         None => json!(-1),
@@ -125,35 +167,70 @@ async fn link_fields(server: &Server, source: Option<&Server>) -> Result<BTreeMa
         Some(_) => json!(2),
     };
     let position = |file: &str, offset: &str, kind: u8| -> Result<Value> {
-        let offset = if row.is_some() { text(offset).parse::<i64>()? } else { 0 };
+        let offset = if row.is_some() {
+            text(offset).parse::<i64>()?
+        } else {
+            0
+        };
         Ok(json!({"LogFile": text(file), "LogPos": offset, "Type": kind}))
     };
-    let behind = row.as_ref().and_then(|row| row.get("Seconds_Behind_Master")).and_then(|text| text.parse().ok());
+    let behind = row
+        .as_ref()
+        .and_then(|row| row.get("Seconds_Behind_Master"))
+        .and_then(|text| text.parse().ok());
     let is_running = |column| Is(json!(runs(column)));
     Ok(BTreeMap::from([
         ("MasterKey", Is(source.map_or_else(no_key, key_of))),
-        ("MasterUUID", Is(json!(if row.is_some() { "No" } else { "" }))),
+        (
+            "MasterUUID",
+            Is(json!(if row.is_some() { "No" } else { "" })),
+        ),
         ("IsDetachedMaster", Is(json!(false))),
         ("Slave_SQL_Running", is_running("Slave_SQL_Running")),
-        ("ReplicationSQLThreadRuning", is_running("Slave_SQL_Running")),
+        (
+            "ReplicationSQLThreadRuning",
+            is_running("Slave_SQL_Running"),
+        ),
         ("Slave_IO_Running", is_running("Slave_IO_Running")),
         ("ReplicationIOThreadRuning", is_running("Slave_IO_Running")),
         ("ReplicationSQLThreadState", Is(state("Slave_SQL_Running"))),
         ("ReplicationIOThreadState", Is(state("Slave_IO_Running"))),
         ("HasReplicationFilters", Is(json!(false))),
         ("UsingOracleGTID", Is(json!(false))),
-        ("UsingMariaDBGTID", Is(json!(row.is_some() && text("Using_Gtid") != "No"))),
-        ("ReadBinlogCoordinates", Is(position("Master_Log_File", "Read_Master_Log_Pos", 0)?)),
-        ("ExecBinlogCoordinates", Is(position("Relay_Master_Log_File", "Exec_Master_Log_Pos", 0)?)),
+        (
+            "UsingMariaDBGTID",
+            Is(json!(row.is_some() && text("Using_Gtid") != "No")),
+        ),
+        (
+            "ReadBinlogCoordinates",
+            Is(position("Master_Log_File", "Read_Master_Log_Pos", 0)?),
+        ),
+        (
+            "ExecBinlogCoordinates",
+            Is(position("Relay_Master_Log_File", "Exec_Master_Log_Pos", 0)?),
+        ),
         ("IsDetached", Is(json!(false))),
-        ("RelaylogCoordinates", Is(position("Relay_Log_File", "Relay_Log_Pos", 1)?)),
+        (
+            "RelaylogCoordinates",
+            Is(position("Relay_Log_File", "Relay_Log_Pos", 1)?),
+        ),
         ("LastSQLError", Is(json!(text("Last_SQL_Error")))),
         ("LastIOError", Is(json!(text("Last_IO_Error")))),
         ("SecondsBehindMaster", Is(null_int(behind))),
-        ("SQLDelay", Is(json!(if row.is_some() { text("SQL_Delay").parse::<i64>()? } else { 0 }))),
+        (
+            "SQLDelay",
+            Is(json!(if row.is_some() {
+                text("SQL_Delay").parse::<i64>()?
+            } else {
+                0
+            })),
+        ),
         ("SlaveLagSeconds", Is(null_int(behind))),
         ("ReplicationLagSeconds", Is(null_int(behind))),
-        ("HasReplicationCredentials", Is(json!(!text("Master_User").is_empty()))),
+        (
+            "HasReplicationCredentials",
+            Is(json!(!text("Master_User").is_empty())),
+        ),
         ("AllowTLS", Is(json!(text("Master_SSL_Allowed") == "Yes"))),
     ]))
 }
@@ -193,7 +270,12 @@ fn compare(seen: &Value, expected: &BTreeMap<&str, Expected>) -> Result<()> {
             wrong.push(format!("{name} is {value}; {why}"));
         }
     }
-    wrong.extend(expected.keys().filter(|name| !fields.contains_key(**name)).map(|name| format!("{name} is missing")));
+    wrong.extend(
+        expected
+            .keys()
+            .filter(|name| !fields.contains_key(**name))
+            .map(|name| format!("{name} is missing")),
+    );
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }
@@ -215,9 +297,13 @@ async fn expected(fleet: &Fleet, name: &str) -> Result<BTreeMap<&'static str, Ex
 async fn every_field_of_a_source_and_a_replica_is_what_the_servers_say() -> Result<()> {
     let fleet = Plan::mariadb("a\n+ b\n  + c").semi_sync().build().await?;
     fleet["a"].run("CREATE DATABASE some").await?;
-    fleet["a"].run("CREATE TABLE some.rows (n INT PRIMARY KEY)").await?;
+    fleet["a"]
+        .run("CREATE TABLE some.rows (n INT PRIMARY KEY)")
+        .await?;
     for n in 0..20 {
-        fleet["a"].run(&format!("INSERT INTO some.rows VALUES ({n})")).await?;
+        fleet["a"]
+            .run(&format!("INSERT INTO some.rows VALUES ({n})"))
+            .await?;
     }
     let at = fleet["a"].position().await?;
     for name in ["b", "c"] {
@@ -230,15 +316,34 @@ async fn every_field_of_a_source_and_a_replica_is_what_the_servers_say() -> Resu
     let node = Node::start(plan).await?;
     for name in ["a", "b"] {
         // The fleet is idle, but a probe may be a poll old: look until both agree.
-        wait_until("every field to agree", Duration::from_secs(15), async || {
-            let all = node.get("/api/all-instances").await?.json;
-            let key = key_of(&fleet[name]);
-            let seen = all.as_array().into_iter().flatten().find(|i| i["Key"] == key).context("not seen yet")?;
-            compare(seen, &expected(&fleet, name).await?).with_context(|| format!("instance {name}"))?;
-            ensure!(seen["SecondsSinceLastSeen"]["Valid"] == true, "{}", seen["SecondsSinceLastSeen"]);
-            ensure!(seen["SecondsSinceLastSeen"]["Int64"].as_i64().is_some_and(|age| age <= 2), "its age is at most a poll");
-            Ok(())
-        })
+        wait_until(
+            "every field to agree",
+            Duration::from_secs(15),
+            async || {
+                let all = node.get("/api/all-instances").await?.json;
+                let key = key_of(&fleet[name]);
+                let seen = all
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .find(|i| i["Key"] == key)
+                    .context("not seen yet")?;
+                compare(seen, &expected(&fleet, name).await?)
+                    .with_context(|| format!("instance {name}"))?;
+                ensure!(
+                    seen["SecondsSinceLastSeen"]["Valid"] == true,
+                    "{}",
+                    seen["SecondsSinceLastSeen"]
+                );
+                ensure!(
+                    seen["SecondsSinceLastSeen"]["Int64"]
+                        .as_i64()
+                        .is_some_and(|age| age <= 2),
+                    "its age is at most a poll"
+                );
+                Ok(())
+            },
+        )
         .await?;
     }
     Ok(())

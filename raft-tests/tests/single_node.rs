@@ -31,7 +31,11 @@ async fn sees(node: &Node, count: usize) -> Result<()> {
         let all = node.get("/api/all-instances").await?.json;
         let all = all.as_array().context("all-instances is a list")?;
         let valid = all.iter().filter(|i| i["IsLastCheckValid"] == true).count();
-        ensure!(valid == count && all.len() == count, "{valid} valid of {}", all.len());
+        ensure!(
+            valid == count && all.len() == count,
+            "{valid} valid of {}",
+            all.len()
+        );
         Ok(())
     })
     .await
@@ -46,7 +50,10 @@ async fn instance(node: &Node, fleet: &Fleet, name: &str) -> Result<Value> {
 
 async fn probe_state(node: &Node, fleet: &Fleet, name: &str) -> Result<Value> {
     let (host, port) = (fleet[name].host(), fleet[name].port());
-    Ok(node.get(&format!("/api/v2/probes/{host}/{port}")).await?.json)
+    Ok(node
+        .get(&format!("/api/v2/probes/{host}/{port}"))
+        .await?
+        .json)
 }
 
 /// Waits until the instance is as `is` says, and tells how long that took.
@@ -70,7 +77,11 @@ async fn turns(
 }
 
 fn key_text(key: &Value) -> String {
-    format!("{}:{}", key["Hostname"].as_str().unwrap_or_default(), key["Port"])
+    format!(
+        "{}:{}",
+        key["Hostname"].as_str().unwrap_or_default(),
+        key["Port"]
+    )
 }
 
 #[tokio::test]
@@ -81,25 +92,45 @@ async fn a_tree_is_found_from_its_top_and_from_its_leaf_and_drawn_as_it_is() -> 
         let node = node_for(&fleet, seed).await?;
         sees(&node, 4).await?;
         let clusters = node.get("/api/clusters").await?;
-        ensure!(clusters.json == serde_json::json!([key("a")]), "{}", clusters.text);
+        ensure!(
+            clusters.json == serde_json::json!([key("a")]),
+            "{}",
+            clusters.text
+        );
         let cluster = key("a");
         let drawn = node.client(&["-c", "topology", "-a", &cluster]).await?;
         ensure!(drawn.status.success(), "{}", drawn.stderr);
         let lines: Vec<&str> = drawn.stdout.lines().collect();
         ensure!(lines.len() == 4, "{}", drawn.stdout);
-        for (line, (indent, name)) in lines.iter().zip([("", "a"), ("+ ", "b"), ("+ ", "c"), ("  + ", "d")]) {
-            ensure!(line.starts_with(&format!("{indent}{}", key(name))), "{line}\n{}", drawn.stdout);
+        for (line, (indent, name)) in
+            lines
+                .iter()
+                .zip([("", "a"), ("+ ", "b"), ("+ ", "c"), ("  + ", "d")])
+        {
+            ensure!(
+                line.starts_with(&format!("{indent}{}", key(name))),
+                "{line}\n{}",
+                drawn.stdout
+            );
             let mode = if name == "a" { "rw" } else { "ro" };
             let tail = format!("[0s,ok,{},{mode},ROW,>>,GTID]", fleet[name].version());
             ensure!(line.ends_with(&tail), "{line} does not end with {tail}");
         }
         let from_api = node.get(&format!("/api/topology/{cluster}")).await?.json;
-        ensure!(from_api["Details"].as_str() == Some(drawn.stdout.trim_end()), "the client prints what the API says");
+        ensure!(
+            from_api["Details"].as_str() == Some(drawn.stdout.trim_end()),
+            "the client prints what the API says"
+        );
         let masters = node.client(&["-c", "all-clusters-masters"]).await?;
         ensure!(masters.stdout.trim() == key("a"), "{}", masters.stdout);
-        let below = node.client(&["-c", "which-replicas", "-i", &key("c")]).await?;
+        let below = node
+            .client(&["-c", "which-replicas", "-i", &key("c")])
+            .await?;
         ensure!(below.stdout.trim() == key("d"), "{}", below.stdout);
-        ensure!(node.terminate().await?.success(), "SIGTERM ends it in order");
+        ensure!(
+            node.terminate().await?.success(),
+            "SIGTERM ends it in order"
+        );
     }
     Ok(())
 }
@@ -110,39 +141,100 @@ async fn a_killed_server_is_told_and_seen_again_when_it_is_back() -> Result<()> 
     let node = node_for(&fleet, "a").await?;
     sees(&node, 4).await?;
     fleet["b"].kill()?;
-    let dead = turns(&node, &fleet, "b", "a killed server is told", TWO_POLLS, |i| i["IsLastCheckValid"] == false).await?;
-    ensure!(dead["Problems"] == serde_json::json!(["last_check_invalid"]), "{}", dead["Problems"]);
-    ensure!(dead["ServerID"].as_u64().is_some_and(|id| id > 0), "what was known of it is kept");
+    let dead = turns(
+        &node,
+        &fleet,
+        "b",
+        "a killed server is told",
+        TWO_POLLS,
+        |i| i["IsLastCheckValid"] == false,
+    )
+    .await?;
+    ensure!(
+        dead["Problems"] == serde_json::json!(["last_check_invalid"]),
+        "{}",
+        dead["Problems"]
+    );
+    ensure!(
+        dead["ServerID"].as_u64().is_some_and(|id| id > 0),
+        "what was known of it is kept"
+    );
     let probe = probe_state(&node, &fleet, "b").await?;
     ensure!(probe["failure"]["kind"] == "refused", "{probe}");
-    ensure!(probe["age_seconds"].as_f64().is_some(), "its age is shown: {probe}");
+    ensure!(
+        probe["age_seconds"].as_f64().is_some(),
+        "its age is shown: {probe}"
+    );
     fleet["b"].start().await?;
-    turns(&node, &fleet, "b", "a restarted server is seen", TWO_POLLS, |i| i["IsLastCheckValid"] == true).await?;
-    turns(&node, &fleet, "b", "a restarted server replicates", SOON, |i| i["Slave_IO_Running"] == true).await?;
+    turns(
+        &node,
+        &fleet,
+        "b",
+        "a restarted server is seen",
+        TWO_POLLS,
+        |i| i["IsLastCheckValid"] == true,
+    )
+    .await?;
+    turns(
+        &node,
+        &fleet,
+        "b",
+        "a restarted server replicates",
+        SOON,
+        |i| i["Slave_IO_Running"] == true,
+    )
+    .await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn a_frozen_server_shows_its_age_and_the_probe_under_way_before_it_is_given_up() -> Result<()> {
+async fn a_frozen_server_shows_its_age_and_the_probe_under_way_before_it_is_given_up() -> Result<()>
+{
     let fleet = Plan::mariadb(TREE).build().await?;
     let node = node_for(&fleet, "a").await?;
     sees(&node, 4).await?;
     fleet["d"].freeze()?;
     let watch = Stopwatch::start();
-    wait_until("the probe under way", POLL + Duration::from_secs(2), async || {
-        let probe = probe_state(&node, &fleet, "d").await?;
-        ensure!(probe["probing_for_seconds"].as_f64().is_some_and(|s| s > 0.9), "{probe}");
-        ensure!(probe["age_seconds"].as_f64().is_some_and(|s| s > 0.9), "{probe}");
-        Ok(())
-    })
+    wait_until(
+        "the probe under way",
+        POLL + Duration::from_secs(2),
+        async || {
+            let probe = probe_state(&node, &fleet, "d").await?;
+            ensure!(
+                probe["probing_for_seconds"]
+                    .as_f64()
+                    .is_some_and(|s| s > 0.9),
+                "{probe}"
+            );
+            ensure!(
+                probe["age_seconds"].as_f64().is_some_and(|s| s > 0.9),
+                "{probe}"
+            );
+            Ok(())
+        },
+    )
     .await?;
     // One poll and the read timeout (2 s in these tests).
     let left = (POLL + Duration::from_secs(2) + SLACK).saturating_sub(watch.elapsed());
-    turns(&node, &fleet, "d", "a frozen server is told", left, |i| i["IsLastCheckValid"] == false).await?;
+    turns(&node, &fleet, "d", "a frozen server is told", left, |i| {
+        i["IsLastCheckValid"] == false
+    })
+    .await?;
     let others = instance(&node, &fleet, "b").await?;
-    ensure!(others["IsLastCheckValid"] == true && others["IsUpToDate"] == true, "the others go on: {others}");
+    ensure!(
+        others["IsLastCheckValid"] == true && others["IsUpToDate"] == true,
+        "the others go on: {others}"
+    );
     fleet["d"].thaw()?;
-    turns(&node, &fleet, "d", "a thawed server is seen", TWO_POLLS + Duration::from_secs(2), |i| i["IsLastCheckValid"] == true).await?;
+    turns(
+        &node,
+        &fleet,
+        "d",
+        "a thawed server is seen",
+        TWO_POLLS + Duration::from_secs(2),
+        |i| i["IsLastCheckValid"] == true,
+    )
+    .await?;
     Ok(())
 }
 
@@ -153,23 +245,55 @@ async fn a_repointed_replica_a_new_one_and_a_stopped_one_are_told() -> Result<()
     sees(&node, 4).await?;
     fleet.repoint("d", "b").await?;
     let b = fleet["b"].key();
-    let moved = turns(&node, &fleet, "d", "a re-pointed replica is told", TWO_POLLS, |i| key_text(&i["MasterKey"]) == b).await?;
+    let moved = turns(
+        &node,
+        &fleet,
+        "d",
+        "a re-pointed replica is told",
+        TWO_POLLS,
+        |i| key_text(&i["MasterKey"]) == b,
+    )
+    .await?;
     ensure!(moved["ReplicationDepth"] == 2, "{moved}");
     let watch = Stopwatch::start();
     fleet.add_replica("e", "d").await?;
     let (host, port) = (fleet["e"].host(), fleet["e"].port());
     wait_until("a replica below a replica", SOON, async || {
         let seen = node.get(&format!("/api/instance/{host}/{port}")).await?;
-        ensure!(seen.is_ok() && seen.json["ReplicationDepth"] == 3, "{}", seen.text);
+        ensure!(
+            seen.is_ok() && seen.json["ReplicationDepth"] == 3,
+            "{}",
+            seen.text
+        );
         Ok(())
     })
     .await?;
-    println!("a new replica is told: {:.1} s after its making began", watch.elapsed().as_secs_f64());
+    println!(
+        "a new replica is told: {:.1} s after its making began",
+        watch.elapsed().as_secs_f64()
+    );
     fleet["e"].run("STOP SLAVE SQL_THREAD").await?;
-    let stopped = turns(&node, &fleet, "e", "a stopped applier is told", TWO_POLLS, |i| i["Slave_SQL_Running"] == false).await?;
-    ensure!(stopped["Problems"] == serde_json::json!(["not_replicating"]), "{}", stopped["Problems"]);
+    let stopped = turns(
+        &node,
+        &fleet,
+        "e",
+        "a stopped applier is told",
+        TWO_POLLS,
+        |i| i["Slave_SQL_Running"] == false,
+    )
+    .await?;
+    ensure!(
+        stopped["Problems"] == serde_json::json!(["not_replicating"]),
+        "{}",
+        stopped["Problems"]
+    );
     let problems = node.get("/api/problems").await?.json;
-    let listed: Vec<String> = problems.as_array().into_iter().flatten().map(|i| key_text(&i["Key"])).collect();
+    let listed: Vec<String> = problems
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|i| key_text(&i["Key"]))
+        .collect();
     ensure!(listed == [fleet["e"].key()], "{listed:?}");
     Ok(())
 }
@@ -182,30 +306,89 @@ async fn a_changed_password_counts_from_the_next_connection() -> Result<()> {
     let Account { user, password } = Account::ORCHESTRATOR;
     let b = &fleet["b"];
     // Not through the binary log: the source keeps the account.
-    b.run(&format!("SET STATEMENT sql_log_bin=0 FOR SET PASSWORD FOR '{user}'@'%' = PASSWORD('other')")).await?;
-    for row in b.rows(&format!("SELECT id FROM information_schema.processlist WHERE user = '{user}'")).await? {
+    b.run(&format!(
+        "SET STATEMENT sql_log_bin=0 FOR SET PASSWORD FOR '{user}'@'%' = PASSWORD('other')"
+    ))
+    .await?;
+    for row in b
+        .rows(&format!(
+            "SELECT id FROM information_schema.processlist WHERE user = '{user}'"
+        ))
+        .await?
+    {
         b.run(&format!("KILL {}", row.text("id"))).await?;
     }
-    turns(&node, &fleet, "b", "a wrong password is told", TWO_POLLS, |i| i["IsLastCheckValid"] == false).await?;
+    turns(
+        &node,
+        &fleet,
+        "b",
+        "a wrong password is told",
+        TWO_POLLS,
+        |i| i["IsLastCheckValid"] == false,
+    )
+    .await?;
     let probe = probe_state(&node, &fleet, "b").await?;
-    ensure!(probe["failure"]["kind"] == "access_denied" && probe["failure"]["code"] == 1045, "{probe}");
-    ensure!(!probe.to_string().contains(password), "no answer holds a password");
-    b.run(&format!("SET STATEMENT sql_log_bin=0 FOR SET PASSWORD FOR '{user}'@'%' = PASSWORD('{password}')")).await?;
-    turns(&node, &fleet, "b", "a right password is told", TWO_POLLS, |i| i["IsLastCheckValid"] == true).await?;
+    ensure!(
+        probe["failure"]["kind"] == "access_denied" && probe["failure"]["code"] == 1045,
+        "{probe}"
+    );
+    ensure!(
+        !probe.to_string().contains(password),
+        "no answer holds a password"
+    );
+    b.run(&format!(
+        "SET STATEMENT sql_log_bin=0 FOR SET PASSWORD FOR '{user}'@'%' = PASSWORD('{password}')"
+    ))
+    .await?;
+    turns(
+        &node,
+        &fleet,
+        "b",
+        "a right password is told",
+        TWO_POLLS,
+        |i| i["IsLastCheckValid"] == true,
+    )
+    .await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn after_kill_9_decided_state_and_the_topology_are_there_before_the_first_probe_ends() -> Result<()> {
+async fn after_kill_9_decided_state_and_the_topology_are_there_before_the_first_probe_ends()
+-> Result<()> {
     let fleet = Plan::mariadb(TREE).build().await?;
     let node = node_for(&fleet, "a").await?;
     sees(&node, 4).await?;
     let b = fleet["b"].key();
-    let done = node.client(&["-c", "begin-downtime", "-i", &b, "-o", "ann", "-r", "new disk", "-u", "2h"]).await?;
+    let done = node
+        .client(&[
+            "-c",
+            "begin-downtime",
+            "-i",
+            &b,
+            "-o",
+            "ann",
+            "-r",
+            "new disk",
+            "-u",
+            "2h",
+        ])
+        .await?;
     ensure!(done.stdout.trim() == b, "{}{}", done.stdout, done.stderr);
-    let done = node.client(&["-c", "register-candidate", "-i", &fleet["c"].key(), "-R", "prefer"]).await?;
+    let done = node
+        .client(&[
+            "-c",
+            "register-candidate",
+            "-i",
+            &fleet["c"].key(),
+            "-R",
+            "prefer",
+        ])
+        .await?;
     ensure!(done.status.success(), "{}", done.stderr);
-    let before = node.get(&format!("/api/topology/{}", fleet["a"].key())).await?.json;
+    let before = node
+        .get(&format!("/api/topology/{}", fleet["a"].key()))
+        .await?
+        .json;
     // Written behind within a fraction of a second; a poll is more than enough.
     tokio::time::sleep(POLL).await;
     node.kill()?;
@@ -216,22 +399,46 @@ async fn after_kill_9_decided_state_and_the_topology_are_there_before_the_first_
     let all = node.get("/api/all-instances").await?.json;
     ensure!(all.as_array().is_some_and(|all| all.len() == 4), "{all}");
     let b = instance(&node, &fleet, "b").await?;
-    ensure!(b["IsDowntimed"] == true && b["DowntimeOwner"] == "ann" && b["DowntimeReason"] == "new disk", "{b}");
+    ensure!(
+        b["IsDowntimed"] == true
+            && b["DowntimeOwner"] == "ann"
+            && b["DowntimeReason"] == "new disk",
+        "{b}"
+    );
     let c = instance(&node, &fleet, "c").await?;
-    ensure!(c["PromotionRule"] == "prefer" && c["IsCandidate"] == true, "{c}");
-    let after = node.get(&format!("/api/topology/{}", fleet["a"].key())).await?.json;
+    ensure!(
+        c["PromotionRule"] == "prefer" && c["IsCandidate"] == true,
+        "{c}"
+    );
+    let after = node
+        .get(&format!("/api/topology/{}", fleet["a"].key()))
+        .await?
+        .json;
     let keys = |text: &Value| -> Vec<String> {
         let text = text["Details"].as_str().unwrap_or_default();
-        text.lines().map(|line| line.split('[').next().unwrap_or_default().trim_end().replace("- ", "+ ")).collect()
+        text.lines()
+            .map(|line| {
+                line.split('[')
+                    .next()
+                    .unwrap_or_default()
+                    .trim_end()
+                    .replace("- ", "+ ")
+            })
+            .collect()
     };
     ensure!(keys(&after) == keys(&before), "{after}\n{before}");
     for server in fleet.servers() {
         server.thaw()?;
     }
     sees(&node, 4).await?;
-    let done = node.client(&["-c", "end-downtime", "-i", &fleet["b"].key()]).await?;
+    let done = node
+        .client(&["-c", "end-downtime", "-i", &fleet["b"].key()])
+        .await?;
     ensure!(done.status.success(), "{}", done.stderr);
-    ensure!(instance(&node, &fleet, "b").await?["IsDowntimed"] == false, "the downtime ended");
+    ensure!(
+        instance(&node, &fleet, "b").await?["IsDowntimed"] == false,
+        "the downtime ended"
+    );
     Ok(())
 }
 
@@ -242,12 +449,29 @@ async fn a_forgotten_instance_stays_away_until_it_is_discovered_again() -> Resul
     sees(&node, 2).await?;
     let b = fleet["b"].key();
     fleet["b"].kill()?;
-    turns(&node, &fleet, "b", "a killed server is told", TWO_POLLS, |i| i["IsLastCheckValid"] == false).await?;
+    turns(
+        &node,
+        &fleet,
+        "b",
+        "a killed server is told",
+        TWO_POLLS,
+        |i| i["IsLastCheckValid"] == false,
+    )
+    .await?;
     let forgotten = node.client(&["-c", "forget", "-i", &b]).await?;
-    ensure!(forgotten.status.success() && forgotten.stdout.is_empty(), "{}{}", forgotten.stdout, forgotten.stderr);
+    ensure!(
+        forgotten.status.success() && forgotten.stdout.is_empty(),
+        "{}{}",
+        forgotten.stdout,
+        forgotten.stderr
+    );
     sees(&node, 1).await?;
     let unknown = node.client(&["-c", "forget", "-i", &b]).await?;
-    ensure!(unknown.status.code() == Some(1), "forgetting an unknown instance fails: {}", unknown.stdout);
+    ensure!(
+        unknown.status.code() == Some(1),
+        "forgetting an unknown instance fails: {}",
+        unknown.stdout
+    );
     node.kill()?;
     node.start_again().await?;
     sees(&node, 1).await?;
@@ -263,8 +487,12 @@ async fn no_secret_is_in_logs_answers_metrics_store_or_process_list() -> Result<
     let fleet = Plan::mariadb("a\n+ b").build().await?;
     for name in ["a", "b"] {
         let account = "CREATE OR REPLACE USER canary@'%' IDENTIFIED BY 'canary-of-mysql-1838'";
-        fleet[name].run(&format!("SET STATEMENT sql_log_bin=0 FOR {account}")).await?;
-        fleet[name].run("SET STATEMENT sql_log_bin=0 FOR GRANT ALL ON *.* TO canary@'%'").await?;
+        fleet[name]
+            .run(&format!("SET STATEMENT sql_log_bin=0 FOR {account}"))
+            .await?;
+        fleet[name]
+            .run("SET STATEMENT sql_log_bin=0 FOR GRANT ALL ON *.* TO canary@'%'")
+            .await?;
     }
     let plan = NodePlan::on(fleet.node_address()?)
         .with("DiscoverySeeds", vec![fleet["a"].key()])
@@ -275,19 +503,39 @@ async fn no_secret_is_in_logs_answers_metrics_store_or_process_list() -> Result<
         .with("MySQLTopologyPassword", CANARIES[1]);
     let node = Node::prepare(plan)?;
     node.launch()?;
-    let url = node.at("").replace("http://", &format!("http://admin:{}@", CANARIES[0]));
+    let url = node
+        .at("")
+        .replace("http://", &format!("http://admin:{}@", CANARIES[0]));
     let http = reqwest::Client::builder().no_proxy().build()?;
-    let fetch = async |path: &str| -> Result<String> { Ok(http.get(format!("{url}{path}")).send().await?.text().await?) };
+    let fetch = async |path: &str| -> Result<String> {
+        Ok(http
+            .get(format!("{url}{path}"))
+            .send()
+            .await?
+            .text()
+            .await?)
+    };
     wait_until("both servers", SOON, async || {
         let all = fetch("/api/all-instances").await?;
-        ensure!(all.matches("\"IsLastCheckValid\":true").count() == 2, "{all}");
+        ensure!(
+            all.matches("\"IsLastCheckValid\":true").count() == 2,
+            "{all}"
+        );
         Ok(())
     })
     .await?;
     fleet["b"].kill()?;
     let (host, port) = (fleet["b"].host(), fleet["b"].port());
     let mut seen = String::new();
-    for path in ["all-instances", "health", "status", "clusters-info", "problems", "v2/probes", "nowhere"] {
+    for path in [
+        "all-instances",
+        "health",
+        "status",
+        "clusters-info",
+        "problems",
+        "v2/probes",
+        "nowhere",
+    ] {
         seen += &fetch(&format!("/api/{path}")).await?;
     }
     seen += &fetch(&format!("/api/discover/{host}/{port}")).await?;
@@ -300,18 +548,27 @@ async fn no_secret_is_in_logs_answers_metrics_store_or_process_list() -> Result<
     seen += &node.log()?;
     for entry in std::fs::read_dir(node.folder())? {
         let path = entry?.path();
-        let is_ours = path.file_name().is_some_and(|name| name.to_string_lossy().contains("sqlite"));
+        let is_ours = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().contains("sqlite"));
         if is_ours {
             seen += &String::from_utf8_lossy(&std::fs::read(&path)?);
         }
     }
     for canary in CANARIES {
-        ensure!(!seen.contains(canary), "{canary} shows up: …{}…", around(&seen, canary));
+        ensure!(
+            !seen.contains(canary),
+            "{canary} shows up: …{}…",
+            around(&seen, canary)
+        );
     }
     Ok(())
 }
 
 fn around(text: &str, needle: &str) -> String {
     let at = text.find(needle).unwrap_or_default();
-    text.chars().skip(text[..at].chars().count().saturating_sub(200)).take(400).collect()
+    text.chars()
+        .skip(text[..at].chars().count().saturating_sub(200))
+        .take(400)
+        .collect()
 }

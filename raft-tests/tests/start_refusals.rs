@@ -19,7 +19,9 @@ async fn refuses(plan: NodePlan, words: &[&str]) -> Result<()> {
 async fn ends_saying(node: &Node, words: &[&str]) -> Result<()> {
     let (status, log) = node.run_to_its_end().await?;
     ensure!(status.code() == Some(1), "it ended with {status}:\n{log}");
-    let said = log.lines().any(|line| words.iter().all(|word| line.contains(word)));
+    let said = log
+        .lines()
+        .any(|line| words.iter().all(|word| line.contains(word)));
     ensure!(said, "no line with {words:?} in:\n{log}");
     ensure!(!log.contains("panicked"), "{log}");
     Ok(())
@@ -29,7 +31,10 @@ async fn ends_saying(node: &Node, words: &[&str]) -> Result<()> {
 async fn configuration_mistakes_are_all_named_at_once() -> Result<()> {
     let block = AddressBlock::claim()?;
     let wrong = || -> Result<NodePlan> {
-        Ok(plan(&block)?.with("InstancePollSeconds", "soon").with("DataCenterPattern", "(").with("ReadOnly", 3))
+        Ok(plan(&block)?
+            .with("InstancePollSeconds", "soon")
+            .with("DataCenterPattern", "(")
+            .with("ReadOnly", 3))
     };
     for key in ["InstancePollSeconds", "DataCenterPattern", "ReadOnly"] {
         refuses(wrong()?, &[key]).await?;
@@ -40,7 +45,14 @@ async fn configuration_mistakes_are_all_named_at_once() -> Result<()> {
 #[tokio::test]
 async fn what_this_release_cannot_do_refuses_the_start() -> Result<()> {
     let block = AddressBlock::claim()?;
-    refuses(plan(&block)?.with("RaftEnabled", true).with("RaftDataDir", "/tmp/x").with("RaftBind", "127.0.0.1"), &["RaftEnabled"]).await?;
+    refuses(
+        plan(&block)?
+            .with("RaftEnabled", true)
+            .with("RaftDataDir", "/tmp/x")
+            .with("RaftBind", "127.0.0.1"),
+        &["RaftEnabled"],
+    )
+    .await?;
     refuses(plan(&block)?.with("BackendDB", "mysql"), &["BackendDB"]).await
 }
 
@@ -50,7 +62,11 @@ async fn a_taken_port_is_named() -> Result<()> {
     let host = block.next_node()?;
     let taken = TcpListener::bind((host, 0))?;
     let address = taken.local_addr()?.to_string();
-    refuses(NodePlan::on(host).with("ListenAddress", address.clone()), &[&address, "taken"]).await
+    refuses(
+        NodePlan::on(host).with("ListenAddress", address.clone()),
+        &[&address, "taken"],
+    )
+    .await
 }
 
 #[tokio::test]
@@ -58,13 +74,31 @@ async fn an_unusable_store_is_named_and_left_alone() -> Result<()> {
     let block = AddressBlock::claim()?;
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("file");
-    std::fs::write(&file, "this is no database, and longer than a header of one hundred bytes would be, whatever it says")?;
+    std::fs::write(
+        &file,
+        "this is no database, and longer than a header of one hundred bytes would be, whatever it says",
+    )?;
     let below = file.join("orchestrator.sqlite3").display().to_string();
-    refuses(plan(&block)?.with("SQLite3DataFile", below.clone()), &[&below]).await?;
+    refuses(
+        plan(&block)?.with("SQLite3DataFile", below.clone()),
+        &[&below],
+    )
+    .await?;
     let text = file.display().to_string();
-    refuses(plan(&block)?.with("SQLite3DataFile", text.clone()), &[&text]).await?;
-    ensure!(std::fs::read_to_string(&file)?.starts_with("this is no database"), "it was left as it was");
-    let missing = dir.path().join("no/such/dir/x.sqlite3").display().to_string();
+    refuses(
+        plan(&block)?.with("SQLite3DataFile", text.clone()),
+        &[&text],
+    )
+    .await?;
+    ensure!(
+        std::fs::read_to_string(&file)?.starts_with("this is no database"),
+        "it was left as it was"
+    );
+    let missing = dir
+        .path()
+        .join("no/such/dir/x.sqlite3")
+        .display()
+        .to_string();
     // A directory that can be made is made; one below a file cannot.
     let node = Node::prepare(plan(&block)?.with("SQLite3DataFile", missing))?;
     node.launch()?;
@@ -76,8 +110,16 @@ async fn an_unusable_store_is_named_and_left_alone() -> Result<()> {
 async fn two_nodes_never_share_a_store() -> Result<()> {
     let block = AddressBlock::claim()?;
     let first = Node::start(plan(&block)?).await?;
-    let store = first.folder().join("orchestrator.sqlite3").display().to_string();
-    refuses(plan(&block)?.with("SQLite3DataFile", store.clone()), &[&store]).await?;
+    let store = first
+        .folder()
+        .join("orchestrator.sqlite3")
+        .display()
+        .to_string();
+    refuses(
+        plan(&block)?.with("SQLite3DataFile", store.clone()),
+        &[&store],
+    )
+    .await?;
     ensure!(first.get("/api/health").await?.is_ok(), "the first goes on");
     Ok(())
 }
@@ -88,7 +130,10 @@ async fn bad_certificates_are_named_with_their_key() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let cert = dir.path().join("cert.pem").display().to_string();
     let tls = |cert: &str| -> Result<NodePlan> {
-        Ok(plan(&block)?.with("UseSSL", true).with("SSLCertFile", cert).with("SSLPrivateKeyFile", cert))
+        Ok(plan(&block)?
+            .with("UseSSL", true)
+            .with("SSLCertFile", cert)
+            .with("SSLPrivateKeyFile", cert))
     };
     refuses(tls(&cert)?, &["SSLCertFile", &cert]).await?;
     std::fs::write(&cert, "nothing")?;
@@ -99,10 +144,18 @@ async fn bad_certificates_are_named_with_their_key() -> Result<()> {
 #[tokio::test]
 async fn an_unknown_host_and_a_full_disk_do_not_end_a_node() -> Result<()> {
     let block = AddressBlock::claim()?;
-    let node = Node::start(plan(&block)?.with("DiscoverySeeds", json!(["no-such-host.invalid:3306"]))).await?;
+    let node =
+        Node::start(plan(&block)?.with("DiscoverySeeds", json!(["no-such-host.invalid:3306"])))
+            .await?;
     let answer = node.get("/api/discover/no-such-host.invalid/3306").await?;
-    ensure!(answer.status.as_u16() == 500 && answer.code() == "ERROR", "{}", answer.text);
-    let message = answer.json["Message"].as_str().context("it has a message")?;
+    ensure!(
+        answer.status.as_u16() == 500 && answer.code() == "ERROR",
+        "{}",
+        answer.text
+    );
+    let message = answer.json["Message"]
+        .as_str()
+        .context("it has a message")?;
     ensure!(message.contains("no-such-host.invalid"), "{message}");
     ensure!(node.get("/api/health").await?.is_ok(), "it goes on");
     Ok(())

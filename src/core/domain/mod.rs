@@ -1,15 +1,19 @@
 //! The nouns of the field. No IO, no policy, nothing of the predecessor's vocabulary.
 
 mod binlog;
+pub mod coordinates;
 mod downtime;
+pub mod gtid;
 mod instance_key;
 mod observation;
 mod picture;
 mod promotion_rule;
 mod secret;
 mod timestamp;
+pub mod version;
 
 pub use binlog::BinlogPosition;
+pub use coordinates::{CoordinatesError, LogCoordinates, LogFile, ReportedLogFile, ReportedSource};
 pub use downtime::{Candidate, Downtime};
 pub use instance_key::{HostName, InstanceKey, KeyError};
 pub use observation::{
@@ -20,3 +24,4 @@ pub use picture::{InstanceRecord, Picture, ProbeFailure, ProbeFailureKind};
 pub use promotion_rule::{PromotionRule, UnknownPromotionRule};
 pub use secret::Secret;
 pub use timestamp::Timestamp;
+pub use version::{Maturity, ServerVersion, Support, VersionError, VersionFit};

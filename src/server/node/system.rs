@@ -11,18 +11,28 @@ pub(super) struct SystemClock {
 }
 
 impl SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "this is the Clock that everything else is given")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the Clock that everything else is given"
+    )]
     pub(super) fn new() -> Self {
-        Self { started: Instant::now() }
+        Self {
+            started: Instant::now(),
+        }
     }
 }
 
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "this is the Clock that everything else is given")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the Clock that everything else is given"
+    )]
     fn now(&self) -> Timestamp {
         let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(after) => i64::try_from(after.as_micros()).unwrap_or(i64::MAX),
-            Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros),
+            Err(before) => {
+                i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros)
+            }
         };
         Timestamp::from_micros(micros)
     }
@@ -44,7 +54,10 @@ impl Ids for SystemIds {
         uuid::Uuid::new_v4().as_u128()
     }
 
-    #[allow(clippy::disallowed_methods, reason = "this is the source of jitter that everything else is given")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the source of jitter that everything else is given"
+    )]
     fn fraction(&self) -> f64 {
         rand::random::<f64>()
     }
@@ -58,11 +71,17 @@ impl GroupLookup for UnixGroups {
         if groups.is_empty() || user.is_empty() {
             return false;
         }
-        let Some(found) = uzers::get_user_by_name(user) else { return false };
+        let Some(found) = uzers::get_user_by_name(user) else {
+            return false;
+        };
         uzers::get_user_groups(user, found.primary_group_id())
             .unwrap_or_default()
             .iter()
-            .any(|group| groups.iter().any(|name| group.name().to_str() == Some(name)))
+            .any(|group| {
+                groups
+                    .iter()
+                    .any(|name| group.name().to_str() == Some(name))
+            })
     }
 }
 

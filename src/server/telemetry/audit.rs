@@ -31,8 +31,14 @@ impl AuditEntry {
     /// Tab separated: time, what, host, port, cluster in brackets, message, and a last tab.
     fn line(&self) -> String {
         let at = jiff::Timestamp::from_microsecond(self.at.as_micros()).unwrap_or_default();
-        let at = at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string();
-        format!("{at}\t{}\t{}\t{}\t[]\t{}\t\n", self.what, self.host, self.port, self.message)
+        let at = at
+            .to_zoned(jiff::tz::TimeZone::system())
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string();
+        format!(
+            "{at}\t{}\t{}\t{}\t[]\t{}\t\n",
+            self.what, self.host, self.port, self.message
+        )
     }
 }
 
@@ -70,13 +76,19 @@ impl AuditFile {
                 }
             }
         })?;
-        Ok(Self { path: path.to_owned(), lines: Some(lines), thread: Some(thread) })
+        Ok(Self {
+            path: path.to_owned(),
+            lines: Some(lines),
+            thread: Some(thread),
+        })
     }
 
     /// Queues an entry; never waits.
     pub fn record(&self, entry: &AuditEntry) {
         let Some(lines) = &self.lines else { return };
-        if let Err(TrySendError::Full(line) | TrySendError::Disconnected(line)) = lines.try_send(entry.line()) {
+        if let Err(TrySendError::Full(line) | TrySendError::Disconnected(line)) =
+            lines.try_send(entry.line())
+        {
             tracing::error!(path = %self.path.display(), line = line.trim_end(), "AuditLogFile cannot keep up; this line is only here");
         }
     }
@@ -94,7 +106,11 @@ impl Drop for AuditFile {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .open(path)
 }
 
 #[cfg(test)]
@@ -120,9 +136,15 @@ mod tests {
             file.record(&entry(round));
         }
         let text = std::fs::read_to_string(&path).unwrap();
-        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split('\t').collect()).collect();
+        let lines: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split('\t').collect())
+            .collect();
         assert_eq!(lines.len(), 2, "it is appended to: {text}");
-        assert_eq!(lines[1][1..], ["begin-downtime", "db1", "3306", "[]", "second", ""]);
+        assert_eq!(
+            lines[1][1..],
+            ["begin-downtime", "db1", "3306", "[]", "second", ""]
+        );
         assert_eq!(lines[0][0].len(), "2026-11-18 00:00:00".len());
     }
 

@@ -123,11 +123,10 @@ impl Worker {
             return Ok(earlier.clone());
         }
         let index = batch.state.applied_index + 1;
-        let envelope = Envelope::local(self.group, index, proposal).map_err(|error| {
-            Error::Unstorable {
+        let envelope =
+            Envelope::local(self.group, index, proposal).map_err(|error| Error::Unstorable {
                 detail: error.to_string(),
-            }
-        })?;
+            })?;
         let applied = apply(&batch.state, proposal);
         batch
             .state

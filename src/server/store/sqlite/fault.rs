@@ -121,10 +121,7 @@ mod tests {
             error(ffi::SQLITE_NOTADB),
             Error::NotADatabase { store: store() }
         );
-        assert!(matches!(
-            error(ffi::SQLITE_CORRUPT),
-            Error::Damaged { .. }
-        ));
+        assert!(matches!(error(ffi::SQLITE_CORRUPT), Error::Damaged { .. }));
         assert!(matches!(
             error(ffi::SQLITE_READONLY),
             Error::CannotOpen { .. }

@@ -174,7 +174,11 @@ mod tests {
             error.contains(&format!("chmod o-w '{}'", path.display())),
             "{error}"
         );
-        assert_eq!(mode(&path), 0o666, "left as it was, for the operator to see");
+        assert_eq!(
+            mode(&path),
+            0o666,
+            "left as it was, for the operator to see"
+        );
     }
 
     #[test]
