@@ -145,7 +145,11 @@ impl Effects {
                 Ok(()) => return Ok(()),
                 Err(error @ DiscoverError::Busy { .. }) => self.pause_after(&error, stop).await?,
                 Err(DiscoverError::Stopping) => return Err(Stopped),
-                Err(error @ (DiscoverError::Ignored { .. } | DiscoverError::Probe(_))) => {
+                Err(
+                    error @ (DiscoverError::Ignored { .. }
+                    | DiscoverError::Forgotten { .. }
+                    | DiscoverError::Probe(_)),
+                ) => {
                     tracing::info!(index, instance = %key, %error, "not discovered");
                     return Ok(());
                 }
