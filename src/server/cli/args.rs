@@ -1,5 +1,7 @@
 //! From arguments to what the process is to do.
 
+use std::ffi::OsString;
+
 use super::flags::{FlagError, Flags};
 use super::text;
 
@@ -36,6 +38,18 @@ pub enum Stream {
 
 /// Promotion rules that may be registered.
 const PROMOTION_RULES: &[&str] = &["prefer", "neutral", "prefer_not", "must_not"];
+
+/// As [`parse()`], for the arguments as the system hands them over, which need not be text.
+pub fn parse_os(arguments: impl IntoIterator<Item = OsString>) -> Invocation {
+    let texts: Result<Vec<String>, OsString> =
+        arguments.into_iter().map(OsString::into_string).collect();
+    match texts {
+        Ok(texts) => parse(&texts),
+        Err(argument) => wrong_flag(&FlagError::NotText {
+            lossy: argument.to_string_lossy().into_owned(),
+        }),
+    }
+}
 
 /// Decides what the arguments (without the program's name) ask for.
 pub fn parse(arguments: &[String]) -> Invocation {
@@ -223,6 +237,27 @@ mod tests {
         let (stream, text, code) = said("--help");
         assert_eq!((stream, code), (Stream::Stderr, 0));
         assert!(text.starts_with("Usage of orchestrator"));
+    }
+
+    #[test]
+    fn arguments_that_are_no_text_are_refused() {
+        use std::os::unix::ffi::OsStringExt;
+        let invoked = parse_os([OsString::from_vec(vec![b'-', 0xff])]);
+        let Invocation::Say(saying) = invoked else {
+            panic!("{invoked:?}");
+        };
+        assert_eq!(saying.code, 2);
+        assert!(
+            saying
+                .text
+                .starts_with("orchestrator: '-\u{fffd}' is not UTF-8 text"),
+            "{}",
+            saying.text
+        );
+        assert!(matches!(
+            parse_os([OsString::from("http")]),
+            Invocation::Serve(_)
+        ));
     }
 
     #[test]

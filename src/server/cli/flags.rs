@@ -137,6 +137,12 @@ pub enum FlagError {
         /// The argument.
         text: String,
     },
+    /// Not text.
+    #[error("'{}' is not UTF-8 text", lossy.escape_debug())]
+    NotText {
+        /// The argument, with what is not text replaced.
+        lossy: String,
+    },
     /// A flag behind the mode, which Go would pass over.
     #[error("'{}' stands behind '{}', where it would have no effect; put it before", flag.escape_debug(), mode.escape_debug())]
     BehindMode {

@@ -1,3 +1,5 @@
+use tracing::level_filters::LevelFilter;
+
 use super::Flags;
 
 /// How much is logged.
@@ -30,13 +32,13 @@ impl LogLevel {
         }
     }
 
-    /// The name that tracing's filters know.
-    pub const fn as_filter(self) -> &'static str {
+    /// The same for tracing.
+    pub const fn filter(self) -> LevelFilter {
         match self {
-            Self::Error => "error",
-            Self::Warning => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
+            Self::Error => LevelFilter::ERROR,
+            Self::Warning => LevelFilter::WARN,
+            Self::Info => LevelFilter::INFO,
+            Self::Debug => LevelFilter::DEBUG,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From the files to settings: reads, merges, fills in, checks, resolves.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,17 @@ pub struct Loaded {
     /// Values as last read, and as they were when the process started.
     pub(super) values: Values,
     pub(super) started: Values,
+}
+
+/// Without the values as written, in which passwords are.
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Loaded");
+        out.field("settings", &self.settings)
+            .field("warnings", &self.warnings)
+            .field("files", &self.files);
+        out.finish_non_exhaustive()
+    }
 }
 
 /// Reads the configuration at the start of the process.

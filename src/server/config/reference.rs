@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::key::{Change, Key, Kind, State};
+use super::key::{Change, Key, Kind, NO_RECOVERIES, State};
 use super::table;
 
 /// The hand-written beginning of the page.
@@ -15,7 +15,7 @@ const EXAMPLE: &str = include_str!("../../../deploy/orchestrator.conf.json");
 pub fn markdown() -> String {
     let mut page = HEAD.replace("{{example}}", EXAMPLE.trim_end());
     page.push_str("\n## Not in effect in this release\n\n");
-    page.push_str("Setting one of these is warned about; those marked *refuses the start* do that when set to other than their default.\n\n");
+    page.push_str("Setting one of these is warned about; those marked *refuses the start* do that when set to other than their default, and so do those of *MySQL as store* without `\"BackendDB\": \"sqlite\"`. Keys about recoveries and hooks are not listed: no recovery exists in this release that could go against them.\n\n");
     for (title, names) in not_in_effect() {
         writes(&mut page, format_args!("- {title}: {names}\n"));
     }
@@ -72,9 +72,7 @@ fn not_in_effect() -> Vec<(&'static str, String)> {
 }
 
 fn refusal(key: &Key) -> &'static str {
-    let refuses = key.state == State::Restricts
-        || key.name == "RaftEnabled"
-        || key.name.starts_with("MySQLOrchestrator");
+    let refuses = key.state == State::Restricts || key.name == "RaftEnabled";
     if refuses {
         " (*refuses the start*)"
     } else {
@@ -89,7 +87,9 @@ fn row(key: &Key) -> String {
         (_, Change::Restart) => "restart",
     };
     let mut meaning = key.meaning.to_owned();
-    let remark = remark(key);
+    // Said once, above the table.
+    let remark = remark(key).replace(NO_RECOVERIES, "");
+    let remark = remark.trim();
     if !remark.is_empty() {
         meaning = format!("{meaning} {remark}");
     }

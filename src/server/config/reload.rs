@@ -12,7 +12,7 @@ use super::problem::Errors;
 use super::source::Source;
 
 /// A configuration that was read again.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Reloaded {
     /// What is in force from now on: everything that may change while running is new, the rest is as it was.
     pub loaded: Loaded,
@@ -45,6 +45,29 @@ pub enum ReloadError {
     /// Something is wrong in the files.
     #[error(transparent)]
     Bad(#[from] Errors),
+}
+
+impl Reloaded {
+    /// What to tell whoever asked: a sentence for each key that waits for a restart, then the warnings.
+    pub fn sentences(&self) -> Vec<String> {
+        let waiting = self
+            .needs_restart
+            .iter()
+            .map(|key| format!("{key} has changed and counts after a restart"));
+        waiting
+            .chain(self.loaded.warnings.iter().map(ToString::to_string))
+            .collect()
+    }
+}
+
+impl ReloadError {
+    /// A sentence for each thing that is wrong.
+    pub fn sentences(&self) -> Vec<String> {
+        match self {
+            Self::Bad(errors) => errors.problems.iter().map(ToString::to_string).collect(),
+            other => vec![other.to_string()],
+        }
+    }
 }
 
 impl Loaded {

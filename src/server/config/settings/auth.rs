@@ -1,4 +1,3 @@
-use std::net::IpAddr;
 use std::time::Duration;
 
 use orchestrator_core::domain::Secret;
@@ -38,7 +37,7 @@ pub struct Auth {
     pub password: Secret,
     /// Header in which a proxy names the user, a valid header name in lower case, never empty with `proxy` (`AuthUserHeader`).
     pub user_header: String,
-    /// Networks whose `user_header` is believed, beside loopback and the unix socket (`AuthTrustedProxies`).
+    /// Networks whose `user_header` is believed, beside this machine (`HTTPTrustedProxies`).
     pub trusted_proxies: Vec<Network>,
     /// Users who may change with method proxy; `*` stands for every named one (`PowerAuthUsers`).
     pub power_users: Vec<String>,
@@ -63,15 +62,6 @@ impl Auth {
             token_claim_within: values.seconds("AccessTokenUseExpirySeconds"),
             token_life: values.minutes("AccessTokenExpiryMinutes"),
         }
-    }
-
-    /// Whether a header that names the user is believed when it comes from this address.
-    pub fn trusts_proxy(&self, address: IpAddr) -> bool {
-        address.to_canonical().is_loopback()
-            || self
-                .trusted_proxies
-                .iter()
-                .any(|network| network.contains(address))
     }
 }
 
@@ -110,14 +100,14 @@ fn user_header(values: &Values, report: &mut Report) -> String {
 
 fn trusted_proxies(values: &Values, report: &mut Report) -> Vec<Network> {
     let mut networks = Vec::new();
-    for (index, text) in values.texts("AuthTrustedProxies").into_iter().enumerate() {
+    for (index, text) in values.texts("HTTPTrustedProxies").into_iter().enumerate() {
         match Network::parse(&text) {
             Some(network) => networks.push(network),
             None => {
-                let file = values.file("AuthTrustedProxies");
+                let file = values.file("HTTPTrustedProxies");
                 report.problem(
                     file,
-                    format!("AuthTrustedProxies[{index}]"),
+                    format!("HTTPTrustedProxies[{index}]"),
                     ProblemKind::BadNetwork { found: text },
                 );
             }

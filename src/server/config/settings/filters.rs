@@ -4,22 +4,18 @@ use regex::Regex;
 
 use crate::config::values::Values;
 
-/// Servers picked by address or by a pattern over `host:port`.
+/// Servers picked by patterns over `host:port`. An IP address among them picks that host only, on any port.
 #[derive(Clone, Debug, Default)]
-pub struct HostFilters(pub Vec<HostFilter>);
-
-/// One of them.
-#[derive(Clone, Debug)]
-pub enum HostFilter {
-    /// The host is this address, exactly.
-    Address(IpAddr),
-    /// `host:port` matches, anywhere in it.
-    Pattern(Regex),
-}
+pub struct HostFilters(pub Vec<Regex>);
 
 /// Clusters picked by name, alias or pattern.
 #[derive(Clone, Debug, Default)]
-pub struct ClusterFilters(pub Vec<ClusterFilter>);
+pub struct ClusterFilters {
+    /// The filters as they are written in the file.
+    pub written: Vec<String>,
+    /// What they mean.
+    pub filters: Vec<ClusterFilter>,
+}
 
 /// One of them.
 #[derive(Clone, Debug)]
@@ -36,40 +32,48 @@ pub enum ClusterFilter {
 
 impl HostFilters {
     pub(super) fn resolve(values: &Values, name: &'static str) -> Self {
-        let filters = values
-            .texts(name)
-            .into_iter()
-            .map(|text| match text.parse() {
-                Ok(address) => HostFilter::Address(address),
-                Err(_) => HostFilter::Pattern(compile(&text)),
-            });
-        Self(filters.collect())
+        Self(
+            values
+                .texts(name)
+                .iter()
+                .map(|text| host_filter(text))
+                .collect(),
+        )
     }
 
     /// Whether any of them picks the server.
     pub fn matches(&self, host: &str, port: u16) -> bool {
-        let address = host.parse::<IpAddr>().ok();
         let name = format!("{host}:{port}");
-        self.0.iter().any(|filter| match filter {
-            HostFilter::Address(wanted) => address == Some(*wanted),
-            HostFilter::Pattern(pattern) => pattern.is_match(&name),
-        })
+        self.0.iter().any(|pattern| pattern.is_match(&name))
+    }
+}
+
+/// As a pattern, an address would also match longer ones (10.0.0.1 is in 10.0.0.10), and its dots anything.
+fn host_filter(text: &str) -> Regex {
+    match text.parse::<IpAddr>() {
+        Ok(address) => compile(&format!(
+            r"^\[?{}\]?:[0-9]+$",
+            regex::escape(&address.to_string())
+        )),
+        Err(_) => compile(text),
     }
 }
 
 impl ClusterFilters {
     /// Empty texts pick nothing, as in the predecessor: a pattern of no characters would match everything.
     pub(super) fn resolve(values: &Values, name: &'static str) -> Self {
-        let texts = values
-            .texts(name)
-            .into_iter()
-            .filter(|text| !text.is_empty());
-        Self(texts.map(ClusterFilter::read).collect())
+        let written = values.texts(name);
+        let filters = written
+            .iter()
+            .filter(|text| !text.is_empty())
+            .map(|text| ClusterFilter::read(text))
+            .collect();
+        Self { written, filters }
     }
 
     /// Whether any of them picks the cluster.
     pub fn matches(&self, name: &str, alias: &str) -> bool {
-        self.0.iter().any(|filter| match filter {
+        self.filters.iter().any(|filter| match filter {
             ClusterFilter::All => true,
             ClusterFilter::Alias(wanted) => wanted == alias,
             ClusterFilter::AliasPattern(pattern) => pattern.is_match(alias),
@@ -81,7 +85,7 @@ impl ClusterFilters {
 }
 
 impl ClusterFilter {
-    fn read(text: String) -> Self {
+    fn read(text: &str) -> Self {
         if text == "*" {
             Self::All
         } else if let Some(pattern) = text.strip_prefix("alias~=") {
@@ -89,8 +93,7 @@ impl ClusterFilter {
         } else if let Some(alias) = text.strip_prefix("alias=") {
             Self::Alias(alias.to_owned())
         } else {
-            let pattern = compile(&text);
-            Self::NameOrPattern(text, pattern)
+            Self::NameOrPattern(text.to_owned(), compile(text))
         }
     }
 }
@@ -123,15 +126,15 @@ mod tests {
 
     #[test]
     fn an_address_is_compared_exactly_and_a_pattern_anywhere() {
-        let filters = HostFilters(vec![
-            HostFilter::Address("10.0.0.1".parse().unwrap()),
-            HostFilter::Pattern(compile("backup.*:33")),
-        ]);
-        assert!(filters.matches("10.0.0.1", 3306));
+        let filters = HostFilters(["10.0.0.1", "::1", "backup.*:33"].map(host_filter).to_vec());
+        assert!(filters.matches("10.0.0.1", 3306) && filters.matches("10.0.0.1", 1));
         assert!(
             !filters.matches("10.0.0.10", 3306),
             "a longer address is another server"
         );
+        assert!(!filters.matches("10x0.0.1", 3306), "a dot is a dot");
+        assert!(filters.matches("::1", 3306) && filters.matches("[::1]", 3306));
+        assert!(!filters.matches("fe80::1", 3306));
         assert!(filters.matches("db-backup1", 3306));
         assert!(!filters.matches("db-backup1", 4406));
         assert!(!HostFilters::default().matches("db1", 3306));
@@ -150,7 +153,10 @@ mod tests {
             ("^a:", "a:3306", "shop", true),
             ("^b:", "a:3306", "b:", false),
         ] {
-            let filters = ClusterFilters(vec![ClusterFilter::read(filter.to_owned())]);
+            let filters = ClusterFilters {
+                written: Vec::new(),
+                filters: vec![ClusterFilter::read(filter)],
+            };
             assert_eq!(
                 filters.matches(name, alias),
                 picks,

@@ -30,8 +30,8 @@ pub struct Routes {
     pub prefix: String,
     /// The whole path of the status check, with the prefix only where `StatusEndpoint` has its default.
     pub status_path: String,
-    /// Whether `StatusEndpoint` was set to something of its own, which replaces `/api/status`.
-    pub has_own_status_path: bool,
+    /// `StatusEndpoint` as written; anything but `/api/status` replaces that path.
+    pub status_endpoint: String,
 }
 
 /// TLS of the HTTP service. The files exist and the key is private; whether they hold certificates shows when they are
@@ -42,10 +42,9 @@ pub struct ServiceTls {
     pub private_key: PathBuf,
     /// `SSLCertFile`.
     pub certificate: PathBuf,
-    /// `SSLCAFile`; always there when client certificates are required.
+    /// Authorities of client certificates (`SSLCAFile`), when callers need one (`UseMutualTLS`). Whose is good enough
+    /// says [`HttpAccess::valid_ous`].
     pub client_ca: Option<PathBuf>,
-    /// Whether callers need a certificate (`UseMutualTLS`). Whose is good enough says [`HttpAccess::valid_ous`].
-    pub requires_client_certificate: bool,
 }
 
 /// Who may speak to the HTTP service.
@@ -53,7 +52,7 @@ pub struct ServiceTls {
 pub struct HttpAccess {
     /// Refuse every change (`ReadOnly`).
     pub is_read_only: bool,
-    /// Further names a browser may have in its Host header (`HTTPAllowedHosts`), in lower case.
+    /// Further names a browser may have in its Host header (`HTTPAllowedHosts`), in lower case and without port.
     pub allowed_hosts: Vec<String>,
     /// Organisational units whose certificates may call (`SSLValidOUs`).
     pub valid_ous: Vec<String>,
@@ -138,16 +137,14 @@ impl Routes {
                 },
             );
         }
-        let has_own_status_path = status != DEFAULT_STATUS;
-        let status_path = if has_own_status_path {
-            status
-        } else {
-            format!("{prefix}{status}")
+        let status_path = match status.as_str() {
+            DEFAULT_STATUS => format!("{prefix}{DEFAULT_STATUS}"),
+            own => own.to_owned(),
         };
         Self {
             prefix,
             status_path,
-            has_own_status_path,
+            status_endpoint: status,
         }
     }
 }
@@ -167,8 +164,9 @@ impl ServiceTls {
             // An empty path is reported by the rule that both files are needed.
             private_key: values.path("SSLPrivateKeyFile").unwrap_or_default(),
             certificate: values.path("SSLCertFile").unwrap_or_default(),
-            client_ca: values.path("SSLCAFile"),
-            requires_client_certificate: values.boolean("UseMutualTLS"),
+            client_ca: values
+                .path("SSLCAFile")
+                .filter(|_| values.boolean("UseMutualTLS")),
         })
     }
 }
@@ -178,7 +176,7 @@ impl HttpAccess {
         let hosts = values.texts("HTTPAllowedHosts");
         let hosts = hosts
             .iter()
-            .map(|host| host.trim().to_ascii_lowercase())
+            .map(|host| without_port(host.trim()).to_ascii_lowercase())
             .filter(|host| !host.is_empty());
         Self {
             is_read_only: values.boolean("ReadOnly"),
@@ -186,6 +184,15 @@ impl HttpAccess {
             valid_ous: values.texts("SSLValidOUs"),
             verifies_status_path: values.boolean("StatusOUVerify"),
         }
+    }
+}
+
+/// A Host header names the port too; people copy it.
+fn without_port(text: &str) -> &str {
+    match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None if text.matches(':').count() == 1 => text.split(':').next().unwrap_or(text),
+        None => text,
     }
 }
 

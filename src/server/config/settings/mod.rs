@@ -19,7 +19,7 @@ mod topology;
 pub use auth::{Auth, AuthMethod};
 pub use detection::{ClusterAlias, Detection};
 pub use discovery::{Discovery, Workers};
-pub use filters::{ClusterFilter, ClusterFilters, HostFilter, HostFilters};
+pub use filters::{ClusterFilter, ClusterFilters, HostFilters};
 pub use http::{HttpAccess, Listen, ListenAddress, Routes, ServiceTls};
 pub use kv::{Consul, KeyValueStores};
 pub use naming::{HostNameResolve, Naming, ServerName};

@@ -28,6 +28,8 @@ pub enum StoreChoice {
 pub struct RaftSettings {
     /// Directory of the node's own data (`RaftDataDir`).
     pub data_dir: Option<PathBuf>,
+    /// Address told to members, as written (`RaftAdvertise`, or `RaftBind`); health answers show it.
+    pub advertise: String,
 }
 
 impl StoreSettings {
@@ -58,6 +60,9 @@ impl RaftSettings {
     pub(super) fn resolve(values: &Values) -> Self {
         Self {
             data_dir: values.path("RaftDataDir"),
+            advertise: values
+                .some_text("RaftAdvertise")
+                .unwrap_or_else(|| values.text("RaftBind")),
         }
     }
 }

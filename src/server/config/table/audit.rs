@@ -9,7 +9,8 @@ pub(super) const SECTION: Section = Section {
             "AuditLogFile",
             "",
             "File to which each change is appended, one line, separated by tabs. Empty: none.",
-        ),
+        )
+        .not_yet(),
         Key::boolean("AuditToSyslog", false, "Send the record to syslog.").not_yet(),
         Key::boolean("AuditToBackendDB", false, "Keep the record in the store.").not_yet(),
         Key::integer(

@@ -20,9 +20,9 @@ pub(super) const SECTION: Section = Section {
         Key::text("HTTPAuthPassword", "", "Password of basic and multi.").secret(),
         Key::text("AuthUserHeader", "X-Forwarded-User", "Header in which a proxy names the user. Case does not matter."),
         Key::texts(
-            "AuthTrustedProxies",
+            "HTTPTrustedProxies",
             "Addresses or networks (10.0.0.0/8) of the proxies whose AuthUserHeader is believed, for method proxy. \
-             Loopback and the unix socket are always believed.",
+             Loopback, the unix socket and callers with a verified certificate are always believed.",
         )
         .ours(),
         Key::texts_with("PowerAuthUsers", &["*"], "Users who may change things with method proxy; * stands for every named user."),

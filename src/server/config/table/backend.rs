@@ -3,7 +3,7 @@ use crate::config::key::Key;
 
 pub(super) const SECTION: Section = Section {
     title: "MySQL as store",
-    about: "A MySQL server that keeps decided state. Not built yet: any of these keys set to other than its default, without BackendDB sqlite, refuses the start.",
+    about: "A MySQL server that keeps decided state. Not built yet: with BackendDB mysql, or without BackendDB when one of these keys is set to other than its default, the start is refused.",
     keys: &[
         Key::text("MySQLOrchestratorHost", "", "Host of the server.")
             .restart()

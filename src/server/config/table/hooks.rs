@@ -3,7 +3,7 @@ use crate::config::key::Key;
 
 pub(super) const SECTION: Section = Section {
     title: "Hooks",
-    about: "Commands run at moments of a recovery.",
+    about: "Commands run at moments of a recovery. No recovery exists in this release, so none is run.",
     keys: &[
         Key::text(
             "ProcessesShellCommand",

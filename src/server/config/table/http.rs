@@ -29,7 +29,7 @@ pub(super) const SECTION: Section = Section {
         .restart(),
         Key::texts(
             "HTTPAllowedHosts",
-            "Further names that a browser may have in the Host header: the names under which people open this service, \
+            "Further names, without port, that a browser may have in the Host header: the names under which people open this service, \
              when these are not its own name, an address or loopback.",
         )
         .ours(),

@@ -5,7 +5,7 @@ use super::*;
 use crate::config::settings::{
     AuthMethod, HostNameResolve, ServerName, StoreChoice, TlsPolicy, UnappliedRelayLog,
 };
-use crate::config::{Settings, SystemSource};
+use crate::config::{Kind, Settings, SystemSource, table};
 
 #[test]
 fn no_file_at_all_is_a_useful_single_node() {
@@ -286,7 +286,12 @@ fn paths_of_the_service_are_put_in_order() {
             (routes.prefix.as_str(), routes.status_path.as_str()),
             (expected_prefix, expected_status)
         );
-        assert_eq!(routes.has_own_status_path, status == "/health");
+        let written = if status.is_empty() {
+            "/api/status"
+        } else {
+            status
+        };
+        assert_eq!(routes.status_endpoint, written);
     }
 }
 
@@ -331,24 +336,45 @@ fn the_flag_overrides_the_key_that_would_refuse_the_start() {
 }
 
 #[test]
-fn proxies_are_believed_from_loopback_and_where_the_key_says() {
-    let auth = right(r#"{"AuthTrustedProxies": ["10.0.0.0/8"]}"#)
-        .settings
-        .live
-        .auth;
-    for (address, is_trusted) in [
-        ("127.0.0.1", true),
-        ("::1", true),
-        ("::ffff:127.0.0.1", true),
-        ("10.1.1.1", true),
-        ("11.1.1.1", false),
-    ] {
-        assert_eq!(
-            auth.trusts_proxy(address.parse().unwrap()),
-            is_trusted,
-            "{address}"
-        );
+fn names_that_browsers_may_use_are_compared_without_port_and_case() {
+    let content = r#"{"HTTPAllowedHosts": ["Orc.Example.com:443", " orc ", "[::1]:3000", ""], "HTTPTrustedProxies": ["10.0.0.0/8", "::1"]}"#;
+    let live = right(content).settings.live;
+    assert_eq!(live.http.allowed_hosts, ["orc.example.com", "orc", "::1"]);
+    assert_eq!(
+        live.auth
+            .trusted_proxies
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        ["10.0.0.0/8", "::1/128"]
+    );
+}
+
+#[test]
+fn every_word_that_a_key_knows_has_a_meaning() {
+    for key in table::keys() {
+        let Kind::Word { allowed, .. } = key.kind else {
+            continue;
+        };
+        for word in allowed.iter().filter(|word| **word != "mysql") {
+            let word = word.to_uppercase();
+            let loaded = right(&format!(
+                r#"{{"{}": "{word}", "HTTPAuthUser": "amy"}}"#,
+                key.name
+            ));
+            assert_eq!(loaded.files.len(), 1, "{} {word}", key.name);
+        }
     }
+    let method = |word| {
+        right(&format!(r#"{{"AuthenticationMethod": "{word}"}}"#))
+            .settings
+            .live
+            .auth
+            .method
+    };
+    assert_eq!(method("none"), AuthMethod::None);
+    assert_eq!(method(""), AuthMethod::Unsaid);
+    assert_eq!(method(" Token "), AuthMethod::Token);
 }
 
 #[test]
@@ -392,8 +418,7 @@ fn a_real_file_is_read_from_the_disk() {
         &FileList::Only(gone.clone()),
         Overrides::default(),
     )
-    .err()
-    .expect("no such file");
+    .expect_err("no such file");
     assert_eq!(
         errors.to_string(),
         format!(

@@ -142,8 +142,8 @@ const MISTAKES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        r#"{"AuthTrustedProxies": ["10.0.0.1", "proxy1"]}"#,
-        &["AuthTrustedProxies[1] is 'proxy1'; write an IP address, or a network as in 10.0.0.0/8"],
+        r#"{"HTTPTrustedProxies": ["10.0.0.1", "proxy1"]}"#,
+        &["HTTPTrustedProxies[1] is 'proxy1'; write an IP address, or a network as in 10.0.0.0/8"],
     ),
     (
         r#"{"HTTPAdvertise": "http://node1:3000/"}"#,

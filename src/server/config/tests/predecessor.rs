@@ -8,8 +8,8 @@ const FILE_OF_THE_PREDECESSOR: &str = r#"{
   "Debug": true,
   "EnableSyslog": false,
   "ListenAddress": ":3000",
-  "MySQLTopologyUser": "orc_client_user",
-  "MySQLTopologyPassword": "orc_client_password",
+  "MySQLTopologyUser": "orc",
+  "MySQLTopologyPassword": "not-so-secret",
   "MySQLTopologyCredentialsConfigFile": "",
   "MySQLTopologySSLPrivateKeyFile": "",
   "MySQLTopologySSLCertFile": "",
@@ -17,12 +17,12 @@ const FILE_OF_THE_PREDECESSOR: &str = r#"{
   "MySQLTopologySSLSkipVerify": true,
   "MySQLTopologyUseMutualTLS": false,
   "BackendDB": "sqlite",
-  "SQLite3DataFile": "/usr/local/orchestrator/orchestrator.sqlite3",
+  "SQLite3DataFile": "/srv/orchestrator/state.db",
   "MySQLConnectTimeoutSeconds": 1,
   "DefaultInstancePort": 3306,
   "DiscoverByShowSlaveHosts": true,
   "InstancePollSeconds": 5,
-  "DiscoveryIgnoreReplicaHostnameFilters": ["a_host_i_want_to_ignore[.]example[.]com", ".*[.]ignore_all_hosts_from_this_domain[.]example[.]com"],
+  "DiscoveryIgnoreReplicaHostnameFilters": ["^reporting[0-9]+[.]", "[.]lab[.]corp[.]example:3307$"],
   "UnseenInstanceForgetHours": 240,
   "SnapshotTopologiesIntervalHours": 0,
   "InstanceBulkOperationsWaitTimeoutSeconds": 10,
@@ -38,21 +38,21 @@ const FILE_OF_THE_PREDECESSOR: &str = r#"{
   "CandidateInstanceExpireMinutes": 60,
   "AuditLogFile": "",
   "AuditToSyslog": false,
-  "RemoveTextFromHostnameDisplay": ".mydomain.com:3306",
+  "RemoveTextFromHostnameDisplay": ".corp.example:3306",
   "ReadOnly": false,
   "AuthenticationMethod": "multi",
   "HTTPAuthUser": "dba",
   "HTTPAuthPassword": "secret",
   "AuthUserHeader": "",
   "PowerAuthUsers": ["*"],
-  "ClusterNameToAlias": {"127.0.0.1": "test suite"},
+  "ClusterNameToAlias": {"^shop-db": "shop", "^crm-db": "crm"},
   "ReplicationLagQuery": "",
-  "DetectClusterAliasQuery": "SELECT SUBSTRING_INDEX(@@hostname, '.', 1)",
+  "DetectClusterAliasQuery": "select name from ops.this_cluster",
   "DetectClusterDomainQuery": "",
   "DetectInstanceAliasQuery": "",
   "DetectPromotionRuleQuery": "",
-  "DataCenterPattern": "[.]([^.]+)[.][^.]+[.]mydomain[.]com",
-  "PhysicalEnvironmentPattern": "[.]([^.]+[.][^.]+)[.]mydomain[.]com",
+  "DataCenterPattern": "^[^.]+[.]([a-z]+[0-9])[.]corp[.]example$",
+  "PhysicalEnvironmentPattern": "[.](prod|stage)[.]",
   "PromotionIgnoreHostnameFilters": [],
   "DetectSemiSyncEnforcedQuery": "",
   "ServeAgentsHttp": false,
@@ -77,12 +77,12 @@ const FILE_OF_THE_PREDECESSOR: &str = r#"{
   "FailMasterPromotionOnLagMinutes": 0,
   "RecoveryPeriodBlockSeconds": 3600,
   "RecoveryIgnoreHostnameFilters": [],
-  "RecoverMasterClusterFilters": ["_master_pattern_"],
-  "RecoverIntermediateMasterClusterFilters": ["_intermediate_master_pattern_"],
-  "OnFailureDetectionProcesses": ["echo 'Detected {failureType} on {failureCluster}' >> /tmp/recovery.log"],
+  "RecoverMasterClusterFilters": ["alias=shop", "^crm-db"],
+  "RecoverIntermediateMasterClusterFilters": ["*"],
+  "OnFailureDetectionProcesses": ["/opt/ops/page --subject '{failureType} {failureClusterAlias}'"],
   "PreGracefulTakeoverProcesses": [],
   "PreFailoverProcesses": null,
-  "PostFailoverProcesses": ["echo done"],
+  "PostFailoverProcesses": ["/opt/ops/announce {successorHost}"],
   "PostMasterFailoverProcesses": [],
   "CoMasterRecoveryMustPromoteOtherCoMaster": true,
   "DetachLostSlavesAfterMasterFailover": true,
@@ -106,7 +106,7 @@ fn a_file_of_the_predecessor_is_taken_as_it_is() {
     let settings = &loaded.settings;
     assert_eq!(
         settings.startup.store.choice,
-        StoreChoice::File("/usr/local/orchestrator/orchestrator.sqlite3".into())
+        StoreChoice::File("/srv/orchestrator/state.db".into())
     );
     assert!(settings.startup.topology_tls.skips_verification);
     let live = &settings.live;
@@ -118,7 +118,7 @@ fn a_file_of_the_predecessor_is_taken_as_it_is() {
     );
     assert_eq!(
         (live.mysql.user.as_str(), live.mysql.password.expose()),
-        ("orc_client_user", "orc_client_password")
+        ("orc", "not-so-secret")
     );
     assert_eq!(live.mysql.tls, TlsPolicy::WhenRefused);
     assert_eq!(live.mysql.connect_timeout, Duration::from_secs(1));
@@ -126,22 +126,18 @@ fn a_file_of_the_predecessor_is_taken_as_it_is() {
     assert!(
         live.discovery
             .ignore_replicas
-            .matches("x.ignore_all_hosts_from_this_domain.example.com", 3306)
+            .matches("db7.lab.corp.example", 3307)
     );
     assert!(
         !live
             .discovery
             .ignore_replicas
-            .matches("db1.example.com", 3306)
+            .matches("db7.lab.corp.example", 3306)
     );
-    assert_eq!(live.detection.cluster_aliases[0].alias, "test suite");
+    assert_eq!(live.detection.cluster_aliases[0].alias, "shop");
     assert!(live.detection.lag_query.is_none() && live.detection.cluster_alias_query.is_some());
     assert!(live.recovery.stays_in_data_center && live.recovery.detaches_lost_replicas);
-    assert!(
-        live.recovery
-            .primary_of
-            .matches("x_master_pattern_x:3306", "")
-    );
+    assert!(live.recovery.primary_of.matches("crm-db3:3306", ""));
     assert_eq!(
         (
             live.hooks.on_detection.len(),

@@ -25,6 +25,10 @@ fn live_values_change_and_the_rest_waits_for_a_restart() {
         ["ListenAddress", "ReadOnly", "InstancePollSeconds"]
     );
     assert_eq!(first.needs_restart, ["ListenAddress"]);
+    assert_eq!(
+        first.sentences(),
+        ["ListenAddress has changed and counts after a restart"]
+    );
     let settings = &first.loaded.settings;
     assert_eq!(
         settings.live.discovery.poll_interval,
@@ -59,15 +63,13 @@ fn a_bad_or_missing_file_changes_nothing_and_says_everything() {
     );
     let loaded = read_from(&source).unwrap();
     let bad = source.clone().file(FILE, r#"{"Debug": 1, "ReadOnly": 2}"#);
-    let error = reload(&loaded, &bad).err().expect("two mistakes");
+    let error = reload(&loaded, &bad).expect_err("two mistakes");
     assert_eq!(
         error.to_string(),
         "/etc/orchestrator.conf.json: Debug is a number; it must be true or false\n\
          /etc/orchestrator.conf.json: ReadOnly is a number; it must be true or false"
     );
-    let error = reload(&loaded, &source.without_file(FILE))
-        .err()
-        .expect("it was there before");
+    let error = reload(&loaded, &source.without_file(FILE)).expect_err("it was there before");
     assert_eq!(
         error.to_string(),
         "/etc/orchestrator.conf.json cannot be read: entity not found"

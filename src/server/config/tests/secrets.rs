@@ -178,6 +178,6 @@ fn no_secret_is_in_what_is_said_or_printed() {
         .contains(SECRET)
     );
     let wrong = content.replacen('{', r#"{"Debug": 1,"#, 1);
-    let errors = read(&wrong).err().expect("Debug is wrong");
+    let errors = read(&wrong).expect_err("Debug is wrong");
     assert!(!format!("{errors:?} {errors}").contains(SECRET));
 }
