@@ -4,9 +4,35 @@
 //! nothing of SQL, raft or recovery. Who may call what is decided before a handler runs, from the route's [`Access`].
 
 mod caller;
+mod change;
+mod dto;
+mod envelope;
+mod error;
+mod input;
+mod json;
 mod route;
+mod routes;
 mod state;
+mod view;
+
+// One file per resource.
+mod candidates;
+mod clusters;
+mod configuration;
+mod discovery;
+mod downtime;
+mod health;
+mod instances;
+mod probes;
+mod search;
+mod topology;
+
+#[cfg(test)]
+mod testing;
 
 pub use caller::Caller;
+pub use envelope::ERROR_HEADER;
+pub use error::{ApiError, ErrorKind, V2Error};
 pub use route::{Access, Route};
+pub use routes::{STATUS_PATH, routes};
 pub use state::{ApiConfig, AppState, Deps, Health, HealthReport, Reload};

@@ -1,0 +1,10 @@
+//! The API over fakes of all ports, and the tests that ask it.
+
+mod docs;
+mod errors;
+mod evidence;
+mod fakes;
+mod instance_json;
+mod shapes;
+
+pub(crate) use fakes::{Answer, Service};
