@@ -176,7 +176,7 @@ impl Fakes {
         *now = now.plus(length);
     }
 
-    fn change_picture(&self, change: impl FnOnce(&mut Picture)) {
+    pub(crate) fn change_picture(&self, change: impl FnOnce(&mut Picture)) {
         let mut held = self.picture.lock().unwrap();
         let mut picture = (**held).clone();
         change(&mut picture);

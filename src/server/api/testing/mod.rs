@@ -6,5 +6,6 @@ mod evidence;
 mod fakes;
 mod instance_json;
 mod shapes;
+mod speed;
 
 pub(crate) use fakes::{Answer, Service};
