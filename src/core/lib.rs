@@ -4,7 +4,7 @@
 //! what decides over people's data is tested without a server. Modules import downwards only:
 //!
 //! * [`domain`]: the nouns (instance key, observation, picture, downtime …); imports nothing of ours.
-//! * [`topology`]: the graph of replication links, built from a picture.
+//! * [`topology`]: the graph of replication links, built from a picture; how its members are; their text.
 //! * [`decided`]: agreed state: commands, the pure `apply`, row changes, effects, encodings, digest.
 //! * [`ports`]: one trait for each outside thing, implemented in the service and simulated in tests.
 //! * [`legacy`]: the one dictionary of the predecessor's names, for whoever reads or writes them outside.

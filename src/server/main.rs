@@ -1,2 +1,7 @@
 //! The orchestrator binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    orchestrator::node::main()
+}

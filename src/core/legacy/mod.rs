@@ -1,7 +1,19 @@
 //! The one dictionary of the predecessor's words: what API, client, configuration, hooks and tables call the things that
 //! have other names inside. Pure; used by adapters and edges only.
 
+mod filters;
+mod quote;
+
+pub use filters::cluster_filters_match;
+pub use quote::quoted_error;
+
 use crate::domain::{Flavor, ReplicationLink, ThreadState};
+
+/// Version of an instance that was heard of and never probed.
+pub const UNKNOWN_VERSION: &str = "Unknown";
+
+/// Mark in front of a source's host, or of a binary log's name, of a replica that was detached.
+pub const DETACH_MARK: &str = "//";
 
 /// `FlavorName` of the API.
 pub const fn flavor_name(flavor: Flavor) -> &'static str {

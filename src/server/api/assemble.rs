@@ -15,10 +15,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::access::{Gate, guard_changes, guard_everything};
 use super::serve::Limits;
-use super::{Access, AppState, Route};
-
-/// Path of the status route in the table; `StatusEndpoint` may put it elsewhere.
-const STATUS_PATH: &str = "/api/status";
+use super::{Access, AppState, Route, STATUS_PATH};
 
 /// How long a request waits for one of the places for ordinary requests before it is told that the node is busy.
 const PLACE_PATIENCE: Duration = Duration::from_secs(5);

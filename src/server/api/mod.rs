@@ -6,11 +6,37 @@
 pub mod access;
 mod assemble;
 mod caller;
+mod change;
+mod dto;
+mod envelope;
+mod error;
+mod input;
+mod json;
 mod route;
+mod routes;
 pub mod serve;
 mod state;
+mod view;
+
+// One file per resource.
+mod candidates;
+mod clusters;
+mod configuration;
+mod discovery;
+mod downtime;
+mod health;
+mod instances;
+mod probes;
+mod search;
+mod topology;
+
+#[cfg(test)]
+mod testing;
 
 pub use assemble::assemble;
 pub use caller::Caller;
+pub use envelope::ERROR_HEADER;
+pub use error::{ApiError, ErrorKind, V2Error};
 pub use route::{Access, Route};
+pub use routes::{STATUS_PATH, routes};
 pub use state::{ApiConfig, AppState, Deps, Health, HealthReport, Reload};

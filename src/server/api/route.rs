@@ -1,3 +1,5 @@
+use axum::http::StatusCode;
+use axum::http::header::{ALLOW, HeaderName};
 use axum::routing::MethodRouter;
 
 use super::AppState;
@@ -21,6 +23,10 @@ pub struct Route {
     pub access: Access,
     /// Whether a follower of a group answers it itself instead of asking the leader.
     pub answered_locally: bool,
+    /// What it is for, in a line of the reference page.
+    pub meaning: &'static str,
+    /// What a success answers, in a line of the reference page.
+    pub answer: &'static str,
     /// Handlers by method. Made with [`Route::reads`] and its siblings, so that methods follow from the access.
     pub(crate) handler: MethodRouter<AppState>,
 }
@@ -36,11 +42,14 @@ impl Route {
             path,
             access: Access::Reads,
             answered_locally: false,
+            meaning: "",
+            answer: "",
             handler: axum::routing::get(handler),
         }
     }
 
-    /// A changing route: the same handler for `POST` and `GET`.
+    /// A changing route: the same handler for `POST` and `GET`. `HEAD` asks for headers and must change nothing, so it
+    /// does not reach the handler.
     pub fn changes<H, T>(path: &'static str, handler: H) -> Self
     where
         H: axum::handler::Handler<T, AppState>,
@@ -50,7 +59,11 @@ impl Route {
             path,
             access: Access::Changes,
             answered_locally: false,
-            handler: axum::routing::get(handler.clone()).post(handler),
+            meaning: "",
+            answer: "",
+            handler: axum::routing::get(handler.clone())
+                .post(handler)
+                .head(refuse_head),
         }
     }
 
@@ -64,8 +77,30 @@ impl Route {
             path,
             access: Access::Health,
             answered_locally: true,
+            meaning: "",
+            answer: "",
             handler: axum::routing::get(handler),
         }
+    }
+
+    /// The same route, with its lines of the reference page: what it is for, and what a success answers.
+    #[must_use]
+    pub fn about(mut self, meaning: &'static str, answer: &'static str) -> Self {
+        self.meaning = meaning;
+        self.answer = answer;
+        self
+    }
+
+    /// The same route, answered by the leader also when it is asked of a follower.
+    #[must_use]
+    pub fn by_the_leader(mut self) -> Self {
+        self.answered_locally = false;
+        self
+    }
+
+    /// The handlers by method, for the router.
+    pub fn into_handler(self) -> MethodRouter<AppState> {
+        self.handler
     }
 
     /// The same route, answered by this node also when it follows a leader.
@@ -74,4 +109,8 @@ impl Route {
         self.answered_locally = true;
         self
     }
+}
+
+async fn refuse_head() -> (StatusCode, [(HeaderName, &'static str); 1]) {
+    (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, POST")])
 }

@@ -9,6 +9,8 @@ use orchestrator_core::ports::{
 use regex::Regex;
 use tokio::sync::watch;
 
+use super::view::{View, ViewCache};
+
 /// What handlers need to know of the configuration. Replaced as a whole when configuration is reloaded.
 #[derive(Clone, Debug)]
 pub struct ApiConfig {
@@ -22,6 +24,8 @@ pub struct ApiConfig {
     pub poll_interval: Duration,
     /// Lag above this is a problem.
     pub reasonable_lag: Duration,
+    /// `ReasonableMaintenanceReplicationLagSeconds`: lag above this is shown as such in the topology text.
+    pub maintenance_lag: Duration,
     /// How long a registered promotion rule holds.
     pub candidate_lifetime: Duration,
     /// Length of a downtime whose request names none.
@@ -102,23 +106,36 @@ pub struct Deps {
 
 /// Shared state of all handlers; cheap to clone.
 #[derive(Clone)]
-pub struct AppState(Arc<Deps>);
+pub struct AppState(Arc<Shared>);
+
+struct Shared {
+    deps: Deps,
+    views: ViewCache,
+}
 
 impl AppState {
     /// State over these.
     pub fn new(deps: Deps) -> Self {
-        Self(Arc::new(deps))
+        Self(Arc::new(Shared {
+            deps,
+            views: ViewCache::default(),
+        }))
+    }
+
+    /// What is known and decided now, with all that follows from it.
+    pub fn view(&self) -> Arc<View> {
+        self.0.views.current(self)
     }
 
     /// The configuration in force.
     pub fn config(&self) -> Arc<ApiConfig> {
-        self.0.config.borrow().clone()
+        self.0.deps.config.borrow().clone()
     }
 }
 
 impl Deref for AppState {
     type Target = Deps;
     fn deref(&self) -> &Deps {
-        &self.0
+        &self.0.deps
     }
 }

@@ -1,3 +1,15 @@
 //! The composition root: builds adapters, wires loops, owns start and stop.
+//!
+//! Read it in the order of a start: `process` turns arguments into what to do, `start` builds everything, `mapping` turns
+//! settings into what each module is told, `reload` does that again while running, `run` serves until told to stop.
 
+mod health;
+mod mapping;
+mod process;
+mod reload;
+mod run;
+mod start;
 mod system;
+mod tokens;
+
+pub use process::main;

@@ -85,6 +85,15 @@ impl GroupLookup for UnixGroups {
     }
 }
 
+/// Name of this machine, as the kernel has it; `localhost` when it has none.
+pub(super) fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "localhost".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

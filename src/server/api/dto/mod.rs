@@ -1,0 +1,34 @@
+//! What clients see: the predecessor's names, field orders, duplicates and misspellings, in one place each. They borrow
+//! from the view and exist only while an answer is written.
+
+mod cluster;
+mod health;
+mod instance;
+mod key;
+mod number;
+mod probe;
+mod problems;
+mod time;
+
+pub use cluster::ClusterInfoDto;
+pub use health::HealthStatusDto;
+pub use instance::{InstanceDto, InstanceList, Source};
+pub use key::{KeyDto, Keys};
+pub use number::NullInt64;
+pub use probe::ProbeDto;
+pub use problems::problems;
+pub use time::{Fractional, Rfc3339, SpaceSeparated};
+
+use serde::{Serialize, Serializer};
+
+/// A list that is `null` when it is empty, as some routes answer.
+pub struct NullWhenEmpty<T>(pub Vec<T>);
+
+impl<T: Serialize> Serialize for NullWhenEmpty<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.is_empty() {
+            true => serializer.serialize_none(),
+            false => self.0.serialize(serializer),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The two forms of answers: a bare value, or an envelope with code, message and details.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+use super::error::ErrorKind;
+use super::json;
+
+/// Header that says in one word why a request failed; the status of the first API is always 500.
+pub const ERROR_HEADER: &str = "orchestrator-error";
+
+#[derive(Serialize)]
+struct Envelope<'a, T: Serialize + ?Sized> {
+    #[serde(rename = "Code")]
+    code: &'static str,
+    #[serde(rename = "Message")]
+    message: &'a str,
+    #[serde(rename = "Details")]
+    details: &'a T,
+}
+
+/// The value itself, with status 200.
+pub fn bare<T: Serialize + ?Sized>(value: &T) -> Response<Body> {
+    bare_with(StatusCode::OK, value)
+}
+
+/// The value itself, with a status.
+pub fn bare_with<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Response<Body> {
+    let mut answer = Response::new(Body::from(json::render(value)));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(json::CONTENT_TYPE),
+    );
+    answer
+}
+
+/// An envelope that says OK, with status 200. Details `&()` are `null`.
+pub fn ok<T: Serialize + ?Sized>(message: &str, details: &T) -> Response<Body> {
+    bare(&Envelope {
+        code: "OK",
+        message,
+        details,
+    })
+}
+
+/// An envelope that says ERROR, with status 500 and the kind in the header.
+pub fn error<T: Serialize + ?Sized>(kind: ErrorKind, message: &str, details: &T) -> Response<Body> {
+    let envelope = Envelope {
+        code: "ERROR",
+        message,
+        details,
+    };
+    let mut answer = bare_with(StatusCode::INTERNAL_SERVER_ERROR, &envelope);
+    answer
+        .headers_mut()
+        .insert(ERROR_HEADER, HeaderValue::from_static(kind.as_str()));
+    answer
+}

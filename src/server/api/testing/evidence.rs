@@ -1,0 +1,303 @@
+//! Every route asked for a success and for a failure, as a table. The table is made by asking, so it cannot claim what is
+//! not so. Whoever puts access control around the routes hands in that assembly too and gets the third column.
+
+use axum::Router;
+use orchestrator_core::ports::ProposeError;
+
+use super::{Answer, Service};
+use crate::api::view::samples::two_clusters;
+use crate::api::{Access, AppState, Route, routes};
+
+/// Puts something around the routes, or nothing.
+pub(crate) type Assemble = fn(AppState) -> Router;
+
+/// One route with what to ask it.
+pub(crate) struct Case {
+    /// Path of the route, as in the table of routes.
+    pub(crate) path: &'static str,
+    /// What succeeds.
+    pub(crate) success: &'static str,
+    /// What fails.
+    pub(crate) failure: Failure,
+}
+
+/// How to make a route fail.
+pub(crate) enum Failure {
+    /// By asking this.
+    Ask(&'static str),
+    /// By asking the same of a node that cannot write its store.
+    Unhealthy,
+    /// By asking the same of a node that does not lead.
+    Follower,
+    /// By asking the same while changes cannot be stored.
+    CannotStore,
+    /// By asking the same while the configuration has a mistake.
+    BadConfiguration,
+    /// Not at all: it answers from memory whatever there is.
+    Never,
+}
+
+use Failure::{Ask, BadConfiguration, CannotStore, Follower, Never, Unhealthy};
+
+fn case(path: &'static str, success: &'static str, failure: Failure) -> Case {
+    Case {
+        path,
+        success,
+        failure,
+    }
+}
+
+/// A case for every route.
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        case("/api/health", "/api/health", Unhealthy),
+        case("/api/status", "/api/status", Unhealthy),
+        case("/api/lb-check", "/api/lb-check", Never),
+        case("/api/_ping", "/api/_ping", Never),
+        case("/api/leader-check", "/api/leader-check", Follower),
+        case(
+            "/api/leader-check/{errorStatusCode}",
+            "/api/leader-check/503",
+            Follower,
+        ),
+        case(
+            "/api/routed-leader-check",
+            "/api/routed-leader-check",
+            Follower,
+        ),
+        case(
+            "/api/routed-leader-check/{errorStatusCode}",
+            "/api/routed-leader-check/503",
+            Follower,
+        ),
+        case(
+            "/api/instance/{host}/{port}",
+            "/api/instance/db1/3306",
+            Ask("/api/instance/new/3306"),
+        ),
+        case("/api/all-instances", "/api/all-instances", Never),
+        case(
+            "/api/instance-replicas/{host}/{port}",
+            "/api/instance-replicas/db1/3306",
+            Ask("/api/instance-replicas/db1/x"),
+        ),
+        case(
+            "/api/search/{text}",
+            "/api/search/db",
+            Ask("/api/search/%FF"),
+        ),
+        case("/api/search", "/api/search?s=db", Never),
+        case("/api/problems", "/api/problems", Never),
+        case(
+            "/api/problems/{clusterName}",
+            "/api/problems/db1:3306",
+            Ask("/api/problems/%FF"),
+        ),
+        case("/api/clusters", "/api/clusters", Never),
+        case("/api/clusters-info", "/api/clusters-info", Never),
+        case(
+            "/api/cluster/{hint}",
+            "/api/cluster/main",
+            Ask("/api/cluster/new"),
+        ),
+        case(
+            "/api/cluster/alias/{alias}",
+            "/api/cluster/alias/main",
+            Ask("/api/cluster/alias/new"),
+        ),
+        case(
+            "/api/cluster/instance/{host}/{port}",
+            "/api/cluster/instance/db2/3306",
+            Ask("/api/cluster/instance/new/3306"),
+        ),
+        case(
+            "/api/cluster-info/{hint}",
+            "/api/cluster-info/main",
+            Ask("/api/cluster-info/new"),
+        ),
+        case(
+            "/api/cluster-info/alias/{alias}",
+            "/api/cluster-info/alias/main",
+            Ask("/api/cluster-info/alias/new"),
+        ),
+        case("/api/masters", "/api/masters", Never),
+        case(
+            "/api/master/{hint}",
+            "/api/master/main",
+            Ask("/api/master/new"),
+        ),
+        case(
+            "/api/cluster-osc-replicas/{hint}",
+            "/api/cluster-osc-replicas/main",
+            Ask("/api/cluster-osc-replicas/new"),
+        ),
+        case(
+            "/api/cluster-osc-slaves/{hint}",
+            "/api/cluster-osc-slaves/main",
+            Ask("/api/cluster-osc-slaves/new"),
+        ),
+        case(
+            "/api/topology/{hint}",
+            "/api/topology/main",
+            Ask("/api/topology/new"),
+        ),
+        case(
+            "/api/topology/{host}/{port}",
+            "/api/topology/db1/3306",
+            Ask("/api/topology/new/3306"),
+        ),
+        case(
+            "/api/topology-tabulated/{hint}",
+            "/api/topology-tabulated/main",
+            Ask("/api/topology-tabulated/new"),
+        ),
+        case(
+            "/api/topology-tabulated/{host}/{port}",
+            "/api/topology-tabulated/db1/3306",
+            Ask("/api/topology-tabulated/new/3306"),
+        ),
+        case(
+            "/api/discover/{host}/{port}",
+            "/api/discover/db1/3306",
+            Ask("/api/discover/db1/x"),
+        ),
+        case(
+            "/api/async-discover/{host}/{port}",
+            "/api/async-discover/db1/3306",
+            CannotStore,
+        ),
+        case(
+            "/api/refresh/{host}/{port}",
+            "/api/refresh/db1/3306",
+            Ask("/api/refresh/db1/0"),
+        ),
+        case(
+            "/api/forget/{host}/{port}",
+            "/api/forget/db1/3306",
+            Ask("/api/forget/new/3306"),
+        ),
+        case(
+            "/api/forget-cluster/{hint}",
+            "/api/forget-cluster/main",
+            Ask("/api/forget-cluster/new"),
+        ),
+        case(
+            "/api/begin-downtime/{host}/{port}/{owner}/{reason}",
+            "/api/begin-downtime/db1/3306/ada/disk",
+            CannotStore,
+        ),
+        case(
+            "/api/begin-downtime/{host}/{port}/{owner}/{reason}/{duration}",
+            "/api/begin-downtime/db1/3306/ada/disk/30m",
+            Ask("/api/begin-downtime/db1/3306/ada/disk/soon"),
+        ),
+        case(
+            "/api/end-downtime/{host}/{port}",
+            "/api/end-downtime/db1/3306",
+            CannotStore,
+        ),
+        case("/api/downtimed", "/api/downtimed", Never),
+        case(
+            "/api/downtimed/{hint}",
+            "/api/downtimed/main",
+            Ask("/api/downtimed/new"),
+        ),
+        case(
+            "/api/register-candidate/{host}/{port}/{promotionRule}",
+            "/api/register-candidate/db1/3306/prefer",
+            Ask("/api/register-candidate/db1/3306/must"),
+        ),
+        case(
+            "/api/reload-configuration",
+            "/api/reload-configuration",
+            BadConfiguration,
+        ),
+        case("/api/v2/probes", "/api/v2/probes", Never),
+        case(
+            "/api/v2/probes/{host}/{port}",
+            "/api/v2/probes/db1/3306",
+            Ask("/api/v2/probes/new/3306"),
+        ),
+    ]
+}
+
+/// The table, by asking. `unauthorised` assembles the routes so that the caller may do nothing.
+pub(crate) async fn table(assemble: Assemble, unauthorised: Option<Assemble>) -> String {
+    let cases = cases();
+    let mut rows = vec!["| route | success | failure | unauthorised |".to_owned()];
+    rows.push("|---|---|---|---|".to_owned());
+    for route in routes() {
+        let case = cases.iter().find(|case| case.path == route.path);
+        let case = case.unwrap_or_else(|| panic!("{} has no case", route.path));
+        let success = ask(assemble, &route, case.success).await;
+        assert_eq!(success.status, 200, "{}: {}", case.success, success.body);
+        let failure = match fail(assemble, &route, case).await {
+            Some(answer) => {
+                assert_ne!(answer.status, 200, "{} does not fail", route.path);
+                outcome(&answer)
+            }
+            None => "cannot fail".to_owned(),
+        };
+        let refused = match unauthorised {
+            Some(assemble) => outcome(&ask(assemble, &route, case.success).await),
+            None => "–".to_owned(),
+        };
+        rows.push(format!(
+            "| `{}` | {} | {failure} | {refused} |",
+            route.path,
+            outcome(&success)
+        ));
+    }
+    assert_eq!(cases.len(), routes().len(), "a case has no route");
+    rows.join("\n")
+}
+
+async fn ask(assemble: Assemble, route: &Route, uri: &str) -> Answer {
+    let service = Service::assembled(two_clusters(), assemble);
+    service.ask(method(route), uri, &[]).await
+}
+
+async fn fail(assemble: Assemble, route: &Route, case: &Case) -> Option<Answer> {
+    let service = Service::assembled(two_clusters(), assemble);
+    let fakes = &service.fakes;
+    let mut uri = case.success;
+    match case.failure {
+        Ask(other) => uri = other,
+        Unhealthy => fakes.health.lock().unwrap().is_healthy = false,
+        Follower => fakes.health.lock().unwrap().is_leader = false,
+        CannotStore => {
+            *fakes.propose_error.lock().unwrap() = Some(ProposeError::Store {
+                reason: "disk full".into(),
+            });
+        }
+        BadConfiguration => *fakes.reload.lock().unwrap() = Err(vec!["a mistake".into()]),
+        Never => return None,
+    }
+    Some(service.ask(method(route), uri, &[]).await)
+}
+
+fn method(route: &Route) -> &'static str {
+    match route.access {
+        Access::Changes => "POST",
+        Access::Health | Access::Reads => "GET",
+    }
+}
+
+/// Status, shape, and the kind of an error.
+fn outcome(answer: &Answer) -> String {
+    let json: Option<serde_json::Value> = serde_json::from_str(&answer.body).ok();
+    let shape = match json {
+        Some(serde_json::Value::Object(object)) => match object.get("Code") {
+            Some(code) => format!("envelope {}", code.as_str().unwrap_or("?")),
+            None => "object".to_owned(),
+        },
+        Some(serde_json::Value::Array(_)) => "list".to_owned(),
+        Some(serde_json::Value::Null) => "null".to_owned(),
+        Some(other) => other.to_string(),
+        None => "text".to_owned(),
+    };
+    match answer.header("orchestrator-error") {
+        "" => format!("{} {shape}", answer.status.as_u16()),
+        kind => format!("{} {shape}, {kind}", answer.status.as_u16()),
+    }
+}

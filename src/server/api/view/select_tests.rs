@@ -1,0 +1,259 @@
+use super::super::samples::{NOW, Sample, key, pattern, server, two_clusters, with};
+use super::*;
+use orchestrator_core::domain::{Downtime, ThreadState, Timestamp};
+
+fn names<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
+    let names = entries.into_iter().map(|entry| entry.key().to_string());
+    names.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn all_instances_come_by_depth_replicas_cluster_host_and_port() {
+    assert_eq!(
+        names(two_clusters().view().by_depth()),
+        "db1:3306 shop-a.example:3307 db2:3306 10.0.0.1:3306 db3:3306 shop-b.example:3307 db10:3306"
+    );
+}
+
+#[test]
+fn search_finds_parts_of_names_and_exact_numbers() {
+    let mut sample = two_clusters();
+    sample.records[2] = with(sample.records[2].clone(), |seen| {
+        seen.identity.server_id = 77;
+        seen.identity.version = "10.11.9-MariaDB".into();
+    });
+    let view = sample.view();
+    for (text, found) in [
+        ("db10", "db10:3306"),
+        ("B1", "db1:3306 db2:3306 10.0.0.1:3306 db3:3306 db10:3306"),
+        ("mariadb", "db3:3306"),
+        ("77", "db3:3306"),
+        ("7", "shop-a.example:3307 shop-b.example:3307"),
+        ("3307", "shop-a.example:3307 shop-b.example:3307"),
+        ("main", "db1:3306 db2:3306 10.0.0.1:3306 db3:3306 db10:3306"),
+        ("nothing", ""),
+    ] {
+        assert_eq!(names(view.search(text)), found, "{text}");
+    }
+    assert_eq!(view.search("").len(), 7);
+}
+
+#[test]
+fn direct_replicas_leave_out_those_further_below_and_the_detached() {
+    let view = two_clusters().view();
+    assert_eq!(
+        names(view.replicas_of(&key("db1"))),
+        "10.0.0.1:3306 db2:3306 db3:3306"
+    );
+    assert_eq!(names(view.replicas_of(&key("unknown"))), "");
+}
+
+#[test]
+fn each_cluster_has_one_writable_primary_or_none() {
+    let read_only = |name: &str| with(server(name, None), |seen| seen.read_only = true);
+    let writable =
+        |name: &str, source: &str| with(server(name, Some(source)), |seen| seen.read_only = false);
+    let sample = Sample::of(vec![
+        writable("a", "b"),
+        writable("b", "a"),
+        read_only("x"),
+        writable("y", "x"),
+        writable("z", "stranger"),
+    ]);
+    let view = sample.view();
+    assert_eq!(names(view.writable_primaries()), "a:3306");
+    let primary = |name: &str| {
+        let cluster = view.cluster_by_hint(name).unwrap();
+        view.primary(cluster)
+            .map(|entry| entry.key().to_string())
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(primary("x"), Ok("x:3306".into()), "read-only but the head");
+    assert_eq!(
+        primary("z"),
+        Err("no primary of the cluster stranger:3306 is known".into())
+    );
+}
+
+#[test]
+fn of_two_co_primaries_the_writable_one_is_the_primary() {
+    let sample = Sample::of(vec![
+        server("a", Some("b")),
+        with(server("b", Some("a")), |seen| seen.read_only = false),
+    ]);
+    let view = sample.view();
+    assert_eq!(names(view.writable_primaries()), "b:3306");
+    let cluster = view.cluster_by_hint("a").unwrap();
+    assert_eq!(names([view.primary(cluster).unwrap()]), "b:3306");
+}
+
+#[test]
+fn control_replicas_are_two_of_each_kind() {
+    let busy = |name: &str, source: &str, replicas: usize| {
+        with(server(name, Some(source)), |seen| {
+            seen.replicas = (0..replicas).map(|i| key(&format!("r{i}"))).collect();
+        })
+    };
+    let mut records = vec![
+        server("head", None),
+        busy("im1", "head", 3),
+        busy("im2", "head", 5),
+        busy("im3", "head", 4),
+        busy("under1", "im1", 0),
+        busy("under2", "im2", 1),
+        busy("under2b", "im2", 0),
+        busy("under3", "im3", 0),
+        busy("third1", "under2", 0),
+        busy("third2", "under2", 0),
+        busy("third3", "under2", 0),
+        busy("leaf1", "head", 0),
+        busy("leaf2", "head", 0),
+        busy("leaf3", "head", 0),
+    ];
+    let picked = |records: &[_], ignore: &[&str]| {
+        let mut sample = Sample::of(records.to_vec());
+        sample.config.osc_ignore = ignore.iter().map(|text| pattern(text)).collect();
+        let view = sample.view();
+        let cluster = view.cluster_by_hint("head").unwrap();
+        names(view.control_replicas(cluster)).replace(":3306", "")
+    };
+    assert_eq!(
+        picked(&records, &[]),
+        "im2 im3 under2 under3 third1 third2 leaf1 leaf2"
+    );
+    assert_eq!(
+        picked(&records, &["^im[23]", "third", "leaf1"]),
+        "im1 under1 leaf2 leaf3"
+    );
+    records[11].last_seen_at = Some(Timestamp::from_seconds(1));
+    assert!(
+        picked(&records, &[]).ends_with("leaf2 leaf3"),
+        "not the invalid leaf1"
+    );
+}
+
+#[test]
+fn problems_leave_out_the_downtimed_and_the_ignored() {
+    let broken = |name: &str| {
+        with(server(name, Some("db1")), |seen| {
+            let link = seen.replication.as_mut().unwrap();
+            link.applier = ThreadState::Stopped;
+        })
+    };
+    let mut sample = Sample::of(vec![
+        server("db1", None),
+        broken("db2"),
+        broken("db3"),
+        broken("10.0.0.9"),
+        broken("10.0.0.99"),
+    ]);
+    sample.config.problem_ignore = vec![pattern("10.0.0.9")];
+    let downtime = Downtime {
+        owner: "me".into(),
+        reason: "disk".into(),
+        begins_at: NOW,
+        ends_at: NOW.plus(std::time::Duration::from_secs(60)),
+    };
+    sample.decided.downtimes.insert(key("db3"), downtime);
+    let view = sample.view();
+    let problems = |at: Timestamp, cluster| names(view.at(at).with_problems(cluster));
+    assert_eq!(problems(NOW, None), "10.0.0.99:3306 db2:3306");
+    assert_eq!(problems(NOW, Some("db1:3306")), "10.0.0.99:3306 db2:3306");
+    assert_eq!(
+        problems(NOW, Some("db1")),
+        "",
+        "the name is taken literally"
+    );
+    let later = NOW.plus(std::time::Duration::from_secs(60));
+    assert!(
+        problems(later, None).contains("db3"),
+        "its downtime is over"
+    );
+    assert_eq!(names(view.at(NOW).downtimed(None)), "db3:3306");
+    assert_eq!(names(view.at(later).downtimed(None)), "");
+}
+
+#[test]
+fn an_address_leaves_out_that_host_only_and_a_pattern_what_it_is_found_in() {
+    for (text, host, is_left_out) in [
+        ("10.0.0.9", "10.0.0.9", true),
+        ("10.0.0.9", "10.0.0.99", false),
+        ("::1", "::1", true),
+        ("^10.0.0.9", "10.0.0.99", true),
+        ("^db[0-9]:33", "db1", true),
+        ("^db[0-9]:33", "db10", false),
+    ] {
+        assert_eq!(
+            is_ignored(&[pattern(text)], &key(host)),
+            is_left_out,
+            "{text} {host}"
+        );
+    }
+}
+
+#[test]
+fn after_a_split_the_living_half_keeps_the_alias() {
+    let named = |name: &str, source: Option<&str>| {
+        with(server(name, source), |seen| {
+            seen.cluster_alias = "main".into()
+        })
+    };
+    let old = with(named("a-old", None), |seen| seen.read_only = true);
+    let sample = Sample::of(vec![old, named("new", None), named("r", Some("new"))]);
+    let view = sample.view();
+    let cluster = view.cluster_by_alias("main").unwrap();
+    assert_eq!(&*cluster.name, "new:3306");
+    let other = view.cluster_by_hint("a-old").unwrap();
+    assert_eq!(view.alias_of(other), "a-old:3306");
+}
+
+#[test]
+fn aliases_come_from_the_head_then_from_patterns_and_are_inherited() {
+    let mut sample = two_clusters();
+    sample.config.cluster_name_to_alias = vec![
+        (pattern("^shop"), "shop".into()),
+        (pattern("."), "all".into()),
+    ];
+    let view = sample.view();
+    let alias = |hint: &str| {
+        view.alias_of(view.cluster_by_hint(hint).unwrap())
+            .to_owned()
+    };
+    assert_eq!(alias("db1"), "main");
+    assert_eq!(alias("shop-a.example:3307"), "shop");
+    let below = view.entry(&key("db10")).unwrap();
+    assert_eq!(&*below.suggested_alias, "main");
+}
+
+#[test]
+fn ancestry_runs_from_the_head_down_and_never_around_a_ring() {
+    let named = |name: &str, source: Option<&str>| {
+        with(server(name, source), |seen| {
+            seen.identity.server_uuid = format!("uuid-{name}");
+        })
+    };
+    let ancestry = |records: Vec<_>, name: &str| {
+        let view = Sample::of(records).view();
+        view.entry(&key(name)).unwrap().ancestry.clone()
+    };
+    let tree = || {
+        vec![
+            named("a", None),
+            named("b", Some("a")),
+            named("c", Some("b")),
+        ]
+    };
+    assert_eq!(ancestry(tree(), "a"), "uuid-a");
+    assert_eq!(ancestry(tree(), "c"), "uuid-a,uuid-b,uuid-c");
+    let pair = || vec![named("a", Some("b")), named("b", Some("a"))];
+    assert_eq!(ancestry(pair(), "a"), "uuid-a");
+    assert_eq!(ancestry(pair(), "b"), "uuid-a,uuid-b");
+    let ring = || {
+        vec![
+            named("a", Some("b")),
+            named("b", Some("c")),
+            named("c", Some("a")),
+        ]
+    };
+    assert_eq!(ancestry(ring(), "b"), "uuid-a,uuid-c,uuid-b");
+}

@@ -1,0 +1,70 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use orchestrator_core::domain::Timestamp;
+use orchestrator_core::ports::{Clock, Ids};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{Health, HealthReport};
+use crate::store::StoreHealth;
+
+/// How often the store is asked for a sign of life.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// How this node is: as its store is. A single node always leads.
+pub(super) struct NodeHealth {
+    store: StoreHealth,
+    clock: Arc<dyn Clock>,
+    token: String,
+    active_since: Timestamp,
+}
+
+impl NodeHealth {
+    pub(super) fn new(store: StoreHealth, clock: Arc<dyn Clock>, ids: &dyn Ids) -> Arc<Self> {
+        let token = format!("{:032x}{:032x}", ids.unique(), ids.unique());
+        let active_since = clock.now();
+        Arc::new(Self {
+            store,
+            clock,
+            token,
+            active_since,
+        })
+    }
+
+    /// Asks once, so that the first answer is a true one.
+    pub(super) async fn check(&self) {
+        let before = self.store.latest();
+        let now = self.store.check().await;
+        match (before.is_healthy, now.is_healthy) {
+            (true, false) => tracing::error!(
+                reason = now.error.as_deref().unwrap_or_default(),
+                "the store does not work"
+            ),
+            (false, true) => tracing::info!("the store works"),
+            _ => {}
+        }
+    }
+
+    pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.clock.sleep(CHECK_EVERY) => self.check().await,
+            }
+        }
+    }
+}
+
+impl Health for NodeHealth {
+    fn report(&self) -> HealthReport {
+        let latest = self.store.latest();
+        HealthReport {
+            is_healthy: latest.is_healthy,
+            error: latest.error.clone(),
+            is_leader: true,
+            token: self.token.clone(),
+            active_since: self.active_since,
+            checked_at: latest.checked_at,
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Settings of the configuration, as each module wants to be told. Pure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::HeaderName;
+use orchestrator_core::domain::InstanceKey;
+
+use super::system::UnixGroups;
+use crate::api::ApiConfig;
+use crate::api::access::{
+    AccessConfig, Authentication, CertificateRule, ProxyUsers, TokenLookup, TrustedProxy,
+};
+use crate::api::serve::{ListenPlace, TlsFiles};
+use crate::config::Settings;
+use crate::config::settings::{
+    AuthMethod, HostFilters, HostNameResolve, Listen, ServerName, ServiceTls, TlsPolicy,
+};
+use crate::{discovery, mysql, resolve};
+
+/// How long a downtime lasts whose request does not say: as the client's default.
+const DEFAULT_DOWNTIME: Duration = Duration::from_secs(600);
+
+/// `TLSCacheTTLFactor`: how many polls it is remembered that a server wants TLS.
+const TLS_MEMORY_POLLS: u32 = 100;
+
+/// Polls of a process that was told not to discover: none before it is restarted.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+pub(super) fn listen_place(listen: &Listen) -> ListenPlace {
+    match listen {
+        Listen::Tcp(address) => ListenPlace::Tcp(address.to_string()),
+        Listen::Unix(path) => ListenPlace::Unix(path.clone()),
+    }
+}
+
+pub(super) fn tls_files(tls: &ServiceTls) -> TlsFiles {
+    TlsFiles {
+        certificate: tls.certificate.clone(),
+        private_key: tls.private_key.clone(),
+        client_authority: tls.client_ca.clone(),
+    }
+}
+
+pub(super) fn mysql(settings: &Settings) -> mysql::Config {
+    let (startup, live) = (&settings.startup, &settings.live);
+    let text = |query: &Option<String>| query.clone().unwrap_or_default();
+    let identity = startup.topology_tls.identity.as_ref();
+    mysql::Config {
+        user: live.mysql.user.clone(),
+        password: live.mysql.password.clone(),
+        tls: mysql::TlsConfig {
+            mutual: live.mysql.tls == TlsPolicy::Always,
+            mixed: live.mysql.tls == TlsPolicy::WhenRefused,
+            cert_file: identity.map(|files| files.certificate.clone()),
+            key_file: identity.map(|files| files.private_key.clone()),
+            ca_file: startup.topology_tls.ca.clone(),
+            skip_verify: startup.topology_tls.skips_verification,
+            memory: live.discovery.poll_interval * TLS_MEMORY_POLLS,
+        },
+        connect_timeout: live.mysql.connect_timeout,
+        read_timeout: live.mysql.probe_read_timeout,
+        operation_timeout: mysql::Config::default().operation_timeout,
+        connection_lifetime: live.mysql.connection_life,
+        default_port: live.discovery.default_port,
+        discover_by_show_replica_hosts: live.discovery.asks_for_replicas,
+        skip_maxscale_check: !live.discovery.checks_for_max_scale,
+        lag_query: text(&live.detection.lag_query),
+        has_replication_credentials_query: live.detection.credentials_query.is_some(),
+        detect: mysql::DetectQueries {
+            data_center: text(&live.detection.data_center_query),
+            region: text(&live.detection.region_query),
+            physical_environment: text(&live.detection.environment_query),
+            instance_alias: text(&live.detection.instance_alias_query),
+            semi_sync_enforced: text(&live.detection.semi_sync_priority_query),
+            cluster_alias: text(&live.detection.cluster_alias_query),
+            cluster_domain: text(&live.detection.cluster_domain_query),
+            promotion_rule: text(&live.detection.promotion_rule_query),
+            pseudo_gtid: text(&live.detection.pseudo_gtid_query),
+        },
+        patterns: mysql::Patterns {
+            data_center: live.detection.data_center.clone(),
+            region: live.detection.region.clone(),
+            physical_environment: live.detection.environment.clone(),
+        },
+        ignore_replicas: live
+            .discovery
+            .ignore_replicas
+            .0
+            .iter()
+            .cloned()
+            .map(mysql::HostFilter::Pattern)
+            .collect(),
+        own_name: match live.naming.server_name {
+            ServerName::AsReached => mysql::OwnName::None,
+            ServerName::HostName => mysql::OwnName::Hostname,
+            ServerName::ReportHost => mysql::OwnName::ReportHost,
+        },
+    }
+}
+
+pub(super) fn resolve(settings: &Settings) -> resolve::Config {
+    let naming = &settings.live.naming;
+    resolve::Config {
+        method: match naming.resolve {
+            HostNameResolve::None | HostNameResolve::Default => resolve::Method::None,
+            HostNameResolve::CName => resolve::Method::Cname,
+            HostNameResolve::Ip => resolve::Method::Ip,
+        },
+        reject: naming.reject.clone(),
+        expiry: naming.cache_life,
+    }
+}
+
+/// `discovers` is false for a process that was told to probe on request only.
+pub(super) fn discovery(settings: &Settings, discovers: bool) -> discovery::Config {
+    let (workers, live) = (&settings.startup.workers, &settings.live.discovery);
+    // Seeds that are no instances were warned about when the configuration was read.
+    let seeds = live
+        .seeds
+        .iter()
+        .filter_map(|text| InstanceKey::parse(text, live.default_port).ok());
+    discovery::Config {
+        poll_interval: if discovers { live.poll_interval } else { NEVER },
+        reasonable_check: live.check_allowance,
+        max_concurrency: workers.probes_max,
+        queue_capacity: workers.queue_max,
+        ignore: filters(&live.ignore),
+        ignore_sources: filters(&live.ignore_sources),
+        ignore_replicas: filters(&live.ignore_replicas),
+        seeds: if discovers {
+            seeds.collect()
+        } else {
+            Vec::new()
+        },
+        forget_unseen_after: live.forget_after,
+        flush_interval: live.flush_interval,
+        write_buffer_size: live.flush_batch_max,
+    }
+}
+
+pub(super) fn api(settings: &Settings, node_name: &str, store_place: &str) -> ApiConfig {
+    let (startup, live) = (&settings.startup, &settings.live);
+    let aliases = live.detection.cluster_aliases.iter();
+    ApiConfig {
+        url_prefix: startup.routes.prefix.clone(),
+        status_endpoint: startup.routes.status_endpoint.clone(),
+        default_instance_port: live.discovery.default_port,
+        poll_interval: live.discovery.poll_interval,
+        reasonable_lag: live.problems.lag_max,
+        maintenance_lag: live.recovery.maintenance_lag_max,
+        candidate_lifetime: live.candidates.expire_after,
+        default_downtime: DEFAULT_DOWNTIME,
+        problem_ignore: live.problems.ignore.0.clone(),
+        osc_ignore: live.problems.osc_ignore.0.clone(),
+        cluster_name_to_alias: aliases
+            .map(|rule| (rule.pattern.clone(), rule.alias.clone()))
+            .collect(),
+        recover_primary_filters: live.recovery.primary_of.written.clone(),
+        recover_intermediate_filters: live.recovery.intermediate_of.written.clone(),
+        node_name: node_name.to_owned(),
+        version: env!("CARGO_PKG_VERSION"),
+        store_place: store_place.to_owned(),
+    }
+}
+
+pub(super) fn access(
+    settings: &Settings,
+    node_name: &str,
+    tokens: Arc<dyn TokenLookup>,
+) -> AccessConfig {
+    let (startup, live) = (&settings.startup, &settings.live);
+    let auth = &live.auth;
+    let own = [node_name.to_owned(), listening_host(&startup.listen)];
+    AccessConfig {
+        read_only: live.http.is_read_only,
+        authentication: match auth.method {
+            AuthMethod::Unsaid => Authentication::Unset,
+            AuthMethod::None => Authentication::Nobody,
+            AuthMethod::Basic => Authentication::Basic {
+                user: auth.user.clone(),
+                password: auth.password.clone(),
+            },
+            AuthMethod::Multi => Authentication::Multi {
+                user: auth.user.clone(),
+                password: auth.password.clone(),
+            },
+            AuthMethod::Proxy => Authentication::Proxy(proxy_users(settings)),
+            AuthMethod::Token => Authentication::Token(tokens),
+            AuthMethod::OAuth => Authentication::OAuth,
+        },
+        certificates: startup
+            .tls
+            .as_ref()
+            .filter(|tls| tls.client_ca.is_some())
+            .map(|_| CertificateRule {
+                valid_units: live.http.valid_ous.clone(),
+                on_status_path: live.http.verifies_status_path,
+            }),
+        allowed_hosts: live.http.allowed_hosts.clone(),
+        own_hosts: own
+            .into_iter()
+            .filter(|host| !host.is_empty())
+            .map(|host| host.to_ascii_lowercase())
+            .collect(),
+        status_path: startup.routes.status_path.clone(),
+    }
+}
+
+fn filters(filters: &HostFilters) -> discovery::HostFilters {
+    filters
+        .0
+        .iter()
+        .cloned()
+        .map(discovery::HostFilter::Pattern)
+        .collect()
+}
+
+fn listening_host(listen: &Listen) -> String {
+    match listen {
+        Listen::Tcp(address) => address.host.clone(),
+        Listen::Unix(_) => String::new(),
+    }
+}
+
+fn proxy_users(settings: &Settings) -> ProxyUsers {
+    let auth = &settings.live.auth;
+    ProxyUsers {
+        header: HeaderName::from_bytes(auth.user_header.as_bytes())
+            .expect("a header name that is none is refused when the configuration is read"),
+        power_users: auth.power_users.clone(),
+        power_groups: auth.power_groups.clone(),
+        trusted: auth
+            .trusted_proxies
+            .iter()
+            .filter_map(|network| TrustedProxy::parse(&network.to_string()))
+            .collect(),
+        groups: Arc::new(UnixGroups),
+    }
+}

@@ -1,0 +1,129 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use orchestrator_core::ports::BoxFuture;
+use tokio::sync::{Mutex, watch};
+
+use super::mapping;
+use crate::api::access::{AccessConfig, TokenLookup};
+use crate::api::serve::{TlsFiles, TlsMaterial};
+use crate::api::{ApiConfig, Reload};
+use crate::config::{Loaded, Settings, SystemSource};
+use crate::{discovery, mysql, resolve};
+
+/// What modules are told, and the means to tell them something new.
+pub(super) struct Told {
+    pub mysql: watch::Sender<Arc<mysql::Config>>,
+    pub resolve: watch::Sender<Arc<resolve::Config>>,
+    pub discovery: watch::Sender<Arc<discovery::Config>>,
+    pub api: watch::Sender<Arc<ApiConfig>>,
+    pub access: watch::Sender<Arc<AccessConfig>>,
+    /// Certificates of the HTTP service and where they come from; `None` when it serves plain HTTP.
+    pub tls: Option<(TlsFiles, watch::Sender<TlsMaterial>)>,
+    /// What is not in the configuration and goes with it.
+    pub circumstances: Circumstances,
+}
+
+/// What the configuration does not say.
+pub(super) struct Circumstances {
+    pub node_name: String,
+    pub store_place: String,
+    pub discovers: bool,
+    pub tokens: Arc<dyn TokenLookup>,
+}
+
+impl Told {
+    pub(super) fn first(
+        settings: &Settings,
+        tls: Option<(TlsFiles, TlsMaterial)>,
+        circumstances: Circumstances,
+    ) -> Self {
+        let of = &circumstances;
+        Self {
+            mysql: watch::Sender::new(Arc::new(mapping::mysql(settings))),
+            resolve: watch::Sender::new(Arc::new(mapping::resolve(settings))),
+            discovery: watch::Sender::new(Arc::new(mapping::discovery(settings, of.discovers))),
+            api: watch::Sender::new(Arc::new(mapping::api(
+                settings,
+                &of.node_name,
+                &of.store_place,
+            ))),
+            access: watch::Sender::new(Arc::new(mapping::access(
+                settings,
+                &of.node_name,
+                of.tokens.clone(),
+            ))),
+            tls: tls.map(|(files, material)| (files, watch::Sender::new(material))),
+            circumstances,
+        }
+    }
+
+    fn tell(&self, settings: &Settings) {
+        let of = &self.circumstances;
+        self.mysql.send_replace(Arc::new(mapping::mysql(settings)));
+        self.resolve
+            .send_replace(Arc::new(mapping::resolve(settings)));
+        self.discovery
+            .send_replace(Arc::new(mapping::discovery(settings, of.discovers)));
+        self.api.send_replace(Arc::new(mapping::api(
+            settings,
+            &of.node_name,
+            &of.store_place,
+        )));
+        self.access.send_replace(Arc::new(mapping::access(
+            settings,
+            &of.node_name,
+            of.tokens.clone(),
+        )));
+    }
+}
+
+/// Reads the configuration again and tells everybody.
+pub(super) struct NodeReload {
+    loaded: Mutex<Loaded>,
+    told: Told,
+}
+
+impl NodeReload {
+    pub(super) fn new(loaded: Loaded, told: Told) -> Arc<Self> {
+        Arc::new(Self {
+            loaded: Mutex::new(loaded),
+            told,
+        })
+    }
+
+    /// Reads, and returns what to tell whoever asked. Certificates are read from their files too; nothing changes unless
+    /// all of it can be used.
+    pub(super) async fn again(&self, extra: Option<PathBuf>) -> Result<Vec<String>, Vec<String>> {
+        let mut loaded = self.loaded.lock().await;
+        let before = loaded.clone();
+        let files = self.told.tls.as_ref().map(|(files, _)| files.clone());
+        // Files may lie on a slow disk.
+        let read = tokio::task::spawn_blocking(move || {
+            let material = files.map(|files| TlsMaterial::load(&files)).transpose();
+            (before.reload(&SystemSource, extra.as_deref()), material)
+        });
+        let (reloaded, material) = read
+            .await
+            .map_err(|_| vec!["reading was interrupted".to_owned()])?;
+        let reloaded = reloaded.map_err(|error| error.sentences())?;
+        let material = material.map_err(|error| vec![error.to_string()])?;
+        let sentences = reloaded.sentences();
+        self.told.tell(&reloaded.loaded.settings);
+        if let (Some((_, sender)), Some(material)) = (&self.told.tls, material) {
+            sender.send_replace(material);
+        }
+        tracing::info!(
+            changed = reloaded.changed.join(" "),
+            "the configuration was read again"
+        );
+        *loaded = reloaded.loaded;
+        Ok(sentences)
+    }
+}
+
+impl Reload for NodeReload {
+    fn reload(&self, extra: Option<PathBuf>) -> BoxFuture<'_, Result<Vec<String>, Vec<String>>> {
+        Box::pin(self.again(extra))
+    }
+}

@@ -1,0 +1,61 @@
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::reload::NodeReload;
+use crate::api::serve::{Listener, Server};
+use crate::discovery::DiscoveryLoop;
+use crate::store::LocalProposer;
+
+/// A node that was built and whose loops run.
+pub(super) struct Node {
+    pub listener: Listener,
+    pub server: Arc<Server>,
+    pub stop_serving: CancellationToken,
+    pub reload: Arc<NodeReload>,
+    pub discovery: Arc<DiscoveryLoop>,
+    pub loops: TaskTracker,
+    pub stop_loops: CancellationToken,
+    pub proposer: Arc<LocalProposer>,
+}
+
+impl Node {
+    /// Serves until SIGTERM or SIGINT; then lets open requests end, and everything that waits be stored.
+    pub(super) async fn run(self) {
+        let signals = tokio::spawn(signals(self.reload.clone(), self.stop_serving.clone()));
+        self.server.run(self.listener).await;
+        signals.abort();
+        self.discovery.stop().await;
+        self.stop_loops.cancel();
+        self.loops.close();
+        self.loops.wait().await;
+        self.proposer.stop().await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn signals(reload: Arc<NodeReload>, stop: CancellationToken) {
+    let listening = |kind: SignalKind| signal(kind);
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) = (
+        listening(SignalKind::terminate()),
+        listening(SignalKind::interrupt()),
+        listening(SignalKind::hangup()),
+    ) else {
+        tracing::error!("signals cannot be listened to; end the process with SIGKILL");
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => match reload.again(None).await {
+                Ok(sentences) => sentences.iter().for_each(|sentence| tracing::warn!("{sentence}")),
+                Err(problems) => problems.iter().for_each(|problem| tracing::error!("not reloaded: {problem}")),
+            },
+        }
+    }
+    tracing::info!("told to stop");
+    stop.cancel();
+}

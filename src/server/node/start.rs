@@ -1,0 +1,240 @@
+use std::sync::Arc;
+
+use orchestrator_core::ports::{
+    Clock, DecisionReader, Discovery, Ids, ObservationStore, PictureReader, Proposer, Resolver,
+};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::health::NodeHealth;
+use super::mapping;
+use super::reload::{Circumstances, NodeReload, Told};
+use super::run::Node;
+use super::system::{SystemClock, SystemIds, host_name};
+use super::tokens::DecidedTokens;
+use crate::api::access::Gate;
+use crate::api::serve::{BindError, Limits, Listener, Server, ServerConfig, TlsError, TlsMaterial};
+use crate::api::{AppState, Deps, Route, assemble, routes};
+use crate::cli::Flags;
+use crate::config::{Loaded, NoStorePlace, Settings, StorePlace, SystemSource};
+use crate::discovery::{self, DiscoveryLoop, PictureKeeper};
+use crate::effects::{Effects, Expiry};
+use crate::mysql::{Connector, MysqlProber};
+use crate::resolve::{CachedResolver, DnsLookup};
+use crate::store::{
+    self, DecisionStore, LocalOptions, LocalProposer, Place, SqliteObservations, SqliteOptions,
+    SqliteStore, StoreEffectLog, StoreHealth,
+};
+use crate::telemetry::Metrics;
+
+/// Why a node does not start; one sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartError {
+    #[error(transparent)]
+    NoStorePlace(#[from] NoStorePlace),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error("the stored picture cannot be read: {0}")]
+    Picture(#[from] orchestrator_core::ports::StoreError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("metrics cannot be set up: {0}")]
+    Metrics(String),
+}
+
+/// The store of a node, opened.
+struct Stores {
+    decisions: Arc<dyn DecisionStore>,
+    observations: Arc<dyn ObservationStore>,
+    place: String,
+}
+
+/// Builds everything and starts the loops. The address is taken before anything else is touched, so that a second node on
+/// one machine changes nothing; nothing is answered before the stored picture and decided state are there.
+pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartError> {
+    let settings = loaded.settings.clone();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let ids: Arc<dyn Ids> = Arc::new(SystemIds);
+    let metrics = Metrics::install().map_err(|error| StartError::Metrics(error.to_string()))?;
+    discovery::describe_metrics();
+    let tls = settings.startup.tls.as_ref().map(|tls| {
+        let files = mapping::tls_files(tls);
+        TlsMaterial::load(&files).map(|material| (files, material))
+    });
+    let tls = tls.transpose()?;
+    let listener = Listener::bind(&mapping::listen_place(&settings.startup.listen))?;
+    let stores = open_stores(&settings, ids.as_ref(), clock.as_ref())?;
+    let proposer = Arc::new(LocalProposer::start(
+        stores.decisions.clone(),
+        LocalOptions::default(),
+    )?);
+    let node_name = host_name();
+    let circumstances = Circumstances {
+        node_name: node_name.clone(),
+        store_place: stores.place.clone(),
+        discovers: flags.discovers(),
+        tokens: Arc::new(DecidedTokens {
+            decisions: proposer.clone(),
+            clock: clock.clone(),
+        }),
+    };
+    let told = Told::first(&settings, tls, circumstances);
+
+    let picture = Arc::new(PictureKeeper::new(&told.discovery.borrow()));
+    let restored = picture.restore(
+        stores.observations.load().await?,
+        &proposer.decided().forgotten,
+    );
+    let resolver: Arc<dyn Resolver> = Arc::new(CachedResolver::new(
+        told.resolve.subscribe(),
+        Arc::new(DnsLookup::default()),
+        clock.clone(),
+    ));
+    let connector = Arc::new(Connector::new(told.mysql.subscribe(), clock.clone()));
+    let health = NodeHealth::new(
+        StoreHealth::new(stores.decisions.clone(), clock.clone()),
+        clock.clone(),
+        ids.as_ref(),
+    );
+    health.check().await;
+
+    let discovery = DiscoveryLoop::start(
+        discovery::Deps {
+            prober: Arc::new(MysqlProber::new(connector, resolver.clone())),
+            store: stores.observations.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            picture: picture.clone(),
+        },
+        told.discovery.subscribe(),
+    );
+    let (stop_serving, stop_loops) = (CancellationToken::new(), CancellationToken::new());
+    let loops = TaskTracker::new();
+    let effects = Effects {
+        log: Arc::new(StoreEffectLog::new(stores.decisions.clone())),
+        applied: proposer.applied(),
+        discovery: discovery.clone() as Arc<dyn Discovery>,
+        decisions: proposer.clone(),
+        picture: picture.clone(),
+        clock: clock.clone(),
+    };
+    loops.spawn(effects.run(stop_loops.clone()));
+    let expiry = Expiry {
+        decisions: proposer.clone(),
+        proposer: proposer.clone(),
+        clock: clock.clone(),
+        ids: ids.clone(),
+        node_name,
+    };
+    loops.spawn(expiry.run(stop_loops.clone()));
+    loops.spawn(health.clone().run(stop_loops.clone()));
+    loops.spawn(upkeep(metrics.clone(), clock.clone(), stop_loops.clone()));
+
+    let gate = Gate::new(told.access.subscribe());
+    let tls = told.tls.as_ref().map(|(_, sender)| sender.subscribe());
+    let api_config = told.api.subscribe();
+    let reload = NodeReload::new(loaded, told);
+    let state = AppState::new(Deps {
+        picture: picture as Arc<dyn PictureReader>,
+        decisions: proposer.clone() as Arc<dyn DecisionReader>,
+        proposer: proposer.clone() as Arc<dyn Proposer>,
+        discovery: discovery.clone(),
+        resolver,
+        clock,
+        ids,
+        health,
+        reload: reload.clone(),
+        config: api_config,
+    });
+    let limits = Limits::default();
+    let mut table = routes();
+    table.push(metrics_route(metrics));
+    let router = assemble(state, table, &gate, &limits);
+    let server = Server::new(router, ServerConfig { limits, tls }, stop_serving.clone());
+    announce(&settings, &listener, &stores.place, restored);
+    Ok(Node {
+        listener,
+        server,
+        stop_serving,
+        reload,
+        discovery,
+        loops,
+        stop_loops,
+        proposer,
+    })
+}
+
+fn open_stores(
+    settings: &Settings,
+    ids: &dyn Ids,
+    clock: &dyn Clock,
+) -> Result<Stores, StartError> {
+    let place = match settings.startup.store.place(&SystemSource)? {
+        StorePlace::Memory => Place::Memory,
+        StorePlace::File { path, why } => {
+            tracing::info!(path = %path.display(), why, "the store");
+            Place::File(path)
+        }
+    };
+    let now = clock.now();
+    let decisions = SqliteStore::open(&SqliteOptions::new(place.clone()), ids, now)?;
+    let observations = SqliteObservations::open(&place.observations(), now)?;
+    Ok(Stores {
+        decisions: Arc::new(decisions),
+        observations: Arc::new(observations),
+        place: place.to_string(),
+    })
+}
+
+/// What an operator wants to know of a start, printed whatever the log level is.
+fn announce(settings: &Settings, listener: &Listener, store: &str, restored: usize) {
+    let scheme = if settings.startup.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let place = match listener.local_addr() {
+        Some(address) => format!("{scheme}://{address}"),
+        None => mapping::listen_place(&settings.startup.listen).to_string(),
+    };
+    // The one line of a start on standard output; logs go to standard error.
+    println!(
+        "orchestrator {} serves {place}; store: {store}; known instances: {restored}",
+        env!("CARGO_PKG_VERSION")
+    );
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        place,
+        store,
+        restored,
+        "started"
+    );
+    let is_open = settings.live.auth.method == crate::config::settings::AuthMethod::Unsaid;
+    let is_remote = listener
+        .local_addr()
+        .is_some_and(|address| !address.ip().is_loopback());
+    if is_open && is_remote && !settings.live.http.is_read_only {
+        tracing::warn!(
+            "AuthenticationMethod is not set: everybody may read, and changes are taken from this machine only; set it to basic, multi, proxy or token, or write \"AuthenticationMethod\": \"none\" to let everybody change"
+        );
+    }
+}
+
+fn metrics_route(metrics: Metrics) -> Route {
+    let render = move || {
+        let text = metrics.render();
+        async move { text }
+    };
+    Route::reads("/metrics", render).locally()
+}
+
+async fn upkeep(metrics: Metrics, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = clock.sleep(crate::telemetry::UPKEEP_INTERVAL) => metrics.upkeep(),
+        }
+    }
+}
