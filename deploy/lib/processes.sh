@@ -31,6 +31,8 @@ start_process() {
   shift 2
   setsid "$@" </dev/null >>"$log" 2>&1 9<&- &
   remember "$file" $!
+  # Or the shell would report how it ended.
+  disown $!
 }
 
 # Waits until the process of a file has ended, for at most so many seconds.

@@ -77,11 +77,12 @@ accounts() {
   echo "GRANT REPLICATION SLAVE ON *.* TO 'repl'@'%';"
 }
 
+# --force: a machine that cannot look up its own name is none the worse for it here.
 make_mariadb() {
   local to=$1 options=()
   options=(--no-defaults "--datadir=$to" --innodb-log-file-size=8M)
   mapfile -t -O 3 options < <(user_option)
-  mariadb-install-db "${options[@]}" --auth-root-authentication-method=normal --skip-test-db &&
+  mariadb-install-db "${options[@]}" --force --auth-root-authentication-method=normal --skip-test-db &&
     accounts | "$program" "${options[@]}" --bootstrap
 }
 

@@ -31,6 +31,8 @@ async fn make(program: &Path, folder: &Path) -> Result<()> {
     let install: PathBuf = on_path("mariadb-install-db")
         .context("mariadb-install-db is missing beside mariadbd; `raft-tests/run` installs it")?;
     let install = with_common(Program::new(install), folder)
+        // A machine that cannot look up its own name is none the worse for it here.
+        .arg("--force")
         .arg("--auth-root-authentication-method=normal")
         .arg("--skip-test-db");
     make_with(install, "").await?;
