@@ -53,7 +53,11 @@ impl Effects {
             return;
         };
         let mut noted = performed;
-        while self.perform_owed(&mut performed, &mut noted, &stop).await.is_ok() {
+        while self
+            .perform_owed(&mut performed, &mut noted, &stop)
+            .await
+            .is_ok()
+        {
             let idle = noted == performed;
             tokio::select! {
                 () = stop.cancelled() => break,

@@ -103,7 +103,9 @@ pub enum Error {
         number: u32,
     },
     /// No space left.
-    #[error("the store {store} cannot grow: its disk is full; free some space, nothing was changed")]
+    #[error(
+        "the store {store} cannot grow: its disk is full; free some space, nothing was changed"
+    )]
     Full {
         /// The store.
         store: String,

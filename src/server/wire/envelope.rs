@@ -173,9 +173,7 @@ impl Envelope {
                     source,
                 })
             }
-            Kind::Blank | Kind::Membership => {
-                Err(EnvelopeError::NotACommand { index: self.index })
-            }
+            Kind::Blank | Kind::Membership => Err(EnvelopeError::NotACommand { index: self.index }),
         }
     }
 

@@ -68,14 +68,14 @@ impl Worker {
             refuse(answers, &error);
             return;
         }
-        let batch = self.apply_all(requests);
+        let mut batch = self.apply_all(requests);
         let last = batch.state.applied_index;
-        match self.store.commit(batch.entries.clone()) {
+        match self.store.commit(std::mem::take(&mut batch.entries)) {
             Ok(()) => self.publish(batch),
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
                 match self.store.applied_index() {
                     Ok(index) if index == last => self.publish(batch),
-                    Ok(_) => refuse(senders(batch), &error),
+                    Ok(_) => refuse(senders(batch), &not_written(error)),
                     Err(_) => {
                         self.in_doubt = true;
                         leave_open(senders(batch), &error);
@@ -123,11 +123,10 @@ impl Worker {
             return Ok(earlier.clone());
         }
         let index = batch.state.applied_index + 1;
-        let envelope = Envelope::local(self.group, index, proposal).map_err(|error| {
-            Error::Unstorable {
+        let envelope =
+            Envelope::local(self.group, index, proposal).map_err(|error| Error::Unstorable {
                 detail: error.to_string(),
-            }
-        })?;
+            })?;
         let applied = apply(&batch.state, proposal);
         batch
             .state
@@ -165,6 +164,14 @@ impl Worker {
             // Whoever asked may be gone; the change stands.
             let _ = answer.send(Ok(committed));
         }
+    }
+}
+
+/// The error of a commit of which reading back showed that it did not take effect.
+fn not_written(error: Error) -> Error {
+    match error {
+        Error::OutcomeUnknown { store, detail } => Error::Io { store, detail },
+        other => other,
     }
 }
 

@@ -33,9 +33,8 @@ pub(super) fn open_writer(
     };
     connection.busy_timeout(BUSY_TIMEOUT)?;
     if path.is_some() {
-        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| {
-            row.get::<_, String>(0)
-        })?;
+        connection
+            .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
     }
     connection.pragma_update(
         None,
@@ -46,13 +45,13 @@ pub(super) fn open_writer(
         },
     )?;
     // The writer thread checkpoints by itself, because a failing one must not pass unseen.
-    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |row| row.get::<_, i64>(0))?;
+    connection
+        .pragma_update_and_check(None, "wal_autocheckpoint", 0, |row| row.get::<_, i64>(0))?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     if let Some(pages) = pages_max {
-        connection.pragma_update_and_check(None, "max_page_count", pages, |row| {
-            row.get::<_, i64>(0)
-        })?;
+        connection
+            .pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0))?;
     }
     Ok(connection)
 }

@@ -233,6 +233,7 @@ impl DecisionStore for SqliteStore {
     }
 
     fn beat(&self, at: Timestamp) -> Result<(), Error> {
-        self.writer.run(move |connection| meta::beat(connection, at))
+        self.writer
+            .run(move |connection| meta::beat(connection, at))
     }
 }

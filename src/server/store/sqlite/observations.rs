@@ -49,9 +49,8 @@ impl SqliteObservations {
             (Err(error), Some(path)) if can_be_replaced(&error) => replace(path, &error, now)?,
             (connection, _) => connection?,
         };
-        let reopen = path.map(|path: PathBuf| -> Reopen {
-            Box::new(move |error| replace(&path, error, now))
-        });
+        let reopen = path
+            .map(|path: PathBuf| -> Reopen { Box::new(move |error| replace(&path, error, now)) });
         Ok(Self {
             writer: Writer::start(store.clone(), connection, reopen)?,
             store,

@@ -7,11 +7,7 @@ use rusqlite::{Connection, Row, params};
 use super::fault::Fault;
 
 /// Every table of decided state, in the order of `Decided::rows`.
-pub(super) const TABLES: [&str; 3] = [
-    "decided_downtime",
-    "decided_candidate",
-    "decided_forgotten",
-];
+pub(super) const TABLES: [&str; 3] = ["decided_downtime", "decided_candidate", "decided_forgotten"];
 
 const PUT_DOWNTIME: &str = "INSERT OR REPLACE INTO decided_downtime \
      (host, port, owner, reason, begins_at_micros, ends_at_micros) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -51,9 +47,9 @@ pub(super) fn write(connection: &Connection, change: &RowChange) -> Result<(), F
                 row.expires_at.as_micros()
             ])?
         }
-        RowChange::PutForgotten(key, at) => connection.prepare_cached(PUT_FORGOTTEN)?.execute(
-            params![key.host().as_str(), key.port(), at.as_micros()],
-        )?,
+        RowChange::PutForgotten(key, at) => connection
+            .prepare_cached(PUT_FORGOTTEN)?
+            .execute(params![key.host().as_str(), key.port(), at.as_micros()])?,
         RowChange::DeleteDowntime(key) => delete(connection, DELETE_DOWNTIME, key)?,
         RowChange::DeleteCandidate(key) => delete(connection, DELETE_CANDIDATE, key)?,
         RowChange::DeleteForgotten(key) => delete(connection, DELETE_FORGOTTEN, key)?,

@@ -115,7 +115,10 @@ impl Drop for Writer {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!(store = self.store, "the thread of the store ended by a panic");
+            tracing::error!(
+                store = self.store,
+                "the thread of the store ended by a panic"
+            );
         }
     }
 }
@@ -463,9 +466,6 @@ mod tests {
         for job in group {
             job.answer(outcome.clone());
         }
-        assert!(matches!(
-            answers.recv().unwrap(),
-            Err(Error::Failed { .. })
-        ));
+        assert!(matches!(answers.recv().unwrap(), Err(Error::Failed { .. })));
     }
 }
