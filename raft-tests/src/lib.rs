@@ -1,6 +1,8 @@
 //! Test worlds: what tests need that is more than one module of orchestrator.
 //!
-//! [`lab`] starts real servers and real orchestrator processes on loopback addresses. Nothing here is part of the
-//! product, and production code never imports it.
+//! [`lab`] starts real servers and real orchestrator processes on loopback addresses; [`contract`] holds every store to
+//! the same clauses; [`world`] simulates servers, time and stores. Nothing here is part of the product, and production
+//! code never imports it.
 
+pub mod contract;
 pub mod lab;

@@ -4,6 +4,8 @@
 //! behind when it ended. Nothing is decided in here.
 
 mod expiry;
+#[cfg(test)]
+pub(crate) mod fakes;
 mod performer;
 
 pub use expiry::Expiry;

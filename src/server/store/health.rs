@@ -134,3 +134,82 @@ impl StoreHealth {
         report
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::effects::fakes::{CountingIds, FakeClock, until};
+    use crate::store::{Place, SqliteOptions, SqliteStore};
+
+    fn open(path: &Path) -> Arc<SqliteStore> {
+        let options = SqliteOptions::new(Place::File(path.to_owned()));
+        Arc::new(SqliteStore::open(&options, &CountingIds::default(), FakeClock::START).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_store_that_writes_is_healthy_from_its_first_check_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = FakeClock::new();
+        let health = StoreHealth::new(open(&dir.path().join("s")), clock.clone());
+        assert!(!health.latest().is_healthy);
+        clock.advance(3);
+        let report = health.check().await;
+        assert!(report.is_healthy, "{report:?}");
+        assert_eq!(report.healthy_at, Some(clock.now()));
+        assert_eq!(report, health.latest());
+    }
+
+    #[tokio::test]
+    async fn a_store_that_another_program_holds_is_not_healthy_until_it_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let store = open(&path);
+        let clock = FakeClock::new();
+        let health = Arc::new(StoreHealth::new(store, clock.clone()));
+        health.check().await;
+        let healthy_at = health.latest().healthy_at;
+
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let check = tokio::spawn({
+            let health = health.clone();
+            async move { health.check().await }
+        });
+        clock.until_somebody_sleeps().await;
+        clock.advance(5);
+        let report = check.await.unwrap();
+        assert!(!report.is_healthy && !report.is_fatal);
+        let error = report.error.clone().unwrap();
+        assert!(
+            error.ends_with("did not finish a write within 5 s"),
+            "{error}"
+        );
+        assert_eq!(report.healthy_at, healthy_at, "when it was good is kept");
+
+        other.execute_batch("ROLLBACK").unwrap();
+        assert!(health.check().await.is_healthy);
+    }
+
+    #[tokio::test]
+    async fn checking_goes_on_until_told_to_stop() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = FakeClock::new();
+        let health = Arc::new(StoreHealth::new(open(&dir.path().join("s")), clock.clone()));
+        let stop = CancellationToken::new();
+        let task = tokio::spawn({
+            let (health, stop) = (health.clone(), stop.clone());
+            async move { health.run(Duration::from_secs(1), stop).await }
+        });
+        until("it was checked", || health.latest().is_healthy).await;
+        clock.until_somebody_sleeps().await;
+        clock.advance(1);
+        until("it was checked again", || {
+            health.latest().healthy_at == Some(clock.now())
+        })
+        .await;
+        stop.cancel();
+        task.await.unwrap();
+    }
+}

@@ -107,7 +107,9 @@ impl LocalProposer {
         match queue.try_send(Request { proposal, answer }) {
             Ok(()) => Ok(answered),
             Err(TrySendError::Full(_)) => Err(ProposeError::Busy),
-            Err(TrySendError::Disconnected(_)) => Err(stopping()),
+            Err(TrySendError::Disconnected(_)) => Err(ProposeError::Store {
+                reason: "the thread that stores changes ended; restart orchestrator".to_owned(),
+            }),
         }
     }
 }

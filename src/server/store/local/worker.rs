@@ -68,14 +68,14 @@ impl Worker {
             refuse(answers, &error);
             return;
         }
-        let batch = self.apply_all(requests);
+        let mut batch = self.apply_all(requests);
         let last = batch.state.applied_index;
-        match self.store.commit(batch.entries.clone()) {
+        match self.store.commit(std::mem::take(&mut batch.entries)) {
             Ok(()) => self.publish(batch),
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
                 match self.store.applied_index() {
                     Ok(index) if index == last => self.publish(batch),
-                    Ok(_) => refuse(senders(batch), &error),
+                    Ok(_) => refuse(senders(batch), &not_written(error)),
                     Err(_) => {
                         self.in_doubt = true;
                         leave_open(senders(batch), &error);
@@ -164,6 +164,14 @@ impl Worker {
             // Whoever asked may be gone; the change stands.
             let _ = answer.send(Ok(committed));
         }
+    }
+}
+
+/// The error of a commit of which reading back showed that it did not take effect.
+fn not_written(error: Error) -> Error {
+    match error {
+        Error::OutcomeUnknown { store, detail } => Error::Io { store, detail },
+        other => other,
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) enum Fault {
     Older { applied: u64, found: u64 },
     /// A value without a stored form.
     Unstorable(String),
+    /// Everything that could do it is busy.
+    Unavailable(&'static str),
     /// A later schema.
     Newer { found: u32, known: u32 },
     /// A different migration of this number.
@@ -53,6 +55,10 @@ impl Fault {
             Self::OtherGroup { ours, theirs } => Error::OtherGroup { ours, theirs },
             Self::Older { applied, found } => Error::Older { applied, found },
             Self::Unstorable(detail) => Error::Unstorable { detail },
+            Self::Unavailable(detail) => Error::Io {
+                store,
+                detail: detail.to_owned(),
+            },
             Self::Newer { found, known } => Error::Newer {
                 store,
                 found,

@@ -191,11 +191,17 @@ mod tests {
         };
         assert_eq!(
             checksums(DECISIONS),
-            [(1, "CHECKSUM_DECISIONS_1".to_owned())]
+            [(
+                1,
+                "7525545402d16e735c12fe3bea24d0b1dc23783ad722f5ebbfcd67f245603535".to_owned()
+            )]
         );
         assert_eq!(
             checksums(OBSERVATIONS),
-            [(1, "CHECKSUM_OBSERVATIONS_1".to_owned())]
+            [(
+                1,
+                "a3878b05c68259aa845145ca320c31ae1ba0b0d8ece754daddd28fcd3229b373".to_owned()
+            )]
         );
     }
 

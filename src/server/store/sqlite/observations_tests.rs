@@ -81,7 +81,7 @@ async fn a_record_of_another_format_or_of_another_key_is_heard_of_only() {
     drop(store);
     let raw = Connection::open(dir.path()).unwrap();
     raw.execute(
-        "UPDATE observed_instance SET record = x'63' || substr(record, 2) WHERE host = 'a'",
+        "UPDATE observed_instance SET record = CAST(x'63' || substr(record, 2) AS BLOB) WHERE host = 'a'",
         [],
     )
     .unwrap();

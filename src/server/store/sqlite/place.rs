@@ -79,6 +79,9 @@ pub(super) fn prepare_directory(path: &Path) -> Result<PathBuf, Error> {
     }
     let parent = parent.canonicalize().map_err(unusable)?;
     let found = parent.metadata().map_err(unusable)?;
+    if !found.is_dir() {
+        return Err(unusable(io::ErrorKind::NotADirectory.into()));
+    }
     // Without the sticky bit whoever may write a directory may put another file in the place of ours.
     let mode = found.permissions().mode();
     if mode & OTHERS_MAY_WRITE != 0 && mode & STICKY == 0 {

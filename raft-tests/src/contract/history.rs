@@ -1,0 +1,133 @@
+use std::time::Duration;
+
+use orchestrator::store::{AppliedEntry, LoggedEntry};
+use orchestrator::wire::Envelope;
+use orchestrator_core::decided::{Command, Decided, GroupId, Origin, Proposal, apply};
+use orchestrator_core::domain::{InstanceKey, PromotionRule, Timestamp};
+
+/// When histories begin.
+pub const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
+
+/// One minute.
+pub const MINUTE: Duration = Duration::from_secs(60);
+
+/// A sequence of proposals that a seed decides, and the state they lead to.
+pub struct History {
+    group: GroupId,
+    state: Decided,
+    chance: u64,
+}
+
+impl History {
+    /// The history of this seed, from the beginning.
+    pub fn new(group: GroupId, seed: u64) -> Self {
+        Self::from(group, seed, Decided::default())
+    }
+
+    /// The same from a state on.
+    pub fn from(group: GroupId, seed: u64, state: Decided) -> Self {
+        Self {
+            group,
+            state,
+            chance: seed,
+        }
+    }
+
+    /// The state after all entries so far.
+    pub fn state(&self) -> &Decided {
+        &self.state
+    }
+
+    /// Applies a command, proposed at `at`.
+    pub fn entry(&mut self, at: Timestamp, command: Command) -> AppliedEntry {
+        let index = self.state.applied_index + 1;
+        let proposal = Proposal {
+            request: u128::from(index),
+            proposed_at: at,
+            origin: Origin {
+                who: "contract".to_owned(),
+                whence: String::new(),
+            },
+            command,
+        };
+        let envelope = Envelope::local(self.group, index, &proposal).expect("a small command");
+        let applied = apply(&self.state, &proposal);
+        self.state
+            .absorb(index, applied.decided_at, &applied.changes);
+        AppliedEntry {
+            index,
+            envelope: envelope.to_bytes(),
+            reply: applied.reply,
+            changes: applied.changes,
+            effects: applied.effects,
+            decided_at: applied.decided_at,
+        }
+    }
+
+    /// The next `count` entries of the seed: every command, on few instances, so that they meet.
+    pub fn entries(&mut self, count: usize) -> Vec<AppliedEntry> {
+        (0..count)
+            .map(|_| {
+                // Mostly forward in time, at times back.
+                let minutes = self.draw(50);
+                let at = START.plus(MINUTE * (self.state.applied_index as u32 + minutes as u32));
+                let command = self.command(at);
+                self.entry(at, command)
+            })
+            .collect()
+    }
+
+    fn command(&mut self, at: Timestamp) -> Command {
+        let port = 3306 + self.draw(2);
+        let host = format!("db{}", self.draw(6));
+        let key = InstanceKey::from_parts(&host, &port.to_string()).expect("a valid key");
+        let later = at.plus(MINUTE * self.draw(90) as u32);
+        match self.draw(7) {
+            0 => Command::Discover { key },
+            1 => Command::Forget { key },
+            2 | 3 => Command::BeginDowntime {
+                key,
+                owner: format!("owner {}", self.draw(9)),
+                reason: "Grund: \u{fc}ben \u{1f980}".to_owned(),
+                ends_at: later,
+            },
+            4 => Command::EndDowntime { key },
+            5 => Command::RegisterCandidate {
+                key,
+                rule: match self.draw(5) {
+                    0 => PromotionRule::Must,
+                    1 => PromotionRule::Prefer,
+                    2 => PromotionRule::Neutral,
+                    3 => PromotionRule::PreferNot,
+                    _ => PromotionRule::MustNot,
+                },
+                expires_at: later,
+            },
+            _ => Command::Expire,
+        }
+    }
+
+    /// A number below `bound`: splitmix64 of Steele, Lea and Flood, "Fast splittable pseudorandom number generators".
+    fn draw(&mut self, bound: u64) -> u64 {
+        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.chance;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+}
+
+/// The state that the entries of a log lead to, from nothing, decided anew.
+pub fn replay(log: &[LoggedEntry]) -> Decided {
+    let mut state = Decided::default();
+    for entry in log {
+        let envelope = Envelope::from_bytes(&entry.envelope).expect("a stored entry is readable");
+        assert_eq!(envelope.index, entry.index, "an entry knows its place");
+        let proposal = envelope.proposal().expect("a local log has commands only");
+        let applied = apply(&state, &proposal);
+        assert_eq!(applied.reply, entry.reply, "entry {}", entry.index);
+        assert_eq!(applied.effects, entry.effects, "entry {}", entry.index);
+        state.absorb(entry.index, applied.decided_at, &applied.changes);
+    }
+    state
+}
