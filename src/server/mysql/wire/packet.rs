@@ -73,8 +73,8 @@ impl PacketStream {
         match &mut self.transport {
             Transport::Plain(socket) => socket.write_all(&frame).await?,
             Transport::Tls(stream) => {
-                stream.write_all(&frame).await?;
-                stream.flush().await?;
+                stream.write_all(&frame).await.map_err(tls_error)?;
+                stream.flush().await.map_err(tls_error)?;
             }
             Transport::Closed => return Err(closed()),
         }
@@ -108,7 +108,7 @@ impl PacketStream {
         self.buffer.reserve(READ_CHUNK);
         let count = match &mut self.transport {
             Transport::Plain(socket) => socket.read_buf(&mut self.buffer).await?,
-            Transport::Tls(stream) => stream.read_buf(&mut self.buffer).await?,
+            Transport::Tls(stream) => stream.read_buf(&mut self.buffer).await.map_err(tls_error)?,
             Transport::Closed => return Err(closed()),
         };
         if count == 0 {
@@ -148,7 +148,8 @@ fn closed() -> WireError {
     WireError::Io(io::ErrorKind::UnexpectedEof.into())
 }
 
-/// A failed handshake: refused certificates and alerts are about TLS, a lost socket is about the socket.
+/// Refused certificates and alerts are about TLS, a lost socket is about the socket. With TLS 1.3 a server's alert about
+/// our certificate comes after the handshake, when its first packet is read.
 fn tls_error(error: io::Error) -> WireError {
     match error
         .get_ref()
