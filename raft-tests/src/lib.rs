@@ -1,1 +1,3 @@
 //! Test worlds.
+
+pub mod world;
