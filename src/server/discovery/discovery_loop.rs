@@ -154,12 +154,13 @@ impl Discovery for DiscoveryLoop {
     fn discover(&self, key: InstanceKey) -> BoxFuture<'_, Result<Arc<Observation>, DiscoverError>> {
         Box::pin(async move {
             let mut outcomes = self.request(&key)?;
-            // Nothing comes any more when the instance is dropped before its probe ends.
-            if outcomes.changed().await.is_err() {
-                return Err(match self.shared.stop.is_cancelled() {
-                    true => DiscoverError::Stopping,
-                    false => DiscoverError::Forgotten { key },
-                });
+            tokio::select! {
+                biased;
+                changed = outcomes.changed() => {
+                    // Nothing comes any more when the instance is dropped before its probe ends.
+                    changed.map_err(|_| DiscoverError::Forgotten { key })?;
+                }
+                () = self.shared.stop.cancelled() => return Err(DiscoverError::Stopping),
             }
             let outcome = outcomes.borrow_and_update().clone();
             outcome.expect("what is sent after the subscription is an outcome")

@@ -9,7 +9,7 @@ use super::queues::{HAND_OVER_AFTER, Place, Queues};
 use super::schedule::{Standing, Timetable};
 use super::settle::Settled;
 use super::shared::Shared;
-use super::tracked::Tracked;
+use super::tracked::{Planned, Tracked};
 
 /// Asks one instance, again and again, over a session of its own.
 pub(super) struct InstanceTask {
@@ -17,8 +17,7 @@ pub(super) struct InstanceTask {
     tracked: Arc<Tracked>,
     session: Box<dyn ProbeSession>,
     timetable: Timetable,
-    /// Probes that failed since the last good one.
-    failures: u32,
+    standing: Standing,
 }
 
 impl InstanceTask {
@@ -31,14 +30,19 @@ impl InstanceTask {
             .picture()
             .get(tracked.key())
             .map_or(0, |record| record.failures_in_a_row);
-        tracked.planned(timetable.due(), failures > 0);
-        Self {
+        let standing = match failures {
+            0 => Standing::Good,
+            _ => Standing::Failing(failures),
+        };
+        let task = Self {
             shared,
             tracked,
             session,
             timetable,
-            failures,
-        }
+            standing,
+        };
+        task.show_plan();
+        task
     }
 
     /// Runs until the instance is dropped or the service stops; a probe under way then is given up.
@@ -54,7 +58,12 @@ impl InstanceTask {
     async fn ask_for_ever(&mut self) {
         loop {
             let is_due = self.wait_until_due().await;
-            let place = place(&self.shared.queues, &self.tracked, self.failures > 0).await;
+            let place = place(
+                &self.shared.queues,
+                &self.tracked,
+                self.standing.is_failing(),
+            )
+            .await;
             let result = self.probe(place).await;
             let settled = self.shared.settle(&self.tracked, result);
             if !self.plan_next(settled, is_due) {
@@ -84,8 +93,7 @@ impl InstanceTask {
         if poll != self.timetable.poll() {
             let phase = self.shared.spread.next();
             self.timetable.change_poll(now, phase, poll);
-            self.tracked
-                .planned(self.timetable.due(), self.failures > 0);
+            self.show_plan();
         }
     }
 
@@ -118,23 +126,25 @@ impl InstanceTask {
 
     /// Returns whether to go on.
     fn plan_next(&mut self, settled: Settled, was_due: bool) -> bool {
-        let failures = self.failures.saturating_add(1);
-        let standing = match settled {
+        let failures = self.standing.failures().saturating_add(1);
+        self.standing = match settled {
             Settled::Good => Standing::Good,
             Settled::Failing => Standing::Failing(failures),
             Settled::Hidden => Standing::Hidden(failures),
             Settled::Gone => return false,
         };
-        self.failures = if standing == Standing::Good {
-            0
-        } else {
-            failures
-        };
         let now = self.shared.clock.monotonic();
-        self.timetable.ended(now, was_due, standing);
-        self.tracked
-            .planned(self.timetable.due(), self.failures > 0);
+        self.timetable.ended(now, was_due, self.standing);
+        self.show_plan();
         true
+    }
+
+    fn show_plan(&self) {
+        self.tracked.planned(Planned {
+            due: self.timetable.due(),
+            is_slow: self.standing.is_failing(),
+            is_hidden: matches!(self.standing, Standing::Hidden(_)),
+        });
     }
 }
 

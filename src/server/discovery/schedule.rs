@@ -48,6 +48,19 @@ pub(super) enum Standing {
 }
 
 impl Standing {
+    /// Probes that failed since the last good one.
+    pub(super) fn failures(self) -> u32 {
+        match self {
+            Self::Good => 0,
+            Self::Failing(failures) | Self::Hidden(failures) => failures,
+        }
+    }
+
+    /// Whether the last probe failed.
+    pub(super) fn is_failing(self) -> bool {
+        self != Self::Good
+    }
+
     /// From one start to the next. A failing server is asked after one poll, then every two at most, so that one that
     /// is back is seen within two polls.
     pub(super) fn pause(self, poll: Duration) -> Duration {

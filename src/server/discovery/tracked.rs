@@ -72,6 +72,18 @@ struct State {
     probing_since: Option<Timestamp>,
     due: Duration,
     is_slow: bool,
+    is_hidden: bool,
+}
+
+/// What comes next for an instance, to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Planned {
+    /// When the next probe is due, on the monotonic clock.
+    pub(super) due: Duration,
+    /// Whether it waits among dead and hanging servers.
+    pub(super) is_slow: bool,
+    /// Whether it never answered and is not shown.
+    pub(super) is_hidden: bool,
 }
 
 impl Tracked {
@@ -92,6 +104,7 @@ impl Tracked {
                 probing_since: None,
                 due,
                 is_slow: false,
+                is_hidden: false,
             }),
             outcome: watch::Sender::new(None),
         }
@@ -112,7 +125,7 @@ impl Tracked {
     /// Adds reasons. A source that a replica tries to reach, and that was only guessed before, is asked at once.
     pub(super) fn add_reasons(&self, reasons: Reasons) {
         let mut state = lock(&self.state);
-        let is_news = reasons.was_pointed_at && !state.reasons.was_pointed_at;
+        let is_news = state.is_hidden && reasons.was_pointed_at && !state.reasons.was_pointed_at;
         state.reasons = state.reasons.and(reasons);
         state.wants_probe |= is_news;
         drop(state);
@@ -171,11 +184,12 @@ impl Tracked {
         self.outcome.send_replace(Some(outcome));
     }
 
-    /// Shows when the next probe is due and on which queue.
-    pub(super) fn planned(&self, due: Duration, is_slow: bool) {
+    /// Shows what comes next.
+    pub(super) fn planned(&self, planned: Planned) {
         let mut state = lock(&self.state);
-        state.due = due;
-        state.is_slow = is_slow;
+        state.due = planned.due;
+        state.is_slow = planned.is_slow;
+        state.is_hidden = planned.is_hidden;
     }
 
     /// How it goes; `now` in both times.
