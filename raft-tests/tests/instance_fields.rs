@@ -79,7 +79,10 @@ async fn own_fields(server: &Server) -> Result<BTreeMap<&'static str, Expected>>
             "Binlog_format",
             Is(json!(variable(server, "binlog_format").await?)),
         ),
-        ("BinlogRowImage", Is(json!(""))),
+        (
+            "BinlogRowImage",
+            Is(json!(variable(server, "binlog_row_image").await?)),
+        ),
         ("LogBinEnabled", Is(flag(server, "log_bin").await?)),
         ("LogSlaveUpdatesEnabled", Is(log_updates.clone())),
         ("LogReplicationUpdatesEnabled", Is(log_updates)),

@@ -112,8 +112,16 @@ async fn a_tree_is_found_from_its_top_and_from_its_leaf_and_drawn_as_it_is() -> 
                 "{line}\n{}",
                 drawn.stdout
             );
-            let mode = if name == "a" { "rw" } else { "ro" };
-            let tail = format!("[0s,ok,{},{mode},ROW,>>,GTID]", fleet[name].version());
+            let version = fleet[name].value("SELECT @@version AS v", "v").await?;
+            let format = fleet[name]
+                .value("SELECT @@binlog_format AS f", "f")
+                .await?;
+            let (mode, gtid) = if name == "a" {
+                ("rw", "")
+            } else {
+                ("ro", ",GTID")
+            };
+            let tail = format!("[0s,ok,{version},{mode},{format},>>{gtid}]");
             ensure!(line.ends_with(&tail), "{line} does not end with {tail}");
         }
         let from_api = node.get(&format!("/api/topology/{cluster}")).await?.json;
