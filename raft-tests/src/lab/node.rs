@@ -372,9 +372,8 @@ impl Drop for Node {
     fn drop(&mut self) {
         // Before the folder goes: a running node would write into it again.
         *self.process() = None;
-        if std::thread::panicking() {
-            eprintln!("log of the node at {}:\n{}", self.url, self.log_tail());
-        }
+        // Test runners show this for failed tests only.
+        eprintln!("log of the node at {}:\n{}\n", self.url, self.log_tail());
     }
 }
 
