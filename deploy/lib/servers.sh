@@ -144,7 +144,7 @@ performance_schema=0
 skip_name_resolve=1
 OPTIONS
   if [ "$flavour" = mariadb ]; then
-    printf '%s\n' innodb_log_file_size=8M log_slave_updates=1 gtid_strict_mode=1 slave_net_timeout=2
+    printf '%s\n' innodb_log_file_size=8M log_slave_updates=1 gtid_strict_mode=1 slave_net_timeout=2 binlog_format=ROW
   else
     printf '%s\n' gtid_mode=ON enforce_gtid_consistency=ON mysqlx=OFF secure_file_priv= loose_replica_net_timeout=2
   fi

@@ -1,7 +1,9 @@
 //! The lab proves itself: every other test with real servers stands on what is shown here.
 
 use anyhow::{Context as _, Result, ensure};
-use raft_tests::lab::{Account, Fleet, Node, NodePlan, Plan, Server, Stopwatch, wait_until};
+use raft_tests::lab::{
+    Account, Fleet, Node, NodePlan, Plan, Program, Server, Stopwatch, wait_until,
+};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -200,6 +202,49 @@ async fn a_server_that_cannot_start_shows_its_error_log() -> Result<()> {
         "{text}"
     );
     Ok(())
+}
+
+/// Names the file in which the copy of this test that plays a killed one writes its server's process id.
+const PLAY_KILLED: &str = "LAB_SELFTEST_PLAYS_KILLED";
+
+/// Builds a server, says so, and stays until it is killed. Without the variable there is nothing to play.
+#[tokio::test]
+async fn the_played_killed_test() -> Result<()> {
+    let Ok(told) = std::env::var(PLAY_KILLED) else {
+        return Ok(());
+    };
+    let fleet = Plan::mariadb("a").build().await?;
+    let pid = fleet["a"].pid().context("no process")?;
+    std::fs::write(format!("{told}.new"), pid.to_string())?;
+    std::fs::rename(format!("{told}.new"), told)?;
+    std::future::pending().await
+}
+
+#[tokio::test]
+async fn servers_end_with_a_test_that_is_killed() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let told = folder.path().join("pid");
+    let test = Program::new(std::env::current_exe()?)
+        .arg("--exact")
+        .arg("the_played_killed_test")
+        .env(PLAY_KILLED, &told.display().to_string())
+        // Its servers' folders are never removed by itself.
+        .env("TMPDIR", &folder.path().display().to_string());
+    let killed = test.start(&folder.path().join("log"))?;
+    let look = async || Ok(std::fs::read_to_string(&told)?);
+    let pid = wait_until("the other test's server", SOON, look).await?;
+    let process = format!("/proc/{pid}/cmdline");
+    ensure!(
+        !std::fs::read(&process)?.is_empty(),
+        "no server was started"
+    );
+    killed.kill()?;
+    // An ended process that nobody has asked about yet has an empty command line.
+    let gone = async || match std::fs::read(&process) {
+        Ok(line) if !line.is_empty() => anyhow::bail!("it still runs"),
+        _ => Ok(()),
+    };
+    wait_until("the end of the other test's server", SOON, gone).await
 }
 
 /// Set for the copy of this test that plays the service.

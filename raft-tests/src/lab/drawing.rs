@@ -72,7 +72,7 @@ fn indentation(line: &str) -> usize {
 fn depth_of(line: &str) -> Option<(usize, &str)> {
     let spaces = indentation(line);
     match line[spaces..].strip_prefix("+ ") {
-        Some(rest) if spaces % 2 == 0 => Some((spaces / 2 + 1, rest)),
+        Some(rest) if spaces.is_multiple_of(2) => Some((spaces / 2 + 1, rest)),
         None if spaces == 0 => Some((0, line)),
         _ => None,
     }

@@ -12,6 +12,7 @@ use reqwest::{Client, Method};
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::{Mutex, MutexGuard};
@@ -188,8 +189,7 @@ impl Node {
         {
             bail!("the node runs already, as process {}", running.pid());
         }
-        let text = serde_json::to_string_pretty(&*self.config())?;
-        fs::write(self.config_path(), text).context("cannot write the configuration")?;
+        self.write_config(&self.config())?;
         *process = Some(self.program.start(&self.log_path())?);
         Ok(())
     }
@@ -270,8 +270,7 @@ impl Node {
     pub fn configure(&self, key: &str, value: impl Into<Value>) -> Result<()> {
         let mut config = self.config();
         config.insert(key.to_owned(), value.into());
-        let text = serde_json::to_string_pretty(&*config)?;
-        fs::write(self.config_path(), text).context("cannot write the configuration")
+        self.write_config(&config)
     }
 
     /// Calls `GET` on a path such as `/api/clusters`.
@@ -343,6 +342,15 @@ impl Node {
         tail(&self.log_path(), TAIL_LINES)
     }
 
+    /// For its owner only, as a file with a password should be.
+    fn write_config(&self, config: &Map<String, Value>) -> Result<()> {
+        let text = serde_json::to_string_pretty(config)?;
+        let path = self.config_path();
+        fs::write(&path, text).context("cannot write the configuration")?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
+            .context("cannot protect the configuration")
+    }
+
     fn config_path(&self) -> PathBuf {
         self.folder().join("orchestrator.conf.json")
     }
@@ -372,9 +380,8 @@ impl Drop for Node {
     fn drop(&mut self) {
         // Before the folder goes: a running node would write into it again.
         *self.process() = None;
-        if std::thread::panicking() {
-            eprintln!("log of the node at {}:\n{}", self.url, self.log_tail());
-        }
+        // Test runners show this for failed tests only.
+        eprintln!("log of the node at {}:\n{}\n", self.url, self.log_tail());
     }
 }
 

@@ -23,7 +23,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(30);
 /// A socket's path has at most 107 bytes (unix(7)).
 const SOCKET_PATH_MAX: usize = 107;
 /// Lines of the error log that a failure shows.
-const TAIL_LINES: usize = 15;
+const TAIL_LINES: usize = 10;
 
 /// What a server is made of.
 #[derive(Clone, Debug)]
@@ -403,14 +403,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         // Before the folder goes: a running server would write into it again.
         *self.process() = None;
-        if std::thread::panicking() {
-            eprintln!(
-                "error log of {} ({}):\n{}",
-                self.name(),
-                self.key(),
-                self.log_tail()
-            );
-        }
+        // Test runners show this for failed tests only.
+        eprintln!(
+            "error log of {} ({}):\n{}\n",
+            self.name(),
+            self.key(),
+            self.log_tail()
+        );
     }
 }
 
