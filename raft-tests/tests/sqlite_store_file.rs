@@ -1,4 +1,5 @@
 //! The SQLite store's file: what is in it, who may touch it, and what is said when it cannot be used.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;

@@ -32,9 +32,13 @@ pub(super) fn open_writer(
         None => Connection::open_in_memory()?,
     };
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    if path.is_some() {
-        connection
+    if let Some(path) = path {
+        let mode = connection
             .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
+        if mode != "wal" {
+            // Some network file systems. As durable, but readers and the writer wait for each other.
+            tracing::warn!(store = %path.display(), mode, "the file system has no write-ahead log");
+        }
     }
     connection.pragma_update(
         None,
