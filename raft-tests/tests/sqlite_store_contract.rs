@@ -1,4 +1,5 @@
 //! The SQLite store keeps the contract of decided state.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use orchestrator::store::{DecisionStore, Place, SqliteOptions, SqliteStore};
 use orchestrator_core::ports::Ids;

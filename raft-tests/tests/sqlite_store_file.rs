@@ -1,4 +1,5 @@
 //! The SQLite store's file: what is in it, who may touch it, and what is said when it cannot be used.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
@@ -352,6 +353,32 @@ fn a_row_that_makes_no_sense_is_damage_and_names_its_table() {
     let error = open(&path).unwrap().load().err().unwrap().to_string();
     assert!(error.contains("decided_candidate"), "{error}");
     assert!(error.contains("'maybe' is not a promotion rule"), "{error}");
+}
+
+#[test]
+fn a_store_whose_parts_do_not_fit_each_other_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, change, sentence) in [
+        (
+            "behind",
+            "UPDATE store_meta SET applied_index = 2",
+            "decision_log ends at entry 3, and store_meta says that 2 is the last",
+        ),
+        (
+            "headless",
+            "DELETE FROM store_meta",
+            "store_meta has no row",
+        ),
+    ] {
+        let path = dir.path().join(name);
+        drop(full_history(&open(&path).unwrap()));
+        let raw = Connection::open(&path).unwrap();
+        raw.execute(change, []).unwrap();
+        drop(raw);
+        let error = open(&path).err().unwrap();
+        assert!(matches!(error, Error::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains(sentence), "{error}");
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! The SQLite store when processes are killed, disks are full, and others want the same file.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(
     clippy::disallowed_methods,
     reason = "these tests start the processes that they kill"

@@ -95,15 +95,23 @@ impl Decided {
     fn absorb_one(&mut self, change: &RowChange) {
         match change {
             RowChange::PutDowntime(key, row) => {
-                drop(self.downtimes.insert(key.clone(), row.clone()))
+                self.downtimes.insert(key.clone(), row.clone());
             }
-            RowChange::DeleteDowntime(key) => drop(self.downtimes.remove(key)),
+            RowChange::DeleteDowntime(key) => {
+                self.downtimes.remove(key);
+            }
             RowChange::PutCandidate(key, row) => {
-                drop(self.candidates.insert(key.clone(), row.clone()))
+                self.candidates.insert(key.clone(), row.clone());
             }
-            RowChange::DeleteCandidate(key) => drop(self.candidates.remove(key)),
-            RowChange::PutForgotten(key, at) => drop(self.forgotten.insert(key.clone(), *at)),
-            RowChange::DeleteForgotten(key) => drop(self.forgotten.remove(key)),
+            RowChange::DeleteCandidate(key) => {
+                self.candidates.remove(key);
+            }
+            RowChange::PutForgotten(key, at) => {
+                self.forgotten.insert(key.clone(), *at);
+            }
+            RowChange::DeleteForgotten(key) => {
+                self.forgotten.remove(key);
+            }
         }
     }
 

@@ -67,6 +67,8 @@ impl LocalProposer {
             .name("decide".to_owned())
             .spawn(move || {
                 worker.run(&queue);
+                // In this order: whoever waited for the end may open the store again.
+                drop(worker);
                 drop(alive);
             })
             .map_err(|error| Error::Io {

@@ -32,9 +32,13 @@ pub(super) fn open_writer(
         None => Connection::open_in_memory()?,
     };
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    if path.is_some() {
-        connection
+    if let Some(path) = path {
+        let mode = connection
             .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
+        if mode != "wal" {
+            // Some network file systems. As durable, but readers and the writer wait for each other.
+            tracing::warn!(store = %path.display(), mode, "the file system has no write-ahead log");
+        }
     }
     connection.pragma_update(
         None,
@@ -78,4 +82,50 @@ pub(super) fn check_tables(connection: &Connection, tables: &[&str]) -> Result<(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(connection: &Connection, pragma: &str) -> i64 {
+        connection
+            .pragma_query_value(None, pragma, |row| row.get(0))
+            .unwrap()
+    }
+
+    #[test]
+    fn decisions_are_synced_at_every_commit_and_observations_are_not() {
+        const FULL: i64 = 2;
+        const NORMAL: i64 = 1;
+        let dir = tempfile::tempdir().unwrap();
+        for (durability, synchronous) in [(Durability::Full, FULL), (Durability::Relaxed, NORMAL)] {
+            let path = dir.path().join(format!("{durability:?}"));
+            std::fs::write(&path, "").unwrap();
+            let connection = open_writer(Some(&path), durability, None).unwrap();
+            assert_eq!(number(&connection, "synchronous"), synchronous);
+            assert_eq!(number(&connection, "wal_autocheckpoint"), 0);
+            let mode: String = connection
+                .pragma_query_value(None, "journal_mode", |row| row.get(0))
+                .unwrap();
+            assert_eq!(mode, "wal");
+        }
+    }
+
+    #[test]
+    fn a_table_with_damage_is_named() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE good (a INTEGER); CREATE TABLE bad (a INTEGER CHECK (a > 0))",
+            )
+            .unwrap();
+        connection
+            .execute_batch("PRAGMA ignore_check_constraints = 1; INSERT INTO bad VALUES (-1); PRAGMA ignore_check_constraints = 0")
+            .unwrap();
+        check_tables(&connection, &["good"]).unwrap();
+        let error = check_tables(&connection, &["good", "bad"]).unwrap_err();
+        let text = error.at("/s").to_string();
+        assert!(text.contains("table bad: "), "{text}");
+    }
 }

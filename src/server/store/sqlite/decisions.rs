@@ -109,6 +109,7 @@ fn prepare(
     check_tables(&connection, &rows::TABLES)?;
     check_tables(&connection, &["store_meta", "decision_log"])?;
     meta::create(&connection, identity)?;
+    meta::check_against_log(&connection)?;
     Ok(connection)
 }
 

@@ -1,6 +1,6 @@
 use orchestrator_core::decided::codec;
 use orchestrator_core::domain::Timestamp;
-use rusqlite::{Connection, Params, Row, params};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::super::{AppliedEntry, LoggedEntry};
 use super::fault::Fault;
@@ -45,6 +45,14 @@ pub(super) fn trim(connection: &Connection, last: u64) -> Result<(), Fault> {
 pub(super) fn clear(connection: &Connection) -> Result<(), Fault> {
     connection.execute(CLEAR, [])?;
     Ok(())
+}
+
+/// Index of the last kept entry.
+pub(super) fn last_index(connection: &Connection) -> Result<Option<u64>, Fault> {
+    let sql = "SELECT entry_index FROM decision_log ORDER BY entry_index DESC LIMIT 1";
+    Ok(connection
+        .query_row(sql, [], |row| meta::unsigned(row, 0))
+        .optional()?)
 }
 
 pub(super) fn tail(connection: &Connection, max: usize) -> Result<Vec<LoggedEntry>, Fault> {

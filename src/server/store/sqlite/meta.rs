@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Identity, StoreId};
 use super::fault::Fault;
+use super::log;
 
 const CREATE: &str = "INSERT INTO store_meta (anchor, store_id, group_id, applied_index, decided_at_micros, \
      performed_index, beats, beat_at_micros) VALUES (1, ?1, ?2, 0, 0, 0, 0, 0)";
@@ -32,12 +33,27 @@ pub(super) fn create(connection: &Connection, identity: Identity) -> Result<(), 
         .query_row("SELECT 1 FROM store_meta", [], |row| row.get(0))
         .optional()?;
     if present.is_none() {
+        // A kill between the first migration and here leaves no row in either; anything else was done by hand.
+        if log::last_index(connection)?.is_some() {
+            return Err(Fault::Damaged("store_meta has no row".to_owned()));
+        }
         connection.execute(
             CREATE,
             params![identity.store.as_bytes(), identity.group.as_bytes()],
         )?;
     }
     Ok(())
+}
+
+/// The log ends where the state is, unless a snapshot took its place.
+pub(super) fn check_against_log(connection: &Connection) -> Result<(), Fault> {
+    let applied = progress(connection)?.applied_index;
+    match log::last_index(connection)? {
+        Some(last) if last != applied => Err(Fault::Damaged(format!(
+            "decision_log ends at entry {last}, and store_meta says that {applied} is the last"
+        ))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 pub(super) fn identity(connection: &Connection) -> Result<Identity, Fault> {
