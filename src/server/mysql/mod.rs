@@ -1,1 +1,34 @@
-//! (filled by its first commit)
+//! MySQL and MariaDB servers: connecting to them and probing them.
+//!
+//! * [`Connector`] opens connections: name lookup, deadlines, TLS (mutual, or only where a server wants it), login.
+//! * [`MysqlProber`] implements the `Prober` port over one kept connection for each instance.
+//! * `wire/` is the protocol, `dialect.rs` knows what each version calls its statements and variables, `probe/` holds one
+//!   file for each step of a probe.
+//!
+//! What a probe costs in round trips, on a connection that is open (tests hold both replicas' numbers on real servers):
+//!
+//! | server | round trips |
+//! |---|---|
+//! | MariaDB 10.11, source or replica | 5: variables, counters, replica status, end of the binary log, process list |
+//! | MySQL 8.4 and 9.x | 6: the same, and the variables of plugins that may not be there |
+//! | MySQL 9.x replica | 7: and whether credentials are stored |
+//!
+//! The first probe on a connection asks the version too. A log that is off, replicas listed by `SHOW REPLICAS` and
+//! configured queries change the number by one each.
+//!
+//! It does not decide when to probe, keeps no picture, and changes nothing on a server.
+
+mod config;
+mod connect;
+mod dialect;
+mod failure;
+mod filter;
+mod probe;
+mod tls_memory;
+mod wire;
+
+pub use config::{Config, DetectQueries, OwnName, Patterns, TlsConfig};
+pub use connect::{Connector, Purpose};
+pub use filter::{HostFilter, HostFilterError};
+pub use probe::MysqlProber;
+pub use wire::{Answer, Conn, Row, WireError};

@@ -1,0 +1,65 @@
+use std::collections::HashMap;
+
+use super::ask::{Asker, FEW_ROWS};
+use crate::mysql::Answer;
+use crate::mysql::dialect::semi_sync as names;
+use crate::mysql::failure::StepError;
+
+/// Names with their values, as `SHOW VARIABLES` and `SHOW STATUS` list them; looked up ignoring case.
+#[derive(Debug, Default)]
+pub(super) struct Listed(HashMap<String, String>);
+
+impl Listed {
+    pub(super) fn read(answer: &Answer) -> Self {
+        let pairs = answer.rows().filter_map(|row| {
+            let name = row.at(0)?.to_ascii_lowercase();
+            Some((name, row.at(1)?))
+        });
+        Self(pairs.collect())
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        self.0.get(&name.to_ascii_lowercase()).cloned()
+    }
+}
+
+/// Uptime and the counters of semi-sync, in one statement.
+pub(super) async fn ask(asker: &mut Asker<'_>) -> Result<Listed, StepError> {
+    let answer = asker
+        .must("reading counters", &statement(), FEW_ROWS)
+        .await?;
+    Ok(Listed::read(&answer))
+}
+
+fn statement() -> String {
+    let quoted: Vec<String> = [
+        names::SOURCE_STATUS,
+        names::SOURCE_CLIENTS,
+        names::REPLICA_STATUS,
+    ]
+    .iter()
+    .flat_map(|names| [names.new, names.old])
+    .chain(["Uptime"])
+    .map(|name| format!("'{name}'"))
+    .collect();
+    format!(
+        "SHOW GLOBAL STATUS WHERE Variable_name IN ({})",
+        quoted.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listed_names_are_found_whatever_their_case() {
+        let answer = Answer::table(
+            &["Variable_name", "Value"],
+            &[&[Some("Uptime"), Some("42")], &[Some("x"), None]],
+        );
+        let listed = Listed::read(&answer);
+        assert_eq!(listed.get("uptime").as_deref(), Some("42"));
+        assert_eq!(listed.get("x"), None);
+    }
+}

@@ -1,0 +1,150 @@
+use std::time::Duration;
+
+use orchestrator_core::domain::{InstanceKey, Observation, Timestamp};
+
+use super::ask::{Asker, FEW_ROWS};
+use super::counters::{self, Listed};
+use super::detect::{self, Queried};
+use super::identity::Profile;
+use super::names::own_host;
+use super::status::{self, MAX_CHANNELS};
+use super::variables::{self, Found};
+use super::{group, maxscale, replicas, semi_sync};
+use crate::mysql::failure::StepError;
+use crate::mysql::{Config, WireError};
+
+/// What a server said, before names are resolved.
+pub(super) struct Raw {
+    pub(super) seen: Observation,
+    pub(super) queried: Queried,
+}
+
+/// Asks everything, in order. The observation's key has the host that the server is to be known by, unresolved.
+pub(super) async fn ask_all(
+    asker: &mut Asker<'_>,
+    config: &Config,
+    key: &InstanceKey,
+    profile: &mut Profile,
+) -> Result<Raw, StepError> {
+    let mut seen = Observation::blank(key.clone(), Timestamp::default());
+    if let Some(version) = profile.maxscale.clone() {
+        maxscale::ask(asker, profile, &version, &mut seen).await?;
+        return Ok(Raw {
+            seen,
+            queried: Queried::default(),
+        });
+    }
+    let found = basics(asker, profile, &mut seen).await?;
+    seen.key = key.with_host(own_host(key, &found, config.own_name)?);
+    let plugins = settings_and_counters(asker, profile, &mut seen).await?;
+    replication(asker, profile, &mut seen).await?;
+    seen.group = group::ask(asker, profile, &plugins, &seen.identity.server_uuid).await?;
+    seen.replicas = replicas::ask(
+        asker,
+        profile,
+        config.discover_by_show_replica_hosts,
+        key,
+        found.has_performance_schema,
+    )
+    .await?;
+    seen.replication_credentials_available =
+        credentials(asker, config, profile, &found, &seen).await?;
+    detect::lag(asker, config, &mut seen).await?;
+    let queried = detect::by_queries(asker, &config.detect, &mut seen).await?;
+    Ok(Raw { seen, queried })
+}
+
+/// The variables that every server of this version has. With them the server counts as up.
+async fn basics(
+    asker: &mut Asker<'_>,
+    profile: &Profile,
+    seen: &mut Observation,
+) -> Result<Found, StepError> {
+    const STEP: &str = "reading variables";
+    let answer = asker.must(STEP, &profile.variables, 1).await?;
+    asker.progress.has_answered = true;
+    seen.identity.flavor = profile.flavor();
+    variables::apply(&answer, &profile.dialect, seen).map_err(at(STEP))
+}
+
+async fn settings_and_counters(
+    asker: &mut Asker<'_>,
+    profile: &Profile,
+    seen: &mut Observation,
+) -> Result<Listed, StepError> {
+    let counters = counters::ask(asker).await?;
+    let uptime = counters.get("Uptime").and_then(|text| text.parse().ok());
+    seen.identity.uptime = Duration::from_secs(uptime.unwrap_or(0));
+    semi_sync::apply_status(|name| counters.get(name), &mut seen.semi_sync);
+    if profile.dialect.has_semi_sync_built_in() {
+        return Ok(Listed::default());
+    }
+    let answer = asker
+        .must(
+            "reading variables of plugins",
+            semi_sync::PLUGIN_VARIABLES,
+            FEW_ROWS,
+        )
+        .await?;
+    let plugins = Listed::read(&answer);
+    semi_sync::apply_settings(
+        |name| plugins.get(name),
+        &profile.dialect,
+        &mut seen.semi_sync,
+    );
+    Ok(plugins)
+}
+
+async fn replication(
+    asker: &mut Asker<'_>,
+    profile: &Profile,
+    seen: &mut Observation,
+) -> Result<(), StepError> {
+    const STATUS: &str = "reading the replica status";
+    const LOG: &str = "reading the end of the binary log";
+    let answer = asker
+        .must(STATUS, profile.dialect.show_replica_status(), MAX_CHANNELS)
+        .await?;
+    seen.replication = status::link(&answer).map_err(at(STATUS))?;
+    if seen.binlog.enabled {
+        let answer = asker
+            .must(LOG, profile.dialect.show_binlog_status(), FEW_ROWS)
+            .await?;
+        seen.binlog.position = variables::binlog_position(&answer).map_err(at(LOG))?;
+    }
+    Ok(())
+}
+
+/// Whether credentials for replicating can be had: by the configured query, or because this replica keeps its own in a
+/// table that may be read. A server that refuses is not asked again on this connection.
+async fn credentials(
+    asker: &mut Asker<'_>,
+    config: &Config,
+    profile: &mut Profile,
+    found: &Found,
+    seen: &Observation,
+) -> Result<bool, StepError> {
+    const STATEMENT: &str = "SELECT COUNT(*) > 0 AND MAX(User_name) IS NOT NULL AND MAX(User_name) <> '' \
+         FROM mysql.slave_master_info";
+    if config.has_replication_credentials_query {
+        return Ok(true);
+    }
+    let may_ask = profile.may_read_credentials && found.keeps_credentials_in_table;
+    if !may_ask || !seen.is_replica() {
+        return Ok(false);
+    }
+    let answer = asker
+        .may("reading replication credentials", STATEMENT, 1)
+        .await?;
+    profile.may_read_credentials = answer.is_some();
+    Ok(answer.is_some_and(|answer| {
+        answer
+            .first()
+            .and_then(|row| row.at(0))
+            .is_some_and(|text| text == "1")
+    }))
+}
+
+fn at(step: &'static str) -> impl Fn(WireError) -> StepError {
+    move |error| StepError { step, error }
+}
