@@ -1,0 +1,102 @@
+//! The prober as the service builds it, with real time and names left alone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use orchestrator::mysql::{Config, Connector, MysqlProber, OwnName};
+use orchestrator_core::domain::{
+    HostName, InstanceKey, ProbeFailure, ProbeFailureKind, Secret, Timestamp,
+};
+use orchestrator_core::ports::{BoxFuture, Clock, ProbeSession, Prober, ResolveError, Resolver};
+use tokio::sync::watch;
+
+use crate::servers::PASSWORD;
+
+pub struct SystemClock(Instant);
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap();
+        Timestamp::default().plus(since)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn sleep(&self, length: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(length))
+    }
+}
+
+/// Leaves names alone.
+pub struct Names;
+
+impl Resolver for Names {
+    fn resolve(&self, host: HostName) -> BoxFuture<'_, Result<HostName, ResolveError>> {
+        Box::pin(async move { Ok(host) })
+    }
+}
+
+pub struct World {
+    pub config: watch::Sender<Arc<Config>>,
+    pub connector: Arc<Connector>,
+    prober: MysqlProber,
+}
+
+pub fn config() -> Config {
+    Config {
+        user: "orchestrator".into(),
+        password: Secret::new(PASSWORD),
+        own_name: OwnName::None,
+        read_timeout: Duration::from_secs(2),
+        connect_timeout: Duration::from_secs(1),
+        ..Config::default()
+    }
+}
+
+pub fn world(config: Config) -> World {
+    world_with(config, Arc::new(Names))
+}
+
+pub fn world_with(config: Config, resolver: Arc<dyn Resolver>) -> World {
+    let (config, receiver) = watch::channel(Arc::new(config));
+    let clock = Arc::new(SystemClock(Instant::now()));
+    let connector = Arc::new(Connector::new(receiver, clock));
+    World {
+        config,
+        prober: MysqlProber::new(connector.clone(), resolver),
+        connector,
+    }
+}
+
+impl World {
+    pub fn session(&self, key: &InstanceKey) -> Box<dyn ProbeSession> {
+        self.prober.session(key)
+    }
+
+    pub fn reload(&self, change: impl FnOnce(&mut Config)) {
+        let mut config = Config::clone(&self.config.borrow());
+        change(&mut config);
+        self.config.send(Arc::new(config)).unwrap();
+    }
+}
+
+/// The failure of a probe that had to fail, checked for what no message may hold.
+pub async fn fails(
+    session: &mut Box<dyn ProbeSession>,
+    kind: ProbeFailureKind,
+    code: u16,
+) -> ProbeFailure {
+    let failure = session.probe().await.expect_err("the probe had to fail");
+    assert_eq!(
+        (failure.kind, failure.code),
+        (kind, code),
+        "{}",
+        failure.message
+    );
+    assert!(!failure.message.contains(PASSWORD), "{}", failure.message);
+    failure
+}
