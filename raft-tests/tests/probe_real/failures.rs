@@ -21,7 +21,7 @@ async fn a_server_that_is_killed_frozen_or_restarted_is_told_as_such() {
     let failure = fails(&mut session, ProbeFailureKind::Timeout, 0).await;
     let took = began.elapsed();
     assert!(
-        took >= Duration::from_secs(2) && took < Duration::from_millis(2500),
+        took >= Duration::from_secs(2) && took < Duration::from_millis(3500),
         "{took:?}"
     );
     assert!(!failure.is_partial);

@@ -1,11 +1,13 @@
 //! MySQL 9: every field that it fills otherwise than MariaDB, compared with what the server says to another client.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use orchestrator_core::domain::{Flavor, SourceAddress, ThreadState};
+use orchestrator_core::domain::{
+    Flavor, InstanceKey, ProbeFailureKind, SourceAddress, ThreadState,
+};
 
 use crate::servers::{Product, Server, named};
-use crate::world::{config, world};
+use crate::world::{config, fails, world};
 
 fn number(text: String) -> u64 {
     text.parse().unwrap()
@@ -134,4 +136,60 @@ async fn a_mysql_9_source_and_replica_are_seen_as_they_say_themselves() {
         })
         .await;
     assert_eq!(asked, 70, "statements for ten probes");
+    let seen = world.session(&source.key()).probe().await.unwrap();
+    let guessed = InstanceKey::parse(&format!("127.0.0.1:{}", source.port), 1).unwrap();
+    assert_eq!(
+        seen.replicas,
+        [guessed],
+        "by the process list, as loopback shows it"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_of_a_replication_group_is_seen_with_its_role() {
+    const NAME: &str = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee";
+    // The group talks over an address of an interface, which of the loopback range only the first is.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let group_port = free.local_addr().unwrap().port();
+    drop(free);
+    let settings = [
+        "--plugin-load-add=group_replication.so".to_owned(),
+        format!("--loose-group_replication_group_name={NAME}"),
+        format!("--loose-group_replication_local_address=127.0.0.1:{group_port}"),
+        "--loose-group_replication_bootstrap_group=ON".to_owned(),
+        "--loose-group_replication_start_on_boot=OFF".to_owned(),
+    ];
+    let servers = Server::start(Product::MySql9, 1, &settings).await;
+    let server = &servers[0];
+    let mut config = config();
+    config.read_timeout = Duration::from_secs(10);
+    let world = world(config);
+    let mut session = world.session(&server.key());
+    let failure = fails(&mut session, ProbeFailureKind::AccessDenied, 1142).await;
+    assert!(failure.is_partial, "{}", failure.message);
+    server
+        .sql("GRANT SELECT ON performance_schema.replication_group_members TO orchestrator@'%'")
+        .await;
+    let seen = session.probe().await.unwrap();
+    assert_eq!(seen.group, None, "it has not joined");
+
+    server.sql("START GROUP_REPLICATION").await;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let member = loop {
+        let seen = session.probe().await.unwrap();
+        assert_eq!(
+            seen.replication, None,
+            "the group's own channels are no link"
+        );
+        match seen.group {
+            Some(member) if member.state == "ONLINE" => break member,
+            _ => assert!(Instant::now() < deadline, "the group does not come up"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(member.group_name, NAME);
+    assert_eq!(member.role, "PRIMARY");
+    assert!(member.is_single_primary);
+    assert_eq!(member.primary, Some(server.key()));
+    assert_eq!(member.members, []);
 }

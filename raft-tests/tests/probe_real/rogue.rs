@@ -5,16 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use orchestrator_core::domain::{InstanceKey, ProbeFailure, ProbeFailureKind};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::fake::{OK, column, greeting, receive, send};
 use crate::servers::PASSWORD;
 use crate::world::{config, world};
 
 /// The deadline of the probes, and what a busy machine may add.
 const LIMIT: Duration = Duration::from_secs(2);
-const SLACK: Duration = Duration::from_millis(700);
+const SLACK: Duration = Duration::from_millis(1500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Behaviour {
@@ -40,48 +41,10 @@ enum Behaviour {
 
 use Behaviour::*;
 
-/// Packets the rogue sends without waiting.
-async fn send(socket: &mut TcpStream, sequence: u8, payload: &[u8]) -> std::io::Result<()> {
-    let mut frame = (payload.len() as u32).to_le_bytes()[..3].to_vec();
-    frame.push(sequence);
-    frame.extend_from_slice(payload);
-    socket.write_all(&frame).await
-}
-
-async fn receive(socket: &mut TcpStream, heard: &Mutex<Vec<u8>>) -> std::io::Result<()> {
-    let mut header = [0; 4];
-    socket.read_exact(&mut header).await?;
-    let length = u32::from_le_bytes([header[0], header[1], header[2], 0]) as usize;
-    let mut payload = vec![0; length];
-    socket.read_exact(&mut payload).await?;
+async fn hear(socket: &mut TcpStream, heard: &Mutex<Vec<u8>>) -> std::io::Result<()> {
+    let payload = receive(socket).await?;
     heard.lock().unwrap().extend_from_slice(&payload);
     Ok(())
-}
-
-fn greeting(plugin: &str) -> Vec<u8> {
-    let mut packet = b"\x0a8.0.36\0\x01\0\0\0abcdefgh\0".to_vec();
-    // Everything but TLS, which this one does not speak.
-    packet.extend_from_slice(&0xf7ffu16.to_le_bytes());
-    packet.extend_from_slice(&[45, 2, 0]);
-    packet.extend_from_slice(&0x01ffu16.to_le_bytes());
-    packet.push(21);
-    packet.extend_from_slice(&[0; 10]);
-    packet.extend_from_slice(b"ijklmnopqrst\0");
-    packet.extend_from_slice(plugin.as_bytes());
-    packet.push(0);
-    packet
-}
-
-const OK: &[u8] = &[0, 0, 0, 2, 0, 0, 0];
-
-fn column(name: &str) -> Vec<u8> {
-    let mut packet = Vec::new();
-    for text in ["def", "", "", "", name] {
-        packet.push(text.len() as u8);
-        packet.extend_from_slice(text.as_bytes());
-    }
-    packet.extend_from_slice(&[0, 12, 45, 0, 0, 1, 0, 0, 253, 0, 0, 0, 0, 0]);
-    packet
 }
 
 async fn misbehave(
@@ -98,7 +61,7 @@ async fn misbehave(
                 .await?;
         },
         TricklesItsGreeting => {
-            let greeting = greeting("mysql_native_password");
+            let greeting = greeting("8.0.36", "mysql_native_password");
             socket.write_all(&[greeting.len() as u8, 0, 0, 0]).await?;
             for byte in greeting {
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -122,14 +85,14 @@ async fn misbehave(
         SendsBrokenKey => "caching_sha2_password",
         _ => "mysql_native_password",
     };
-    send(socket, 0, &greeting(plugin)).await?;
-    receive(socket, heard).await?;
+    send(socket, 0, &greeting("8.0.36", plugin)).await?;
+    hear(socket, heard).await?;
     match behaviour {
         AsksForClearPassword => send(socket, 2, b"\xfemysql_clear_password\0").await?,
         AsksForOldPassword => send(socket, 2, b"\xfe").await?,
         SendsBrokenKey => {
             send(socket, 2, &[1, 4]).await?;
-            receive(socket, heard).await?;
+            hear(socket, heard).await?;
             send(
                 socket,
                 4,
@@ -145,18 +108,18 @@ async fn misbehave(
                     b"\xfemysql_native_password\0abcdefghijklmnopqrst\0",
                 )
                 .await?;
-                receive(socket, heard).await?;
+                hear(socket, heard).await?;
             }
         }
         _ => {
             send(socket, 2, OK).await?;
-            receive(socket, heard).await?;
+            hear(socket, heard).await?;
             answer(socket, behaviour, heard).await?;
         }
     }
     // It listens on: what comes now is what the other side gave away.
     loop {
-        receive(socket, heard).await?;
+        hear(socket, heard).await?;
     }
 }
 
@@ -221,11 +184,11 @@ async fn endless_rows(
     begin_table(socket, &["version", "version_comment"]).await?;
     send(socket, 4, b"\x068.0.36\x01x").await?;
     send(socket, 5, END).await?;
-    receive(socket, heard).await?;
+    hear(socket, heard).await?;
     begin_table(socket, &["server_id", "hostname"]).await?;
     send(socket, 4, b"\x017\x01h").await?;
     send(socket, 5, END).await?;
-    receive(socket, heard).await?;
+    hear(socket, heard).await?;
     begin_table(socket, &["Variable_name", "Value"]).await?;
     let mut row = b"\x01x\x01y".to_vec();
     if are_big {

@@ -58,12 +58,16 @@ pub fn config() -> Config {
 }
 
 pub fn world(config: Config) -> World {
+    world_with(config, Arc::new(Names))
+}
+
+pub fn world_with(config: Config, resolver: Arc<dyn Resolver>) -> World {
     let (config, receiver) = watch::channel(Arc::new(config));
     let clock = Arc::new(SystemClock(Instant::now()));
     let connector = Arc::new(Connector::new(receiver, clock));
     World {
         config,
-        prober: MysqlProber::new(connector.clone(), Arc::new(Names)),
+        prober: MysqlProber::new(connector.clone(), resolver),
         connector,
     }
 }

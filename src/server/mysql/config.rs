@@ -26,8 +26,6 @@ pub struct Config {
     pub operation_timeout: Duration,
     /// A kept connection older than this is replaced; `None` keeps it (`MySQLConnectionLifetimeSeconds`, 0).
     pub connection_lifetime: Option<Duration>,
-    /// Port of a server that was named without one (`DefaultInstancePort`, 3306).
-    pub default_port: u16,
     /// Ask a source for its registered replicas before its process list is read (`DiscoverByShowSlaveHosts`).
     pub discover_by_show_replica_hosts: bool,
     /// Do not ask whether a server is a MaxScale (`SkipMaxScaleCheck`, true).
@@ -132,7 +130,6 @@ impl Default for Config {
             read_timeout: Duration::from_secs(10),
             operation_timeout: Duration::from_secs(600),
             connection_lifetime: None,
-            default_port: 3306,
             discover_by_show_replica_hosts: false,
             skip_maxscale_check: true,
             lag_query: String::new(),

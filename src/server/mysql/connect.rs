@@ -160,10 +160,13 @@ impl Connector {
     /// The TLS configuration, from files read a short while ago.
     async fn tls_config(&self, tls: &TlsConfig) -> Result<Arc<ClientConfig>, WireError> {
         let now = self.clock.monotonic();
-        if let Some(loaded) = &*self.loaded() {
-            if loaded.from == *tls && now.saturating_sub(loaded.at) < TLS_FILES_AGE {
-                return Ok(loaded.config.clone());
-            }
+        let known = self
+            .loaded()
+            .as_ref()
+            .filter(|loaded| loaded.from == *tls && now.saturating_sub(loaded.at) < TLS_FILES_AGE)
+            .map(|loaded| loaded.config.clone());
+        if let Some(known) = known {
+            return Ok(known);
         }
         let from = tls.clone();
         let config = tokio::task::spawn_blocking(move || wire::client_config(&from))

@@ -5,7 +5,7 @@
 //! * `wire/` is the protocol, `dialect.rs` knows what each version calls its statements and variables, `probe/` holds one
 //!   file for each step of a probe.
 //!
-//! What a probe costs in round trips, on a connection that is open (measured by the tests against real servers):
+//! What a probe costs in round trips, on a connection that is open (tests hold both replicas' numbers on real servers):
 //!
 //! | server | round trips |
 //! |---|---|

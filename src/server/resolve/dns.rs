@@ -74,3 +74,7 @@ impl Lookup for DnsLookup {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "dns_tests.rs"]
+mod tests;

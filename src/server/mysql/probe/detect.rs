@@ -29,17 +29,18 @@ pub(super) async fn by_queries(
     queries: &DetectQueries,
     seen: &mut Observation,
 ) -> Result<Queried, StepError> {
-    let mut queried = Queried::default();
-    queried.data_center = asker
-        .value("DetectDataCenterQuery", &queries.data_center)
-        .await?;
-    queried.region = asker.value("DetectRegionQuery", &queries.region).await?;
-    queried.physical_environment = asker
-        .value(
-            "DetectPhysicalEnvironmentQuery",
-            &queries.physical_environment,
-        )
-        .await?;
+    let queried = Queried {
+        data_center: asker
+            .value("DetectDataCenterQuery", &queries.data_center)
+            .await?,
+        region: asker.value("DetectRegionQuery", &queries.region).await?,
+        physical_environment: asker
+            .value(
+                "DetectPhysicalEnvironmentQuery",
+                &queries.physical_environment,
+            )
+            .await?,
+    };
     seen.identity.alias = name(
         asker
             .value("DetectInstanceAliasQuery", &queries.instance_alias)

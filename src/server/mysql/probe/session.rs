@@ -4,6 +4,7 @@ use std::time::Duration;
 use orchestrator_core::domain::{InstanceKey, Observation, ProbeFailure, ProbeFailureKind};
 use orchestrator_core::ports::{BoxFuture, ProbeSession, Prober, Resolver};
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::ask::{Asker, Progress};
 use super::identity::Profile;
@@ -63,7 +64,8 @@ struct Session {
 
 impl ProbeSession for Session {
     fn probe(&mut self) -> BoxFuture<'_, Result<Observation, ProbeFailure>> {
-        Box::pin(self.probe_once())
+        let span = tracing::debug_span!("probe", instance = %self.key);
+        Box::pin(self.probe_once().instrument(span))
     }
 }
 
@@ -84,7 +86,6 @@ impl Session {
         seen.observed_at = clock.now();
         seen.latency = clock.monotonic().saturating_sub(began);
         tracing::trace!(
-            instance = %self.key,
             statements = self.progress.statements,
             latency = ?seen.latency,
             "probed"

@@ -75,6 +75,7 @@ impl Conn {
         }
         self.is_idle = false;
         let result = self.ask(statement, max_rows).await;
+        self.stream.end_command();
         self.is_idle = match &result {
             Ok(_) => true,
             Err(error) => error.leaves_connection_usable(),

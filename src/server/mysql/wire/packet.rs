@@ -11,9 +11,6 @@ use super::{TlsTarget, WireError};
 /// How much is asked of the socket at once. A whole probe of an ordinary replica brings about 6 KiB.
 const READ_CHUNK: usize = 8 * 1024;
 
-/// A kept connection gives a larger buffer back between statements.
-const IDLE_BUFFER: usize = 16 * 1024;
-
 /// Longest payload that fits one frame of the protocol; a longer one would continue in the next frame. Ours are never
 /// that long, and what is read is bounded below it.
 const FRAME_LIMIT: usize = 0xff_ffff;
@@ -47,7 +44,11 @@ impl PacketStream {
     /// The next packet is the first one of a command.
     pub(super) fn begin_command(&mut self) {
         self.sequence = 0;
-        if self.buffer.is_empty() && self.buffer.capacity() > IDLE_BUFFER {
+    }
+
+    /// Gives the buffer back. With ten thousand kept connections, idle buffers would be most of the memory.
+    pub(super) fn end_command(&mut self) {
+        if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }
     }
