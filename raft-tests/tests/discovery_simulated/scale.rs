@@ -87,12 +87,12 @@ async fn hanging_servers_do_not_delay_healthy_ones(size: usize, seconds: u64, p9
 
 #[tokio::test(start_paused = true)]
 async fn thirty_percent_hanging_of_1_000_slow_only_themselves() {
-    hanging_servers_do_not_delay_healthy_ones(1_000, 60, 1.1).await;
+    hanging_servers_do_not_delay_healthy_ones(1_000, 45, 1.1).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn thirty_percent_hanging_of_10_000_slow_only_themselves() {
-    hanging_servers_do_not_delay_healthy_ones(10_000, 15, 1.2).await;
+    hanging_servers_do_not_delay_healthy_ones(10_000, 12, 1.2).await;
 }
 
 #[tokio::test(start_paused = true)]

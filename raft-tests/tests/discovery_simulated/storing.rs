@@ -6,7 +6,7 @@ use raft_tests::world::{Condition, DiscoveryWorld, Server, SimulatedServers, key
 
 use super::{nth, seeded};
 
-const FLEET: usize = 500;
+const FLEET: usize = 200;
 
 fn fleet(servers: &SimulatedServers) {
     servers.put(&nth(0), Server::up());
