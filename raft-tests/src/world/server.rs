@@ -16,6 +16,8 @@ pub enum Condition {
     Frozen,
     /// The password is wrong.
     Locked,
+    /// Makes the adapter panic: a bug of ours.
+    Baffling,
 }
 
 /// State of the receiver of a simulated replica.

@@ -184,6 +184,7 @@ impl Inner {
             let found = lock(&self.fleet).found(key);
             match found {
                 Some((Condition::Frozen, _)) => {}
+                Some((Condition::Baffling, _)) => panic!("the test wants a panic here"),
                 Some((Condition::Up, latency)) => {
                     self.clock.sleep(latency).await;
                     let fleet = lock(&self.fleet);

@@ -143,3 +143,36 @@ async fn no_more_instances_are_tracked_than_the_capacity() {
     world.seconds(20).await;
     assert_eq!(world.discovery.tracked(), 30);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_does_not_bring_back_a_seed_that_was_forgotten() {
+    let world = DiscoveryWorld::start(seeded(&["a"]), |servers| {
+        servers.put(&key("a"), Server::up());
+        servers.put(&key("b"), Server::up());
+    });
+    world.seconds(7).await;
+    assert!(world.discovery.forget(&key("a")));
+    world.reload(|config| config.seeds.push(key("b")));
+    world.seconds(60).await;
+    assert_eq!(world.hosts(), ["b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_whose_probe_panics_is_asked_again() {
+    let world = DiscoveryWorld::start(seeded(&["a"]), |servers| {
+        servers.put(&key("a"), Server::up());
+    });
+    world.seconds(7).await;
+    world.servers.set(&key("a"), Condition::Baffling);
+    world.seconds(30).await;
+    assert_eq!(world.discovery.tracked(), 1);
+    world.servers.set(&key("a"), Condition::Up);
+    world.pass(POLL).await;
+    let record = world.record(&key("a"));
+    assert!(
+        record.age(world.clock.now()) <= Some(POLL),
+        "asked and seen again"
+    );
+    world.discovery.stop().await;
+    assert_eq!(tasks(), 0);
+}

@@ -185,8 +185,8 @@ impl Discovery for DiscoveryLoop {
 
     fn probe_states(&self) -> Vec<ProbeState> {
         let (monotonic, now) = (self.shared.clock.monotonic(), self.shared.clock.now());
-        let registry = lock(&self.shared.registry);
-        let states = registry.all().map(|t| t.probe_state(monotonic, now));
+        let tracked: Vec<_> = lock(&self.shared.registry).all().cloned().collect();
+        let states = tracked.iter().map(|t| t.probe_state(monotonic, now));
         let mut states: Vec<_> = states.collect();
         states.sort_by(|a, b| a.key.cmp(&b.key));
         states

@@ -6,6 +6,7 @@ use std::time::Duration;
 use orchestrator_core::domain::{InstanceKey, InstanceRecord, Timestamp};
 use orchestrator_core::ports::PictureReader;
 
+use super::Config;
 use super::lock::lock;
 use super::metrics::{self, Sizes};
 use super::shared::Shared;
@@ -40,16 +41,19 @@ impl Shared {
 
     async fn reload_for_ever(self: &Arc<Self>) {
         let mut config = self.config.clone();
+        let mut before = config.borrow_and_update().clone();
         while config.changed().await.is_ok() {
-            self.reload();
+            let now = config.borrow_and_update().clone();
+            self.reload(&before, &now);
+            before = now;
         }
         // Nobody can change the configuration any more.
         std::future::pending::<()>().await;
     }
 
-    /// Drops what is to be ignored now, lets every task see a new poll interval, and asks new seeds.
-    fn reload(self: &Arc<Self>) {
-        let config = self.config();
+    /// Drops what is to be ignored now, lets every task see a new poll interval, and asks seeds that were none before:
+    /// an older one may have been forgotten on purpose.
+    fn reload(self: &Arc<Self>, before: &Config, config: &Config) {
         let mut registry = lock(&self.registry);
         let ignored: Vec<InstanceKey> = registry
             .all()
@@ -62,7 +66,9 @@ impl Shared {
             tracing::info!(instance = %key, "dropped: DiscoveryIgnoreHostnameFilters leaves it out now");
         }
         registry.all().for_each(|tracked| tracked.wake());
-        self.adopt_seeds(&mut registry, &config);
+        let seeds = config.seeds.iter();
+        let new = seeds.filter(|seed| !before.seeds.contains(seed));
+        self.adopt_seeds(&mut registry, config, new);
     }
 
     fn forget_unseen(&self) {

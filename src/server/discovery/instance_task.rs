@@ -148,6 +148,15 @@ impl InstanceTask {
     }
 }
 
+/// No instance is lost to a panic in a probe.
+impl Drop for InstanceTask {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.replace_broken(&self.tracked);
+        }
+    }
+}
+
 /// A place on a queue: among those that failed, unless somebody asked for this probe.
 async fn place(queues: &Queues, tracked: &Tracked, is_failing: bool) -> Place {
     if !is_failing {

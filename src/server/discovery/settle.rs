@@ -151,9 +151,12 @@ impl Settling<'_> {
         self.registry.lift_ban(&name);
         let until = self.now + self.name_lifetime();
         self.registry.set_alias(&reached, name.clone(), until);
-        let known_as = Transition::KnownAs { name: name.clone() };
-        self.log.push((reached, known_as));
         let reasons = self.tracked.reasons();
+        let known_as = Transition::KnownAs {
+            name: name.clone(),
+            was_shown: reasons.is_kept,
+        };
+        self.log.push((reached, known_as));
         match self.registry.get(&name).cloned() {
             // What it shows under its own name counts, also when that is a failure: it is asked there.
             Some(known) => {

@@ -112,6 +112,19 @@ impl Shared {
         }
     }
 
+    /// The task of `tracked` ended by a panic: the bug is told, and the instance is asked by another task.
+    pub(super) fn replace_broken(self: &Arc<Self>, tracked: &Arc<Tracked>) {
+        tracing::error!(instance = %tracked.key(), "probing it ended with a panic, which is a bug; it is asked again");
+        let mut registry = lock(&self.registry);
+        if registry.is_current(tracked) {
+            registry.remove(tracked.key());
+            let reasons = tracked.reasons();
+            // There is room, and while stopping nothing is to be done.
+            self.track(&mut registry, tracked.key(), reasons, Start::Spread)
+                .ok();
+        }
+    }
+
     /// Stops asking `key` and drops it from the picture and the store. Returns whether it was known.
     pub(super) fn drop_instance(&self, registry: &mut Registry, key: &InstanceKey) -> bool {
         let tracked = registry.remove(key);
@@ -133,13 +146,18 @@ impl Shared {
                 self.track(&mut registry, &key, reasons, Start::Spread).ok();
             }
         }
-        self.adopt_seeds(&mut registry, &config);
+        self.adopt_seeds(&mut registry, &config, config.seeds.iter());
     }
 
-    /// Asks the seeds that are not tracked yet.
-    pub(super) fn adopt_seeds(self: &Arc<Self>, registry: &mut Registry, config: &Config) {
+    /// Asks those of `seeds` that are not tracked yet.
+    pub(super) fn adopt_seeds<'a>(
+        self: &Arc<Self>,
+        registry: &mut Registry,
+        config: &Config,
+        seeds: impl Iterator<Item = &'a InstanceKey>,
+    ) {
         let now = self.clock.monotonic();
-        for key in &config.seeds {
+        for key in seeds {
             let name = registry.alias(key, now).unwrap_or(key);
             let is_ignored = config.ignore.matches(key) || config.ignore.matches(name);
             if registry.get(name).is_none() && !is_ignored {

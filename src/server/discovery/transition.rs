@@ -20,7 +20,11 @@ pub(super) enum Transition {
         to: Option<InstanceKey>,
     },
     /// It is known under another name than it was reached by.
-    KnownAs { name: InstanceKey },
+    KnownAs {
+        name: InstanceKey,
+        /// Whether people know it by the name it was reached by; otherwise another instance said that name.
+        was_shown: bool,
+    },
     /// Its name leads back to itself over another server; both keep the names they are reached by.
     NamesGoInCircles { reported: InstanceKey },
 }
@@ -78,8 +82,17 @@ impl Transition {
                 let (from, to) = (or_nobody(from.as_ref()), or_nobody(to.as_ref()));
                 tracing::info!(%instance, from, to, "instance changed its source");
             }
-            Self::KnownAs { name } => {
+            Self::KnownAs {
+                name,
+                was_shown: true,
+            } => {
                 tracing::info!(%instance, %name, "instance is known under another name");
+            }
+            Self::KnownAs {
+                name,
+                was_shown: false,
+            } => {
+                tracing::debug!(%instance, %name, "instance is known under another name");
             }
             Self::NamesGoInCircles { reported } => {
                 tracing::warn!(%instance, %reported, "two instances claim each other's name; each keeps the one it is reached by");
