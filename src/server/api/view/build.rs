@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orchestrator_core::decided::Decided;
@@ -43,7 +42,7 @@ pub struct View {
     /// The configuration it was made from.
     pub(super) config: Arc<ApiConfig>,
     /// The clusters.
-    pub(super) topology: Topology,
+    pub(super) topology: Arc<Topology>,
     /// Names of the clusters.
     pub(super) aliases: Aliases,
     /// All instances, ordered by host and port.
@@ -51,21 +50,37 @@ pub struct View {
 }
 
 impl View {
-    /// Derives everything; linear in the number of instances but for sorting.
-    pub fn build(picture: Arc<Picture>, decided: Arc<Decided>, config: Arc<ApiConfig>) -> Self {
-        let topology = Topology::build(&picture);
+    /// Derives everything; linear in the number of instances but for sorting. What did not change since `previous` is
+    /// taken from there: most pictures differ from the one before in what a few probes saw, and not in their links.
+    pub fn build(
+        previous: Option<&View>,
+        picture: Arc<Picture>,
+        decided: Arc<Decided>,
+        config: Arc<ApiConfig>,
+    ) -> Self {
+        let topology = match previous.filter(|view| has_same_links(&view.picture, &picture)) {
+            Some(view) => Arc::clone(&view.topology),
+            None => Arc::new(Topology::build(&picture)),
+        };
         let aliases = Aliases::build(&picture, &topology, &config.cluster_name_to_alias);
-        let mut ancestries = Ancestries::default();
-        let entries = picture.records().filter_map(|record| {
+        let records: Vec<&Arc<InstanceRecord>> = picture.records().collect();
+        let mut ancestries = Ancestries::new(&records, &topology);
+        let entries = records.iter().enumerate().filter_map(|(index, record)| {
             // The topology has a place for every record of the picture it was built from.
             let place = topology.place(&record.key)?.clone();
             let seen = match &record.observation {
                 Some(seen) => Arc::clone(seen),
                 None => Arc::new(unseen(record)),
             };
+            let ancestry = ancestries.of(index);
+            let known = previous.and_then(|view| view.errant_still(record, &ancestry, &picture));
+            let errant = match known {
+                Some(errant) => errant.to_owned(),
+                None => errant_of(&seen, &place, &picture, &topology),
+            };
             Some(Entry {
-                ancestry: ancestries.of(&record.key, &picture, &topology),
-                errant: errant_of(&seen, &place, &picture, &topology),
+                errant,
+                ancestry,
                 suggested_alias: aliases.suggested_by(&place.cluster, &seen),
                 record: Arc::clone(record),
                 seen,
@@ -81,6 +96,25 @@ impl View {
             aliases,
             entries,
         }
+    }
+
+    /// The errant transactions found before, when nothing they follow from has changed: the instance, its source, and the
+    /// UUIDs above it.
+    fn errant_still(
+        &self,
+        record: &Arc<InstanceRecord>,
+        ancestry: &str,
+        picture: &Picture,
+    ) -> Option<&str> {
+        let before = self.entry(&record.key)?;
+        let is_same = |key| match (self.picture.get(key), picture.get(key)) {
+            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+            (before, now) => before.is_none() && now.is_none(),
+        };
+        let holds = Arc::ptr_eq(&before.record, record)
+            && before.ancestry == ancestry
+            && before.place.source.as_ref().is_none_or(is_same);
+        holds.then_some(before.errant.as_str())
     }
 
     /// All instances, ordered by host and port.
@@ -125,8 +159,30 @@ fn unseen(record: &InstanceRecord) -> Observation {
     blank
 }
 
+/// Whether two pictures hold the same instances with the same links, so that their topologies are equal.
+fn has_same_links(before: &Picture, now: &Picture) -> bool {
+    before.len() == now.len()
+        && before.records().zip(now.records()).all(|(before, now)| {
+            Arc::ptr_eq(before, now) || (before.key == now.key && links(before) == links(now))
+        })
+}
+
+/// Everything of a record that a topology is built from.
+fn links(record: &InstanceRecord) -> (Option<&InstanceKey>, Option<&InstanceKey>) {
+    let seen = record.observation.as_deref();
+    let group = seen.and_then(|seen| seen.group.as_ref());
+    (
+        seen.and_then(|seen| seen.source()),
+        group.and_then(|group| group.primary.as_ref()),
+    )
+}
+
 fn errant_of(seen: &Observation, place: &Place, picture: &Picture, topology: &Topology) -> String {
-    if seen.gtid.executed.is_empty() {
+    let source = place.source.as_ref();
+    let Some(source) = source.and_then(|key| picture.observation(key)) else {
+        return String::new();
+    };
+    if seen.gtid.executed.is_empty() || seen.gtid.executed == source.gtid.executed {
         return String::new();
     }
     let above = topology.sources_above(&seen.key);
@@ -135,50 +191,57 @@ fn errant_of(seen: &Observation, place: &Place, picture: &Picture, topology: &To
         .filter_map(|key| picture.observation(key))
         .map(|seen| seen.identity.server_uuid.as_str())
         .collect();
-    let source = place
-        .source
-        .as_ref()
-        .and_then(|key| picture.observation(key));
-    errant(
-        seen,
-        source.map(|seen| &**seen),
-        &uuids,
-        place.is_co_primary,
-    )
+    errant(seen, Some(source), &uuids, place.is_co_primary)
 }
 
 /// Ancestry texts, each made from the one above it.
-#[derive(Default)]
-struct Ancestries(BTreeMap<InstanceKey, String>);
+struct Ancestries<'a> {
+    records: &'a [&'a Arc<InstanceRecord>],
+    topology: &'a Topology,
+    known: Vec<Option<String>>,
+}
 
-impl Ancestries {
-    fn of(&mut self, key: &InstanceKey, picture: &Picture, topology: &Topology) -> String {
-        // Upwards to the head, or to the first server whose ancestry is known; then down again. No recursion.
-        let mut path = vec![key];
+impl<'a> Ancestries<'a> {
+    fn new(records: &'a [&'a Arc<InstanceRecord>], topology: &'a Topology) -> Self {
+        Self {
+            records,
+            topology,
+            known: vec![None; records.len()],
+        }
+    }
+
+    /// Upwards to the head, or to the first server whose ancestry is known; then down again. No recursion.
+    fn of(&mut self, index: usize) -> String {
+        let mut path = vec![index];
         let mut text = loop {
             let at = path[path.len() - 1];
-            if let Some(known) = self.0.get(at) {
+            if let Some(known) = &self.known[at] {
                 path.pop();
                 break known.clone();
             }
-            let place = topology.place(at);
-            match place
-                .filter(|place| place.depth > 0)
-                .and_then(|place| place.source.as_ref())
-            {
+            match self.above(at) {
                 Some(source) => path.push(source),
                 None => break String::new(),
             }
         };
         for at in path.into_iter().rev() {
-            if let Some(seen) = picture.observation(at) {
+            if let Some(seen) = &self.records[at].observation {
                 push_part(&mut text, &seen.identity.server_uuid);
                 let group = seen.group.as_ref().map_or("", |group| &group.group_name);
                 push_part(&mut text, group);
             }
-            self.0.insert(at.clone(), text.clone());
+            self.known[at] = Some(text.clone());
         }
         text
+    }
+
+    /// The known server above; none above a head. Depth falls with each step, so that a ring ends.
+    fn above(&self, index: usize) -> Option<usize> {
+        let place = self.topology.place(&self.records[index].key)?;
+        let source = place.source.as_ref().filter(|_| place.depth > 0)?;
+        self.records
+            .binary_search_by(|record| record.key.cmp(source))
+            .ok()
     }
 }
 
