@@ -16,11 +16,13 @@ pub struct Entry {
     /// The last good observation; of an instance heard of only, a blank one whose version says so.
     pub seen: Arc<Observation>,
     /// Where it stands.
-    pub place: Place,
+    pub place: Arc<Place>,
+    /// Index of the server it replicates from among all entries; `None` when there is none or it is unknown.
+    pub(super) source: Option<usize>,
     /// UUIDs of the servers from the head of the cluster down to this one, and its group's name; comma-separated.
-    pub ancestry: String,
+    pub ancestry: Arc<str>,
     /// Transactions its source never had; empty when there are none or it cannot be told.
-    pub errant: String,
+    pub errant: Arc<str>,
     /// The alias that this instance suggests for its cluster: inherited, its own, or by pattern; empty when none.
     pub suggested_alias: Arc<str>,
 }
@@ -58,36 +60,28 @@ impl View {
         decided: Arc<Decided>,
         config: Arc<ApiConfig>,
     ) -> Self {
-        let topology = match previous.filter(|view| has_same_links(&view.picture, &picture)) {
+        let previous = previous.filter(|view| has_same_links(&view.picture, &picture));
+        let topology = match previous {
             Some(view) => Arc::clone(&view.topology),
             None => Arc::new(Topology::build(&picture)),
         };
-        let aliases = Aliases::build(&picture, &topology, &config.cluster_name_to_alias);
         let records: Vec<&Arc<InstanceRecord>> = picture.records().collect();
-        let mut ancestries = Ancestries::new(&records, &topology);
-        let entries = records.iter().enumerate().filter_map(|(index, record)| {
-            // The topology has a place for every record of the picture it was built from.
-            let place = topology.place(&record.key)?.clone();
-            let seen = match &record.observation {
-                Some(seen) => Arc::clone(seen),
-                None => Arc::new(unseen(record)),
-            };
-            let ancestry = ancestries.of(index);
-            let known = previous.and_then(|view| view.errant_still(record, &ancestry, &picture));
-            let errant = match known {
-                Some(errant) => errant.to_owned(),
-                None => errant_of(&seen, &place, &picture, &topology),
-            };
-            Some(Entry {
-                errant,
-                ancestry,
-                suggested_alias: aliases.suggested_by(&place.cluster, &seen),
-                record: Arc::clone(record),
-                seen,
-                place,
-            })
-        });
+        let places = match previous {
+            Some(view) => view.places(),
+            None => places(&records, &topology),
+        };
+        let aliases = Aliases::build(&picture, &topology, &config.cluster_name_to_alias);
+        let mut derivation = Derivation {
+            picture: &picture,
+            topology: &topology,
+            previous,
+            ancestries: vec![None; records.len()],
+            places: &places,
+            records: &records,
+        };
+        let entries = (0..records.len()).map(|index| derivation.entry(index, &aliases));
         let entries = entries.collect();
+        drop(records);
         Self {
             picture,
             decided,
@@ -98,23 +92,10 @@ impl View {
         }
     }
 
-    /// The errant transactions found before, when nothing they follow from has changed: the instance, its source, and the
-    /// UUIDs above it.
-    fn errant_still(
-        &self,
-        record: &Arc<InstanceRecord>,
-        ancestry: &str,
-        picture: &Picture,
-    ) -> Option<&str> {
-        let before = self.entry(&record.key)?;
-        let is_same = |key| match (self.picture.get(key), picture.get(key)) {
-            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
-            (before, now) => before.is_none() && now.is_none(),
-        };
-        let holds = Arc::ptr_eq(&before.record, record)
-            && before.ancestry == ancestry
-            && before.place.source.as_ref().is_none_or(is_same);
-        holds.then_some(before.errant.as_str())
+    fn places(&self) -> Vec<Standing> {
+        let entries = self.entries.iter();
+        let places = entries.map(|entry| (Arc::clone(&entry.place), entry.source));
+        places.collect()
     }
 
     /// All instances, ordered by host and port.
@@ -177,80 +158,118 @@ fn links(record: &InstanceRecord) -> (Option<&InstanceKey>, Option<&InstanceKey>
     )
 }
 
-fn errant_of(seen: &Observation, place: &Place, picture: &Picture, topology: &Topology) -> String {
-    let source = place.source.as_ref();
-    let Some(source) = source.and_then(|key| picture.observation(key)) else {
-        return String::new();
-    };
-    if seen.gtid.executed.is_empty() || seen.gtid.executed == source.gtid.executed {
-        return String::new();
-    }
-    let above = topology.sources_above(&seen.key);
-    let uuids: Vec<&str> = above
-        .iter()
-        .filter_map(|key| picture.observation(key))
-        .map(|seen| seen.identity.server_uuid.as_str())
-        .collect();
-    errant(seen, Some(source), &uuids, place.is_co_primary)
+/// Where an instance stands, and the index of its source.
+type Standing = (Arc<Place>, Option<usize>);
+
+fn places(records: &[&Arc<InstanceRecord>], topology: &Topology) -> Vec<Standing> {
+    let standings = records.iter().map(|record| {
+        let place = topology.place(&record.key).cloned();
+        let place = place.expect("a topology has a place for every record it was built from");
+        let index_of = |key| records.binary_search_by(|record| record.key.cmp(key)).ok();
+        let source = place.source.as_ref().and_then(index_of);
+        (Arc::new(place), source)
+    });
+    standings.collect()
 }
 
-/// Ancestry texts, each made from the one above it.
-struct Ancestries<'a> {
-    records: &'a [&'a Arc<InstanceRecord>],
+/// One derivation under way. Entries of the previous view stand at the same indices: its links are the same.
+struct Derivation<'a> {
+    picture: &'a Picture,
     topology: &'a Topology,
-    known: Vec<Option<String>>,
+    previous: Option<&'a View>,
+    records: &'a [&'a Arc<InstanceRecord>],
+    places: &'a [Standing],
+    ancestries: Vec<Option<Arc<str>>>,
 }
 
-impl<'a> Ancestries<'a> {
-    fn new(records: &'a [&'a Arc<InstanceRecord>], topology: &'a Topology) -> Self {
-        Self {
-            records,
-            topology,
-            known: vec![None; records.len()],
+impl Derivation<'_> {
+    fn entry(&mut self, index: usize, aliases: &Aliases) -> Entry {
+        let record = self.records[index];
+        let (place, source) = &self.places[index];
+        let seen = match &record.observation {
+            Some(seen) => Arc::clone(seen),
+            None => Arc::new(unseen(record)),
+        };
+        let ancestry = self.ancestry(index);
+        Entry {
+            errant: self.errant(index, &seen, &ancestry),
+            suggested_alias: aliases.suggested_by(&place.cluster, &seen),
+            record: Arc::clone(record),
+            seen,
+            place: Arc::clone(place),
+            source: *source,
+            ancestry,
         }
     }
 
-    /// Upwards to the head, or to the first server whose ancestry is known; then down again. No recursion.
-    fn of(&mut self, index: usize) -> String {
+    /// The entry before, when nothing was probed of this instance since.
+    fn unchanged(&self, index: usize) -> Option<&Entry> {
+        let before = &self.previous?.entries[index];
+        Arc::ptr_eq(&before.record, self.records[index]).then_some(before)
+    }
+
+    /// Upwards to the head, or to the first server whose ancestry is known; then down again. No recursion. Depth falls with
+    /// each step up, so that a ring ends.
+    fn ancestry(&mut self, index: usize) -> Arc<str> {
         let mut path = vec![index];
         let mut text = loop {
             let at = path[path.len() - 1];
-            if let Some(known) = &self.known[at] {
+            if let Some(known) = &self.ancestries[at] {
                 path.pop();
-                break known.clone();
+                break Arc::clone(known);
             }
-            match self.above(at) {
+            let (place, source) = &self.places[at];
+            match source.filter(|_| place.depth > 0) {
                 Some(source) => path.push(source),
-                None => break String::new(),
+                None => break Arc::from(""),
             }
         };
         for at in path.into_iter().rev() {
-            if let Some(seen) = &self.records[at].observation {
-                push_part(&mut text, &seen.identity.server_uuid);
-                let group = seen.group.as_ref().map_or("", |group| &group.group_name);
-                push_part(&mut text, group);
-            }
-            self.known[at] = Some(text.clone());
+            text = self.extended(&text, at);
+            self.ancestries[at] = Some(Arc::clone(&text));
         }
         text
     }
 
-    /// The known server above; none above a head. Depth falls with each step, so that a ring ends.
-    fn above(&self, index: usize) -> Option<usize> {
-        let place = self.topology.place(&self.records[index].key)?;
-        let source = place.source.as_ref().filter(|_| place.depth > 0)?;
-        self.records
-            .binary_search_by(|record| record.key.cmp(source))
-            .ok()
+    /// The ancestry above with this server's own part.
+    fn extended(&self, above: &Arc<str>, index: usize) -> Arc<str> {
+        let Some(seen) = &self.records[index].observation else {
+            return Arc::clone(above);
+        };
+        let group = seen.group.as_ref().map_or("", |group| &group.group_name);
+        let parts = [&**above, &seen.identity.server_uuid, group];
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        Arc::from(parts.collect::<Vec<_>>().join(","))
     }
-}
 
-fn push_part(text: &mut String, part: &str) {
-    if part.is_empty() {
-        return;
+    /// Taken from before when nothing it follows from has changed: the instance, its source, and the UUIDs above it.
+    fn errant(&self, index: usize, seen: &Observation, ancestry: &str) -> Arc<str> {
+        let source = self.places[index].1;
+        let before = self.unchanged(index).filter(|before| {
+            *before.ancestry == *ancestry
+                && source.is_none_or(|source| self.unchanged(source).is_some())
+        });
+        match before {
+            Some(before) => Arc::clone(&before.errant),
+            None => Arc::from(self.errant_anew(index, seen)),
+        }
     }
-    if !text.is_empty() {
-        text.push(',');
+
+    fn errant_anew(&self, index: usize, seen: &Observation) -> String {
+        let (place, source) = &self.places[index];
+        let source = source.and_then(|source| self.records[source].observation.as_deref());
+        let Some(source) = source else {
+            return String::new();
+        };
+        if seen.gtid.executed.is_empty() || seen.gtid.executed == source.gtid.executed {
+            return String::new();
+        }
+        let above = self.topology.sources_above(&seen.key);
+        let uuids: Vec<&str> = above
+            .iter()
+            .filter_map(|key| self.picture.observation(key))
+            .map(|seen| seen.identity.server_uuid.as_str())
+            .collect();
+        errant(seen, Some(source), &uuids, place.is_co_primary)
     }
-    text.push_str(part);
 }

@@ -234,7 +234,7 @@ fn ancestry_runs_from_the_head_down_and_never_around_a_ring() {
     };
     let ancestry = |records: Vec<_>, name: &str| {
         let view = Sample::of(records).view();
-        view.entry(&key(name)).unwrap().ancestry.clone()
+        view.entry(&key(name)).unwrap().ancestry.to_string()
     };
     let tree = || {
         vec![
