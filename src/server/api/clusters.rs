@@ -7,6 +7,7 @@ use orchestrator_core::topology::Cluster;
 use super::change::instance_argument;
 use super::dto::{ClusterInfoDto, InstanceDto, InstanceList, NullWhenEmpty, Source};
 use super::input::Params;
+use super::json::Rendered;
 use super::view::View;
 use super::{ApiError, AppState, envelope};
 
@@ -56,7 +57,7 @@ pub async fn cluster_by_instance(
 
 fn members(state: &AppState, view: &View, cluster: &Cluster) -> Response {
     let moment = view.at(state.clock.now());
-    envelope::bare(&InstanceList::new(moment, view.members(cluster).collect()))
+    envelope::rendered(InstanceList::new(moment, view.members(cluster).collect()).render())
 }
 
 /// `cluster-info/{hint}`.
@@ -85,7 +86,7 @@ pub async fn cluster_info_by_alias(
 pub async fn primaries(State(state): State<AppState>) -> Response {
     let view = state.view();
     let moment = view.at(state.clock.now());
-    envelope::bare(&InstanceList::new(moment, view.writable_primaries()).or_null())
+    envelope::rendered(InstanceList::new(moment, view.writable_primaries()).render_or_null())
 }
 
 /// `master/{hint}`.
@@ -94,11 +95,11 @@ pub async fn primary(State(state): State<AppState>, params: Params) -> Result<Re
     let cluster = view.cluster_by_hint(&params.hint())?;
     let moment = view.at(state.clock.now());
     let primary = view.primary(cluster)?;
-    Ok(envelope::bare(&InstanceDto::of(
-        &moment,
+    Ok(envelope::rendered(Rendered::of(&InstanceDto::new(
+        moment,
         primary,
         Source::Known,
-    )))
+    ))))
 }
 
 /// `cluster-osc-replicas/{hint}`.
@@ -110,5 +111,7 @@ pub async fn control_replicas(
     let cluster = view.cluster_by_hint(&params.hint())?;
     let moment = view.at(state.clock.now());
     let replicas = view.control_replicas(cluster);
-    Ok(envelope::bare(&InstanceList::new(moment, replicas)))
+    Ok(envelope::rendered(
+        InstanceList::new(moment, replicas).render(),
+    ))
 }

@@ -10,6 +10,7 @@ use orchestrator_core::domain::{InstanceKey, InstanceRecord, Observation, Pictur
 use super::change::{commit, instance_argument, new_instance_argument, probe};
 use super::dto::{InstanceDto, KeyDto, Source};
 use super::input::{Params, Requester};
+use super::json::Rendered;
 use super::view::{LookupError, View};
 use super::{ApiError, AppState, envelope};
 
@@ -40,10 +41,10 @@ fn discovered(state: &AppState, key: &InstanceKey, seen: Arc<Observation>) -> Re
     };
     let message = format!("Discovered {key}");
     let moment = shown.at(state.clock.now());
-    let instance = shown
-        .entry(key)
-        .map(|entry| InstanceDto::of(&moment, entry, Source::Probe));
-    envelope::ok(&message, &instance)
+    let instance = shown.entry(key).map_or_else(Rendered::null, |entry| {
+        Rendered::of(&InstanceDto::new(moment, entry, Source::Probe))
+    });
+    envelope::ok_rendered(&message, instance)
 }
 
 fn alone_in_the_picture(state: &AppState, seen: Arc<Observation>) -> View {
@@ -58,7 +59,12 @@ fn alone_in_the_picture(state: &AppState, seen: Arc<Observation>) -> View {
         ..record
     };
     let picture: Picture = std::iter::once(record).collect();
-    View::build(Arc::new(picture), state.decisions.decided(), state.config())
+    View::build(
+        None,
+        Arc::new(picture),
+        state.decisions.decided(),
+        state.config(),
+    )
 }
 
 /// `async-discover/{host}/{port}`: the same in the background.

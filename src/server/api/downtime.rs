@@ -72,5 +72,7 @@ pub async fn downtimed(
     };
     let moment = view.at(state.clock.now());
     let entries = moment.downtimed(cluster);
-    Ok(envelope::bare(&InstanceList::new(moment, entries)))
+    Ok(envelope::rendered(
+        InstanceList::new(moment, entries).render(),
+    ))
 }

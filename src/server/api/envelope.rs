@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 use super::error::ErrorKind;
-use super::json;
+use super::json::{self, Put, Rendered};
 
 /// Header that says in one word why a request failed; the status of the first API is always 500.
 pub const ERROR_HEADER: &str = "orchestrator-error";
@@ -27,7 +27,16 @@ pub fn bare<T: Serialize + ?Sized>(value: &T) -> Response<Body> {
 
 /// The value itself, with a status.
 pub fn bare_with<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Response<Body> {
-    let mut answer = Response::new(Body::from(json::render(value)));
+    answer(status, json::render(value))
+}
+
+/// A value that has been rendered, with status 200.
+pub fn rendered(value: Rendered) -> Response<Body> {
+    answer(StatusCode::OK, value.into_bytes())
+}
+
+fn answer(status: StatusCode, body: Vec<u8>) -> Response<Body> {
+    let mut answer = Response::new(Body::from(body));
     *answer.status_mut() = status;
     answer.headers_mut().insert(
         header::CONTENT_TYPE,
@@ -43,6 +52,16 @@ pub fn ok<T: Serialize + ?Sized>(message: &str, details: &T) -> Response<Body> {
         message,
         details,
     })
+}
+
+/// The same with details that have been rendered.
+pub fn ok_rendered(message: &str, details: Rendered) -> Response<Body> {
+    let mut body = br#"{"Code":"OK","Message":"#.to_vec();
+    message.put(&mut body);
+    body.extend_from_slice(br#","Details":"#);
+    body.extend_from_slice(&details.into_bytes());
+    body.push(b'}');
+    answer(StatusCode::OK, body)
 }
 
 /// An envelope that says ERROR, with status 500 and the kind in the header.

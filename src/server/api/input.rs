@@ -102,7 +102,10 @@ impl Params {
     pub fn hint(&self) -> String {
         match (self.find("hint"), self.find("host"), self.find("port")) {
             (Some(hint), ..) => hint.to_owned(),
-            (None, Some(host), Some(port)) => format!("{host}:{port}"),
+            // As a key prints, so that an IPv6 address keeps apart from its port.
+            (None, Some(host), Some(port)) => self
+                .instance()
+                .map_or_else(|_| format!("{host}:{port}"), |key| key.to_string()),
             _ => String::new(),
         }
     }

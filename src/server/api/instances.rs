@@ -6,6 +6,7 @@ use axum::response::Response;
 use super::change::instance_argument;
 use super::dto::{InstanceDto, InstanceList, Source};
 use super::input::Params;
+use super::json::Rendered;
 use super::view::LookupError;
 use super::{ApiError, AppState, envelope};
 
@@ -17,18 +18,18 @@ pub async fn instance(State(state): State<AppState>, params: Params) -> Result<R
         .entry(&key)
         .ok_or(LookupError::UnknownInstance { key })?;
     let moment = view.at(state.clock.now());
-    Ok(envelope::bare(&InstanceDto::of(
-        &moment,
+    Ok(envelope::rendered(Rendered::of(&InstanceDto::new(
+        moment,
         entry,
         Source::Known,
-    )))
+    ))))
 }
 
 /// `all-instances`.
 pub async fn all_instances(State(state): State<AppState>) -> Response {
     let view = state.view();
     let moment = view.at(state.clock.now());
-    envelope::bare(&InstanceList::new(moment, view.by_depth()))
+    envelope::rendered(InstanceList::new(moment, view.by_depth()).render())
 }
 
 /// `instance-replicas/{host}/{port}`.
@@ -40,7 +41,9 @@ pub async fn instance_replicas(
     let key = instance_argument(&state, &view, &params).await?;
     let moment = view.at(state.clock.now());
     let replicas = view.replicas_of(&key).collect();
-    Ok(envelope::bare(&InstanceList::new(moment, replicas)))
+    Ok(envelope::rendered(
+        InstanceList::new(moment, replicas).render(),
+    ))
 }
 
 /// `problems` and `problems/{clusterName}`; the name is compared literally.
@@ -48,5 +51,5 @@ pub async fn problems(State(state): State<AppState>, params: Params) -> Response
     let view = state.view();
     let moment = view.at(state.clock.now());
     let entries = moment.with_problems(params.find("clusterName"));
-    envelope::bare(&InstanceList::new(moment, entries).or_null())
+    envelope::rendered(InstanceList::new(moment, entries).render_or_null())
 }

@@ -21,5 +21,7 @@ pub async fn search(
     let view = state.view();
     let moment = view.at(state.clock.now());
     let found = view.search(text.trim());
-    Ok(envelope::bare(&InstanceList::new(moment, found)))
+    Ok(envelope::rendered(
+        InstanceList::new(moment, found).render(),
+    ))
 }

@@ -2,12 +2,14 @@ use std::time::Duration;
 
 use orchestrator_core::domain::{PromotionRule, ReplicationLink, Timestamp};
 use orchestrator_core::legacy::{DETACH_MARK, flavor_name, quoted_error, thread_state_number};
-use serde::{Serialize, Serializer};
 
 use super::key::CoordinatesDto;
-use super::time::OrEmpty;
-use super::{KeyDto, Keys, NullInt64, NullWhenEmpty, Rfc3339, SpaceSeparated};
+use super::{KeyDto, Keys, NullInt64, Rfc3339, SpaceSeparated};
+use crate::api::json::{Put, Rendered};
 use crate::api::view::{Entry, Moment};
+
+/// Bytes that an instance takes, roughly; a guess too low costs a copy of the list, one too high some memory for a moment.
+const BYTES_EACH: usize = 3072;
 
 /// Where an instance in an answer comes from; the predecessor fills some fields differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,188 +21,35 @@ pub enum Source {
 }
 
 /// `Instance` of the API: every field in the predecessor's order, old names beside new ones, spelt as there.
-#[derive(Serialize)]
+///
+/// Written by hand and not by serde, since lists of thousands are asked for all the time: names are copied whole, and
+/// nothing stands between the observation and the answer.
 pub struct InstanceDto<'a> {
-    #[serde(rename = "Key")]
-    key: KeyDto<'a>,
-    #[serde(rename = "InstanceAlias")]
-    alias: &'a str,
-    #[serde(rename = "Uptime")]
-    uptime: u64,
-    #[serde(rename = "ServerID")]
-    server_id: u32,
-    #[serde(rename = "ServerUUID")]
-    server_uuid: &'a str,
-    #[serde(rename = "Version")]
-    version: &'a str,
-    #[serde(rename = "VersionComment")]
-    version_comment: &'a str,
-    #[serde(rename = "FlavorName")]
-    flavor: &'a str,
-    #[serde(rename = "ReadOnly")]
-    read_only: bool,
-    #[serde(rename = "Binlog_format")]
-    binlog_format: &'a str,
-    #[serde(rename = "BinlogRowImage")]
-    binlog_row_image: &'a str,
-    #[serde(rename = "LogBinEnabled")]
-    log_bin: bool,
-    #[serde(rename = "LogSlaveUpdatesEnabled")]
-    logs_updates_old: bool,
-    #[serde(rename = "LogReplicationUpdatesEnabled")]
-    logs_updates: bool,
-    #[serde(rename = "SelfBinlogCoordinates")]
-    own_position: CoordinatesDto<'a>,
-    #[serde(rename = "MasterKey")]
-    source: KeyDto<'a>,
-    #[serde(rename = "MasterUUID")]
-    source_uuid: &'a str,
-    #[serde(rename = "AncestryUUID")]
-    ancestry: &'a str,
-    #[serde(rename = "IsDetachedMaster")]
-    is_detached_source: bool,
-    #[serde(rename = "Slave_SQL_Running")]
-    applier_runs_old: bool,
-    #[serde(rename = "ReplicationSQLThreadRuning")]
-    applier_runs: bool,
-    #[serde(rename = "Slave_IO_Running")]
-    receiver_runs_old: bool,
-    #[serde(rename = "ReplicationIOThreadRuning")]
-    receiver_runs: bool,
-    #[serde(rename = "ReplicationSQLThreadState")]
-    applier_state: i8,
-    #[serde(rename = "ReplicationIOThreadState")]
-    receiver_state: i8,
-    #[serde(rename = "HasReplicationFilters")]
-    has_filters: bool,
-    #[serde(rename = "GTIDMode")]
-    gtid_mode: &'a str,
-    #[serde(rename = "SupportsOracleGTID")]
-    supports_oracle_gtid: bool,
-    #[serde(rename = "UsingOracleGTID")]
-    uses_oracle_gtid: bool,
-    #[serde(rename = "UsingMariaDBGTID")]
-    uses_mariadb_gtid: bool,
-    #[serde(rename = "UsingPseudoGTID")]
-    uses_pseudo_gtid: bool,
-    #[serde(rename = "ReadBinlogCoordinates")]
-    received: CoordinatesDto<'a>,
-    #[serde(rename = "ExecBinlogCoordinates")]
-    applied: CoordinatesDto<'a>,
-    #[serde(rename = "IsDetached")]
-    is_detached: bool,
-    #[serde(rename = "RelaylogCoordinates")]
-    relay_log: CoordinatesDto<'a>,
-    #[serde(rename = "LastSQLError")]
-    applier_error: String,
-    #[serde(rename = "LastIOError")]
-    receiver_error: String,
-    #[serde(rename = "SecondsBehindMaster")]
-    seconds_behind: NullInt64,
-    #[serde(rename = "SQLDelay")]
-    delay: u64,
-    #[serde(rename = "ExecutedGtidSet")]
-    gtid_executed: &'a str,
-    #[serde(rename = "GtidPurged")]
-    gtid_purged: &'a str,
-    #[serde(rename = "GtidErrant")]
-    gtid_errant: &'a str,
-    #[serde(rename = "SlaveLagSeconds")]
-    lag_old: NullInt64,
-    #[serde(rename = "ReplicationLagSeconds")]
-    lag: NullInt64,
-    #[serde(rename = "SlaveHosts")]
-    replicas_old: Keys<'a>,
-    #[serde(rename = "Replicas")]
-    replicas: Keys<'a>,
-    #[serde(rename = "ClusterName")]
-    cluster: &'a str,
-    #[serde(rename = "SuggestedClusterAlias")]
-    cluster_alias: &'a str,
-    #[serde(rename = "DataCenter")]
-    data_center: &'a str,
-    #[serde(rename = "Region")]
-    region: &'a str,
-    #[serde(rename = "PhysicalEnvironment")]
-    physical_environment: &'a str,
-    #[serde(rename = "ReplicationDepth")]
-    depth: u32,
-    #[serde(rename = "IsCoMaster")]
-    is_co_primary: bool,
-    #[serde(rename = "HasReplicationCredentials")]
-    has_credentials: bool,
-    #[serde(rename = "ReplicationCredentialsAvailable")]
-    credentials_available: bool,
-    #[serde(rename = "SemiSyncAvailable")]
-    semi_sync_available: bool,
-    #[serde(rename = "SemiSyncPriority")]
-    semi_sync_priority: u32,
-    #[serde(rename = "SemiSyncMasterEnabled")]
-    semi_sync_source_enabled: bool,
-    #[serde(rename = "SemiSyncReplicaEnabled")]
-    semi_sync_replica_enabled: bool,
-    #[serde(rename = "SemiSyncMasterTimeout")]
-    semi_sync_timeout_ms: u128,
-    #[serde(rename = "SemiSyncMasterWaitForReplicaCount")]
-    semi_sync_wait_count: u32,
-    #[serde(rename = "SemiSyncMasterStatus")]
-    semi_sync_source_status: bool,
-    #[serde(rename = "SemiSyncMasterClients")]
-    semi_sync_clients: u32,
-    #[serde(rename = "SemiSyncReplicaStatus")]
-    semi_sync_replica_status: bool,
-    #[serde(rename = "LastSeenTimestamp")]
-    last_seen: OrEmpty<Rfc3339>,
-    #[serde(rename = "IsLastCheckValid")]
-    is_last_check_valid: bool,
-    #[serde(rename = "IsUpToDate")]
-    is_up_to_date: bool,
-    #[serde(rename = "IsRecentlyChecked")]
-    is_recently_checked: bool,
-    #[serde(rename = "SecondsSinceLastSeen")]
-    age: NullInt64,
-    #[serde(rename = "CountMySQLSnapshots")]
-    snapshots: u32,
-    #[serde(rename = "IsCandidate")]
-    is_candidate: bool,
-    #[serde(rename = "PromotionRule")]
-    promotion_rule: &'static str,
-    #[serde(rename = "IsDowntimed")]
-    is_downtimed: bool,
-    #[serde(rename = "DowntimeReason")]
-    downtime_reason: &'a str,
-    #[serde(rename = "DowntimeOwner")]
-    downtime_owner: &'a str,
-    #[serde(rename = "DowntimeEndTimestamp")]
-    downtime_end: OrEmpty<SpaceSeparated>,
-    #[serde(rename = "ElapsedDowntime")]
-    downtime_elapsed_ns: u64,
-    #[serde(rename = "UnresolvedHostname")]
-    unresolved_host: &'a str,
-    #[serde(rename = "AllowTLS")]
-    allows_tls: bool,
-    #[serde(rename = "Problems")]
-    problems: Vec<&'static str>,
-    #[serde(rename = "LastDiscoveryLatency")]
-    latency_ns: u128,
-    #[serde(rename = "ReplicationGroupName")]
-    group_name: &'a str,
-    #[serde(rename = "ReplicationGroupIsSinglePrimary")]
-    group_is_single_primary: bool,
-    #[serde(rename = "ReplicationGroupMemberState")]
-    group_state: &'a str,
-    #[serde(rename = "ReplicationGroupMemberRole")]
-    group_role: &'a str,
-    #[serde(rename = "ReplicationGroupMembers")]
-    group_members: Keys<'a>,
-    #[serde(rename = "ReplicationGroupPrimaryInstanceKey")]
-    group_primary: KeyDto<'a>,
+    moment: Moment<'a>,
+    entry: &'a Entry,
+    source: Source,
 }
 
 impl<'a> InstanceDto<'a> {
     /// The instance at that moment.
-    pub fn of(moment: &Moment<'a>, entry: &'a Entry, source: Source) -> Self {
-        let from_probe = source == Source::Probe;
+    pub fn new(moment: Moment<'a>, entry: &'a Entry, source: Source) -> Self {
+        Self {
+            moment,
+            entry,
+            source,
+        }
+    }
+}
+
+impl Put for InstanceDto<'_> {
+    /// One flat table: name and value of each field, in order.
+    fn put(&self, out: &mut Vec<u8>) {
+        let Self {
+            moment,
+            entry,
+            source,
+        } = self;
+        let from_probe = *source == Source::Probe;
         let seen = &*entry.seen;
         let link = seen.replication.as_ref();
         let group = seen.group.as_ref();
@@ -211,105 +60,203 @@ impl<'a> InstanceDto<'a> {
         let downtime = moment.downtime(entry);
         let rule = moment.promotion_rule(entry);
         let age = entry.record.age(moment.now);
-        Self {
-            key: entry.key().into(),
-            alias: &seen.identity.alias,
-            uptime: seen.identity.uptime.as_secs(),
-            server_id: seen.identity.server_id,
-            server_uuid: &seen.identity.server_uuid,
-            version: &seen.identity.version,
-            version_comment: &seen.identity.version_comment,
-            flavor: if from_probe {
-                ""
-            } else {
-                flavor_name(seen.identity.flavor)
-            },
-            read_only: seen.read_only,
-            binlog_format: &seen.binlog.format,
-            binlog_row_image: &seen.binlog.row_image,
-            log_bin: seen.binlog.enabled,
-            logs_updates_old: seen.binlog.logs_replica_updates,
-            logs_updates: seen.binlog.logs_replica_updates,
-            own_position: CoordinatesDto::binary(seen.binlog.position.as_ref()),
-            source: KeyDto::of_source(link),
-            source_uuid: link.map_or("", source_uuid),
-            ancestry: &entry.ancestry,
-            is_detached_source: link.is_some_and(|link| link.source.is_detached()),
-            applier_runs_old: applier_runs,
-            applier_runs,
-            receiver_runs_old: receiver_runs,
-            receiver_runs,
-            applier_state: thread_state_number(link, |link| link.applier),
-            receiver_state: thread_state_number(link, |link| link.receiver),
-            has_filters: link.is_some_and(|link| link.has_filters),
-            gtid_mode: &seen.gtid.mode,
-            supports_oracle_gtid: seen.gtid.supports_oracle(),
-            uses_oracle_gtid: link.is_some_and(|link| link.uses_oracle_gtid),
-            uses_mariadb_gtid: link.is_some_and(|link| link.uses_mariadb_gtid),
-            uses_pseudo_gtid: seen.uses_pseudo_gtid,
-            received: CoordinatesDto::binary(link.map(|link| &link.received)),
-            applied: CoordinatesDto::binary(link.map(|link| &link.applied)),
-            is_detached: link.is_some_and(|link| link.applied.file.contains(DETACH_MARK)),
-            relay_log: CoordinatesDto::relay(link.map(|link| &link.relay_log)),
-            applier_error: link.map_or_else(String::new, |link| quoted_error(&link.applier_error)),
-            receiver_error: link
-                .map_or_else(String::new, |link| quoted_error(&link.receiver_error)),
-            seconds_behind: link.and_then(|link| link.seconds_behind).into(),
-            delay: link.map_or(0, |link| link.delay.as_secs()),
-            gtid_executed: &seen.gtid.executed,
-            gtid_purged: &seen.gtid.purged,
-            gtid_errant: &entry.errant,
-            lag_old: seen.lag_seconds.into(),
-            lag: seen.lag_seconds.into(),
-            replicas_old: Keys(&seen.replicas),
-            replicas: Keys(&seen.replicas),
-            cluster: &entry.place.cluster,
-            cluster_alias: &entry.suggested_alias,
-            data_center: &seen.placement.data_center,
-            region: &seen.placement.region,
-            physical_environment: &seen.placement.physical_environment,
-            depth: entry.place.depth,
-            is_co_primary: entry.place.is_co_primary,
-            has_credentials: link.is_some_and(|link| link.has_credentials),
-            credentials_available: seen.replication_credentials_available,
-            semi_sync_available: semi_sync.available,
-            semi_sync_priority: semi_sync.priority,
-            semi_sync_source_enabled: semi_sync.source_enabled,
-            semi_sync_replica_enabled: semi_sync.replica_enabled,
-            semi_sync_timeout_ms: semi_sync.source_timeout.as_millis(),
-            semi_sync_wait_count: semi_sync.wait_for_replica_count,
-            semi_sync_source_status: semi_sync.source_status,
-            semi_sync_clients: semi_sync.source_clients,
-            semi_sync_replica_status: semi_sync.replica_status,
-            last_seen: OrEmpty(entry.record.last_seen_at.map(Rfc3339)),
-            is_last_check_valid: from_probe || condition.is_last_check_valid,
-            is_up_to_date: from_probe || condition.is_up_to_date,
-            is_recently_checked: from_probe || condition.is_recently_checked,
-            age: age.map(|age| age.as_secs()).into(),
-            snapshots: 0,
-            is_candidate: rule <= PromotionRule::Prefer,
-            promotion_rule: rule.as_str(),
-            is_downtimed: downtime.is_some(),
-            downtime_reason: downtime.map_or("", |downtime| &downtime.reason),
-            downtime_owner: downtime.map_or("", |downtime| &downtime.owner),
-            downtime_end: OrEmpty(downtime.map(|downtime| SpaceSeparated(downtime.ends_at))),
-            downtime_elapsed_ns: downtime
-                .map_or(0, |downtime| elapsed_ns(moment.now, downtime.begins_at)),
-            unresolved_host: "",
-            allows_tls: link.is_some_and(|link| link.tls_allowed),
-            problems: if from_probe {
-                Vec::new()
-            } else {
-                moment.problems(entry)
-            },
-            latency_ns: seen.latency.as_nanos(),
-            group_name: group.map_or("", |group| &group.group_name),
-            group_is_single_primary: group.is_some_and(|group| group.is_single_primary),
-            group_state: group.map_or("", |group| &group.state),
-            group_role: group.map_or("", |group| &group.role),
-            group_members: Keys(group.map_or(&[], |group| &group.members)),
-            group_primary: group.and_then(|group| group.primary.as_ref()).into(),
+        let (flavor, problems) = match source {
+            Source::Known => (flavor_name(seen.identity.flavor), moment.problems(entry)),
+            Source::Probe => ("", Vec::new()),
+        };
+        let begin = out.len();
+        macro_rules! field {
+            ($name:literal, $value:expr) => {
+                out.extend_from_slice(concat!(",\"", $name, "\":").as_bytes());
+                $value.put(out);
+            };
         }
+        field!("Key", KeyDto::from(entry.key()));
+        field!("InstanceAlias", seen.identity.alias);
+        field!("Uptime", seen.identity.uptime.as_secs());
+        field!("ServerID", seen.identity.server_id);
+        field!("ServerUUID", seen.identity.server_uuid);
+        field!("Version", seen.identity.version);
+        field!("VersionComment", seen.identity.version_comment);
+        field!("FlavorName", flavor);
+        field!("ReadOnly", seen.read_only);
+        field!("Binlog_format", seen.binlog.format);
+        field!("BinlogRowImage", seen.binlog.row_image);
+        field!("LogBinEnabled", seen.binlog.enabled);
+        field!("LogSlaveUpdatesEnabled", seen.binlog.logs_replica_updates);
+        field!(
+            "LogReplicationUpdatesEnabled",
+            seen.binlog.logs_replica_updates
+        );
+        field!(
+            "SelfBinlogCoordinates",
+            CoordinatesDto::binary(seen.binlog.position.as_ref())
+        );
+        field!("MasterKey", KeyDto::of_source(link));
+        field!("MasterUUID", link.map_or("", source_uuid));
+        field!("AncestryUUID", entry.ancestry);
+        field!(
+            "IsDetachedMaster",
+            link.is_some_and(|link| link.source.is_detached())
+        );
+        field!("Slave_SQL_Running", applier_runs);
+        field!("ReplicationSQLThreadRuning", applier_runs);
+        field!("Slave_IO_Running", receiver_runs);
+        field!("ReplicationIOThreadRuning", receiver_runs);
+        field!(
+            "ReplicationSQLThreadState",
+            thread_state_number(link, |link| link.applier)
+        );
+        field!(
+            "ReplicationIOThreadState",
+            thread_state_number(link, |link| link.receiver)
+        );
+        field!(
+            "HasReplicationFilters",
+            link.is_some_and(|link| link.has_filters)
+        );
+        field!("GTIDMode", seen.gtid.mode);
+        field!("SupportsOracleGTID", seen.gtid.supports_oracle());
+        field!(
+            "UsingOracleGTID",
+            link.is_some_and(|link| link.uses_oracle_gtid)
+        );
+        field!(
+            "UsingMariaDBGTID",
+            link.is_some_and(|link| link.uses_mariadb_gtid)
+        );
+        field!("UsingPseudoGTID", seen.uses_pseudo_gtid);
+        field!(
+            "ReadBinlogCoordinates",
+            CoordinatesDto::binary(link.map(|link| &link.received))
+        );
+        field!(
+            "ExecBinlogCoordinates",
+            CoordinatesDto::binary(link.map(|link| &link.applied))
+        );
+        field!(
+            "IsDetached",
+            link.is_some_and(|link| link.applied.file.contains(DETACH_MARK))
+        );
+        field!(
+            "RelaylogCoordinates",
+            CoordinatesDto::relay(link.map(|link| &link.relay_log))
+        );
+        field!(
+            "LastSQLError",
+            link.map_or_else(String::new, |link| quoted_error(&link.applier_error))
+        );
+        field!(
+            "LastIOError",
+            link.map_or_else(String::new, |link| quoted_error(&link.receiver_error))
+        );
+        field!(
+            "SecondsBehindMaster",
+            NullInt64::from(link.and_then(|link| link.seconds_behind))
+        );
+        field!("SQLDelay", link.map_or(0, |link| link.delay.as_secs()));
+        field!("ExecutedGtidSet", seen.gtid.executed);
+        field!("GtidPurged", seen.gtid.purged);
+        field!("GtidErrant", entry.errant);
+        field!("SlaveLagSeconds", NullInt64::from(seen.lag_seconds));
+        field!("ReplicationLagSeconds", NullInt64::from(seen.lag_seconds));
+        field!("SlaveHosts", Keys(&seen.replicas));
+        field!("Replicas", Keys(&seen.replicas));
+        field!("ClusterName", entry.place.cluster);
+        field!("SuggestedClusterAlias", entry.suggested_alias);
+        field!("DataCenter", seen.placement.data_center);
+        field!("Region", seen.placement.region);
+        field!("PhysicalEnvironment", seen.placement.physical_environment);
+        field!("ReplicationDepth", entry.place.depth);
+        field!("IsCoMaster", entry.place.is_co_primary);
+        field!(
+            "HasReplicationCredentials",
+            link.is_some_and(|link| link.has_credentials)
+        );
+        field!(
+            "ReplicationCredentialsAvailable",
+            seen.replication_credentials_available
+        );
+        field!("SemiSyncAvailable", semi_sync.available);
+        field!("SemiSyncPriority", semi_sync.priority);
+        field!("SemiSyncMasterEnabled", semi_sync.source_enabled);
+        field!("SemiSyncReplicaEnabled", semi_sync.replica_enabled);
+        field!(
+            "SemiSyncMasterTimeout",
+            milliseconds(semi_sync.source_timeout)
+        );
+        field!(
+            "SemiSyncMasterWaitForReplicaCount",
+            semi_sync.wait_for_replica_count
+        );
+        field!("SemiSyncMasterStatus", semi_sync.source_status);
+        field!("SemiSyncMasterClients", semi_sync.source_clients);
+        field!("SemiSyncReplicaStatus", semi_sync.replica_status);
+        field!("LastSeenTimestamp", entry.record.last_seen_at.map(Rfc3339));
+        field!(
+            "IsLastCheckValid",
+            from_probe || condition.is_last_check_valid
+        );
+        field!("IsUpToDate", from_probe || condition.is_up_to_date);
+        field!(
+            "IsRecentlyChecked",
+            from_probe || condition.is_recently_checked
+        );
+        field!(
+            "SecondsSinceLastSeen",
+            NullInt64::from(age.map(|age| age.as_secs()))
+        );
+        field!("CountMySQLSnapshots", 0_u32);
+        field!("IsCandidate", rule <= PromotionRule::Prefer);
+        field!("PromotionRule", rule.as_str());
+        field!("IsDowntimed", downtime.is_some());
+        field!(
+            "DowntimeReason",
+            downtime.map_or("", |downtime| &downtime.reason)
+        );
+        field!(
+            "DowntimeOwner",
+            downtime.map_or("", |downtime| &downtime.owner)
+        );
+        field!(
+            "DowntimeEndTimestamp",
+            downtime.map(|downtime| SpaceSeparated(downtime.ends_at))
+        );
+        field!(
+            "ElapsedDowntime",
+            downtime.map_or(0, |downtime| elapsed_ns(moment.now, downtime.begins_at))
+        );
+        field!("UnresolvedHostname", "");
+        field!("AllowTLS", link.is_some_and(|link| link.tls_allowed));
+        field!("Problems", problems);
+        field!("LastDiscoveryLatency", nanoseconds(seen.latency));
+        field!(
+            "ReplicationGroupName",
+            group.map_or("", |group| &group.group_name)
+        );
+        field!(
+            "ReplicationGroupIsSinglePrimary",
+            group.is_some_and(|group| group.is_single_primary)
+        );
+        field!(
+            "ReplicationGroupMemberState",
+            group.map_or("", |group| &group.state)
+        );
+        field!(
+            "ReplicationGroupMemberRole",
+            group.map_or("", |group| &group.role)
+        );
+        field!(
+            "ReplicationGroupMembers",
+            Keys(group.map_or(&[], |group| &group.members))
+        );
+        field!(
+            "ReplicationGroupPrimaryInstanceKey",
+            KeyDto::from(group.and_then(|group| group.primary.as_ref()))
+        );
+        // The comma before the first field becomes the brace.
+        out[begin] = b'{';
+        out.push(b'}');
     }
 }
 
@@ -323,8 +270,15 @@ fn source_uuid(link: &ReplicationLink) -> &str {
 
 /// Whole seconds, in nanoseconds.
 fn elapsed_ns(now: Timestamp, since: Timestamp) -> u64 {
-    let whole = Duration::from_secs(now.since(since).as_secs());
-    u64::try_from(whole.as_nanos()).unwrap_or(u64::MAX)
+    nanoseconds(Duration::from_secs(now.since(since).as_secs()))
+}
+
+fn nanoseconds(length: Duration) -> u64 {
+    u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn milliseconds(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A list of instances, written one by one without a copy.
@@ -339,18 +293,18 @@ impl<'a> InstanceList<'a> {
         Self { moment, entries }
     }
 
-    /// The same list, `null` when it is empty.
-    pub fn or_null(self) -> NullWhenEmpty<InstanceDto<'a>> {
-        let instances = self.entries.into_iter();
-        let instances = instances.map(|entry| InstanceDto::of(&self.moment, entry, Source::Known));
-        NullWhenEmpty(instances.collect())
-    }
-}
-
-impl Serialize for InstanceList<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    /// The list; `[]` when it is empty.
+    pub fn render(&self) -> Rendered {
         let instances = self.entries.iter();
-        serializer
-            .collect_seq(instances.map(|entry| InstanceDto::of(&self.moment, entry, Source::Known)))
+        let instances = instances.map(|entry| InstanceDto::new(self.moment, entry, Source::Known));
+        Rendered::list(instances, BYTES_EACH)
+    }
+
+    /// The list; `null` when it is empty.
+    pub fn render_or_null(&self) -> Rendered {
+        match self.entries.is_empty() {
+            true => Rendered::null(),
+            false => self.render(),
+        }
     }
 }

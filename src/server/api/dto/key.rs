@@ -2,7 +2,9 @@ use std::borrow::Cow;
 
 use orchestrator_core::domain::{BinlogPosition, InstanceKey, ReplicationLink, SourceAddress};
 use orchestrator_core::legacy::DETACH_MARK;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+
+use crate::api::json::{Put, put_list};
 
 /// `InstanceKey` of the API; the empty key is `{"Hostname":"","Port":0}`.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -50,21 +52,40 @@ impl<'a> KeyDto<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Keys<'a>(pub &'a [InstanceKey]);
 
-impl Serialize for Keys<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(KeyDto::from))
+impl Put for Keys<'_> {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_list(self.0.iter().map(KeyDto::from), out);
+    }
+}
+
+impl Put for KeyDto<'_> {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(br#"{"Hostname":"#);
+        self.host.put(out);
+        out.extend_from_slice(br#","Port":"#);
+        self.port.put(out);
+        out.push(b'}');
     }
 }
 
 /// `BinlogCoordinates` of the API.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct CoordinatesDto<'a> {
-    #[serde(rename = "LogFile")]
     file: &'a str,
-    #[serde(rename = "LogPos")]
     offset: u64,
-    #[serde(rename = "Type")]
-    kind: u8,
+    kind: u32,
+}
+
+impl Put for CoordinatesDto<'_> {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(br#"{"LogFile":"#);
+        self.file.put(out);
+        out.extend_from_slice(br#","LogPos":"#);
+        self.offset.put(out);
+        out.extend_from_slice(br#","Type":"#);
+        self.kind.put(out);
+        out.push(b'}');
+    }
 }
 
 impl<'a> CoordinatesDto<'a> {

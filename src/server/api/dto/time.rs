@@ -1,7 +1,10 @@
 use std::fmt;
+use std::io::Write;
 
 use orchestrator_core::domain::Timestamp;
 use serde::{Serialize, Serializer};
+
+use crate::api::json::Put;
 
 /// A moment as `2026-11-21T09:25:42Z`: stored times, as the predecessor shows them over SQLite.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +17,12 @@ pub struct SpaceSeparated(pub Timestamp);
 /// A moment as `2026-11-21T09:25:42.123Z`: times of routes that are new with us.
 #[derive(Clone, Copy, Debug)]
 pub struct Fractional(pub Timestamp);
+
+/// A moment in one of its forms; each needs no escape.
+pub(super) trait Moment: fmt::Display {}
+
+impl Moment for Rfc3339 {}
+impl Moment for SpaceSeparated {}
 
 /// Beyond the years that can be written, the nearest that can.
 fn written(at: Timestamp) -> jiff::Timestamp {
@@ -47,12 +56,6 @@ impl Serialize for Rfc3339 {
     }
 }
 
-impl Serialize for SpaceSeparated {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 impl Serialize for Fractional {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -60,14 +63,13 @@ impl Serialize for Fractional {
 }
 
 /// A moment that may be missing: an empty text then.
-pub(super) struct OrEmpty<T>(pub(super) Option<T>);
-
-impl<T: Serialize> Serialize for OrEmpty<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.0 {
-            Some(moment) => moment.serialize(serializer),
-            None => serializer.serialize_str(""),
+impl<T: Moment> Put for Option<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        if let Some(moment) = self {
+            write!(out, "{moment}").expect("writing to memory cannot fail");
         }
+        out.push(b'"');
     }
 }
 

@@ -373,3 +373,22 @@ async fn probes_say_what_is_under_way_and_why_it_fails() {
     assert_eq!(all[2]["probing_for_seconds"], 2.5);
     assert_eq!(all[3]["age_seconds"], json!(null));
 }
+
+#[tokio::test]
+async fn ipv6_addresses_work_in_both_forms_of_a_path() {
+    let service = Service::of(Sample::of(vec![
+        server("[fd00::1]:3307", None),
+        server("[fd00::2]:3307", Some("[fd00::1]:3307")),
+    ]));
+    for path in [
+        "instance/fd00::2/3307",
+        "instance/%5Bfd00::2%5D/3307",
+        "cluster/instance/fd00::2/3307",
+        "cluster/%5Bfd00::1%5D:3307",
+        "topology/fd00::2/3307",
+        "topology/%5Bfd00::2%5D:3307",
+    ] {
+        let answer = service.get(&format!("/api/{path}")).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+    }
+}

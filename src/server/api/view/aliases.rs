@@ -94,9 +94,9 @@ fn claim_of(
     let seen = cluster
         .members
         .iter()
-        .filter_map(|key| picture.observation(key).map(|seen| (depth(key), seen)))
+        .filter_map(|key| picture.observation(key).map(|seen| (key, seen)))
         .filter(|(_, seen)| !seen.cluster_alias.is_empty())
-        .min_by_key(|(depth, _)| *depth)
+        .min_by_key(|(key, _)| depth(key))
         .map(|(_, seen)| seen.cluster_alias.as_str());
     let by_pattern = || {
         let found = patterns

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orchestrator_core::decided::Decided;
@@ -17,11 +16,13 @@ pub struct Entry {
     /// The last good observation; of an instance heard of only, a blank one whose version says so.
     pub seen: Arc<Observation>,
     /// Where it stands.
-    pub place: Place,
+    pub place: Arc<Place>,
+    /// Index of the server it replicates from among all entries; `None` when there is none or it is unknown.
+    pub(super) source: Option<usize>,
     /// UUIDs of the servers from the head of the cluster down to this one, and its group's name; comma-separated.
-    pub ancestry: String,
+    pub ancestry: Arc<str>,
     /// Transactions its source never had; empty when there are none or it cannot be told.
-    pub errant: String,
+    pub errant: Arc<str>,
     /// The alias that this instance suggests for its cluster: inherited, its own, or by pattern; empty when none.
     pub suggested_alias: Arc<str>,
 }
@@ -43,7 +44,7 @@ pub struct View {
     /// The configuration it was made from.
     pub(super) config: Arc<ApiConfig>,
     /// The clusters.
-    pub(super) topology: Topology,
+    pub(super) topology: Arc<Topology>,
     /// Names of the clusters.
     pub(super) aliases: Aliases,
     /// All instances, ordered by host and port.
@@ -51,28 +52,36 @@ pub struct View {
 }
 
 impl View {
-    /// Derives everything; linear in the number of instances but for sorting.
-    pub fn build(picture: Arc<Picture>, decided: Arc<Decided>, config: Arc<ApiConfig>) -> Self {
-        let topology = Topology::build(&picture);
+    /// Derives everything; linear in the number of instances but for sorting. What did not change since `previous` is
+    /// taken from there: most pictures differ from the one before in what a few probes saw, and not in their links.
+    pub fn build(
+        previous: Option<&View>,
+        picture: Arc<Picture>,
+        decided: Arc<Decided>,
+        config: Arc<ApiConfig>,
+    ) -> Self {
+        let previous = previous.filter(|view| has_same_links(&view.picture, &picture));
+        let topology = match previous {
+            Some(view) => Arc::clone(&view.topology),
+            None => Arc::new(Topology::build(&picture)),
+        };
+        let records: Vec<&Arc<InstanceRecord>> = picture.records().collect();
+        let places = match previous {
+            Some(view) => view.places(),
+            None => places(&records, &topology),
+        };
         let aliases = Aliases::build(&picture, &topology, &config.cluster_name_to_alias);
-        let mut ancestries = Ancestries::default();
-        let entries = picture.records().filter_map(|record| {
-            // The topology has a place for every record of the picture it was built from.
-            let place = topology.place(&record.key)?.clone();
-            let seen = match &record.observation {
-                Some(seen) => Arc::clone(seen),
-                None => Arc::new(unseen(record)),
-            };
-            Some(Entry {
-                ancestry: ancestries.of(&record.key, &picture, &topology),
-                errant: errant_of(&seen, &place, &picture, &topology),
-                suggested_alias: aliases.suggested_by(&place.cluster, &seen),
-                record: Arc::clone(record),
-                seen,
-                place,
-            })
-        });
+        let mut derivation = Derivation {
+            picture: &picture,
+            topology: &topology,
+            previous,
+            ancestries: vec![None; records.len()],
+            places: &places,
+            records: &records,
+        };
+        let entries = (0..records.len()).map(|index| derivation.entry(index, &aliases));
         let entries = entries.collect();
+        drop(records);
         Self {
             picture,
             decided,
@@ -81,6 +90,12 @@ impl View {
             aliases,
             entries,
         }
+    }
+
+    fn places(&self) -> Vec<Standing> {
+        let entries = self.entries.iter();
+        let places = entries.map(|entry| (Arc::clone(&entry.place), entry.source));
+        places.collect()
     }
 
     /// All instances, ordered by host and port.
@@ -125,69 +140,136 @@ fn unseen(record: &InstanceRecord) -> Observation {
     blank
 }
 
-fn errant_of(seen: &Observation, place: &Place, picture: &Picture, topology: &Topology) -> String {
-    if seen.gtid.executed.is_empty() {
-        return String::new();
-    }
-    let above = topology.sources_above(&seen.key);
-    let uuids: Vec<&str> = above
-        .iter()
-        .filter_map(|key| picture.observation(key))
-        .map(|seen| seen.identity.server_uuid.as_str())
-        .collect();
-    let source = place
-        .source
-        .as_ref()
-        .and_then(|key| picture.observation(key));
-    errant(
-        seen,
-        source.map(|seen| &**seen),
-        &uuids,
-        place.is_co_primary,
+/// Whether two pictures hold the same instances with the same links, so that their topologies are equal.
+fn has_same_links(before: &Picture, now: &Picture) -> bool {
+    before.len() == now.len()
+        && before.records().zip(now.records()).all(|(before, now)| {
+            Arc::ptr_eq(before, now) || (before.key == now.key && links(before) == links(now))
+        })
+}
+
+/// Everything of a record that a topology is built from.
+fn links(record: &InstanceRecord) -> (Option<&InstanceKey>, Option<&InstanceKey>) {
+    let seen = record.observation.as_deref();
+    let group = seen.and_then(|seen| seen.group.as_ref());
+    (
+        seen.and_then(|seen| seen.source()),
+        group.and_then(|group| group.primary.as_ref()),
     )
 }
 
-/// Ancestry texts, each made from the one above it.
-#[derive(Default)]
-struct Ancestries(BTreeMap<InstanceKey, String>);
+/// Where an instance stands, and the index of its source.
+type Standing = (Arc<Place>, Option<usize>);
 
-impl Ancestries {
-    fn of(&mut self, key: &InstanceKey, picture: &Picture, topology: &Topology) -> String {
-        // Upwards to the head, or to the first server whose ancestry is known; then down again. No recursion.
-        let mut path = vec![key];
+fn places(records: &[&Arc<InstanceRecord>], topology: &Topology) -> Vec<Standing> {
+    let standings = records.iter().map(|record| {
+        let place = topology.place(&record.key).cloned();
+        let place = place.expect("a topology has a place for every record it was built from");
+        let index_of = |key| records.binary_search_by(|record| record.key.cmp(key)).ok();
+        let source = place.source.as_ref().and_then(index_of);
+        (Arc::new(place), source)
+    });
+    standings.collect()
+}
+
+/// One derivation under way. Entries of the previous view stand at the same indices: its links are the same.
+struct Derivation<'a> {
+    picture: &'a Picture,
+    topology: &'a Topology,
+    previous: Option<&'a View>,
+    records: &'a [&'a Arc<InstanceRecord>],
+    places: &'a [Standing],
+    ancestries: Vec<Option<Arc<str>>>,
+}
+
+impl Derivation<'_> {
+    fn entry(&mut self, index: usize, aliases: &Aliases) -> Entry {
+        let record = self.records[index];
+        let (place, source) = &self.places[index];
+        let seen = match &record.observation {
+            Some(seen) => Arc::clone(seen),
+            None => Arc::new(unseen(record)),
+        };
+        let ancestry = self.ancestry(index);
+        Entry {
+            errant: self.errant(index, &seen, &ancestry),
+            suggested_alias: aliases.suggested_by(&place.cluster, &seen),
+            record: Arc::clone(record),
+            seen,
+            place: Arc::clone(place),
+            source: *source,
+            ancestry,
+        }
+    }
+
+    /// The entry before, when nothing was probed of this instance since.
+    fn unchanged(&self, index: usize) -> Option<&Entry> {
+        let before = &self.previous?.entries[index];
+        Arc::ptr_eq(&before.record, self.records[index]).then_some(before)
+    }
+
+    /// Upwards to the head, or to the first server whose ancestry is known; then down again. No recursion. Depth falls with
+    /// each step up, so that a ring ends.
+    fn ancestry(&mut self, index: usize) -> Arc<str> {
+        let mut path = vec![index];
         let mut text = loop {
             let at = path[path.len() - 1];
-            if let Some(known) = self.0.get(at) {
+            if let Some(known) = &self.ancestries[at] {
                 path.pop();
-                break known.clone();
+                break Arc::clone(known);
             }
-            let place = topology.place(at);
-            match place
-                .filter(|place| place.depth > 0)
-                .and_then(|place| place.source.as_ref())
-            {
+            let (place, source) = &self.places[at];
+            match source.filter(|_| place.depth > 0) {
                 Some(source) => path.push(source),
-                None => break String::new(),
+                None => break Arc::from(""),
             }
         };
         for at in path.into_iter().rev() {
-            if let Some(seen) = picture.observation(at) {
-                push_part(&mut text, &seen.identity.server_uuid);
-                let group = seen.group.as_ref().map_or("", |group| &group.group_name);
-                push_part(&mut text, group);
-            }
-            self.0.insert(at.clone(), text.clone());
+            text = self.extended(&text, at);
+            self.ancestries[at] = Some(Arc::clone(&text));
         }
         text
     }
-}
 
-fn push_part(text: &mut String, part: &str) {
-    if part.is_empty() {
-        return;
+    /// The ancestry above with this server's own part.
+    fn extended(&self, above: &Arc<str>, index: usize) -> Arc<str> {
+        let Some(seen) = &self.records[index].observation else {
+            return Arc::clone(above);
+        };
+        let group = seen.group.as_ref().map_or("", |group| &group.group_name);
+        let parts = [&**above, &seen.identity.server_uuid, group];
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        Arc::from(parts.collect::<Vec<_>>().join(","))
     }
-    if !text.is_empty() {
-        text.push(',');
+
+    /// Taken from before when nothing it follows from has changed: the instance, its source, and the UUIDs above it.
+    fn errant(&self, index: usize, seen: &Observation, ancestry: &str) -> Arc<str> {
+        let source = self.places[index].1;
+        let before = self.unchanged(index).filter(|before| {
+            *before.ancestry == *ancestry
+                && source.is_none_or(|source| self.unchanged(source).is_some())
+        });
+        match before {
+            Some(before) => Arc::clone(&before.errant),
+            None => Arc::from(self.errant_anew(index, seen)),
+        }
     }
-    text.push_str(part);
+
+    fn errant_anew(&self, index: usize, seen: &Observation) -> String {
+        let (place, source) = &self.places[index];
+        let source = source.and_then(|source| self.records[source].observation.as_deref());
+        let Some(source) = source else {
+            return String::new();
+        };
+        if seen.gtid.executed.is_empty() || seen.gtid.executed == source.gtid.executed {
+            return String::new();
+        }
+        let above = self.topology.sources_above(&seen.key);
+        let uuids: Vec<&str> = above
+            .iter()
+            .filter_map(|key| self.picture.observation(key))
+            .map(|seen| seen.identity.server_uuid.as_str())
+            .collect();
+        errant(seen, Some(source), &uuids, place.is_co_primary)
+    }
 }

@@ -15,15 +15,17 @@ impl ViewCache {
         let picture = deps.picture.picture();
         let decided = deps.decisions.decided();
         let config = deps.config.borrow().clone();
-        let cached = self.0.load_full().filter(|view| {
+        let latest = self.0.load_full();
+        let is_current = |view: &&Arc<View>| {
             view.picture.version() == picture.version()
                 && view.decided.applied_index == decided.applied_index
                 && Arc::ptr_eq(&view.config, &config)
-        });
-        cached.unwrap_or_else(|| {
-            let made = Arc::new(View::build(picture, decided, config));
-            self.0.store(Some(Arc::clone(&made)));
-            made
-        })
+        };
+        if let Some(view) = latest.as_ref().filter(is_current) {
+            return Arc::clone(view);
+        }
+        let made = Arc::new(View::build(latest.as_deref(), picture, decided, config));
+        self.0.store(Some(Arc::clone(&made)));
+        made
     }
 }

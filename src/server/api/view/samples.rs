@@ -117,6 +117,7 @@ impl Sample {
 
     pub(crate) fn view(&self) -> View {
         View::build(
+            None,
             Arc::new(self.picture()),
             Arc::new(self.decided.clone()),
             Arc::new(self.config.clone()),

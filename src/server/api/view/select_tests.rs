@@ -234,7 +234,7 @@ fn ancestry_runs_from_the_head_down_and_never_around_a_ring() {
     };
     let ancestry = |records: Vec<_>, name: &str| {
         let view = Sample::of(records).view();
-        view.entry(&key(name)).unwrap().ancestry.clone()
+        view.entry(&key(name)).unwrap().ancestry.to_string()
     };
     let tree = || {
         vec![
@@ -256,4 +256,66 @@ fn ancestry_runs_from_the_head_down_and_never_around_a_ring() {
         ]
     };
     assert_eq!(ancestry(ring(), "b"), "uuid-a,uuid-c,uuid-b");
+}
+
+#[test]
+fn a_view_made_from_the_one_before_equals_one_made_anew() {
+    let with_gtid = |name: &str, source: Option<&str>, executed: &str| {
+        with(server(name, source), |seen| {
+            seen.identity.server_uuid = format!("uuid-{name}");
+            seen.gtid.executed = executed.into();
+        })
+    };
+    let first = vec![
+        with_gtid("a", None, "uuid-a:1-5"),
+        with_gtid("b", Some("a"), "uuid-a:1-5,uuid-b:1"),
+        with_gtid("c", Some("b"), "uuid-a:1-5,uuid-b:1"),
+    ];
+    let mut changes = vec![first.clone(); 5];
+    changes[1][0] = with_gtid("a", None, "uuid-a:1-5,uuid-b:1");
+    changes[2][2] = with_gtid("c", Some("a"), "uuid-a:1-5,uuid-x:1");
+    changes[3].remove(0);
+    changes[4][0] = with(first[0].clone(), |seen| {
+        seen.identity.server_uuid = "uuid-b".into();
+    });
+    let shown = |view: &View| {
+        let entries = view.entries().iter();
+        let entries = entries.map(|entry| {
+            let place = &entry.place;
+            format!(
+                "{} {} {} [{}] [{}]",
+                entry.key(),
+                place.cluster,
+                place.depth,
+                entry.ancestry,
+                entry.errant
+            )
+        });
+        entries.collect::<Vec<_>>().join("\n")
+    };
+    // The same records are shared by reference where they are equal, as they are in a picture that grows.
+    let kept: std::sync::Arc<orchestrator_core::domain::Picture> =
+        std::sync::Arc::new(first.iter().cloned().collect());
+    let before = View::build(None, kept.clone(), Default::default(), config());
+    for change in changes {
+        let mut picture = (*kept).clone();
+        for record in &first {
+            if !change.iter().any(|other| other.key == record.key) {
+                picture.remove(&record.key);
+            }
+        }
+        for record in &change {
+            if !first.contains(record) {
+                picture.put(record.clone());
+            }
+        }
+        let picture = std::sync::Arc::new(picture);
+        let after = View::build(Some(&before), picture.clone(), Default::default(), config());
+        let anew = View::build(None, picture, Default::default(), config());
+        assert_eq!(shown(&after), shown(&anew));
+    }
+}
+
+fn config() -> std::sync::Arc<crate::api::ApiConfig> {
+    std::sync::Arc::new(super::super::samples::config())
 }
