@@ -3,17 +3,20 @@ use std::str::FromStr;
 
 use super::{MariadbGap, MariadbGtid, MariadbPosition, ParseError, Problem};
 
-/// `gtid_binlog_state` of MariaDB: for each domain, the last transaction of every server that ever wrote to it. Of one
-/// domain the newest is listed last (MariaDB 10.11), and those are `gtid_binlog_pos`.
+/// `gtid_binlog_state` of MariaDB: for each domain, the last transaction of every server that ever wrote to it.
 ///
 /// It is what a source decides with whether it can serve a replica, so it finds divergence that positions hide: when
 /// two servers wrote apart from each other, each has an entry that the other lacks, however far both went on.
+///
+/// The text does not tell which entry of a domain is the newest: the server sorts it by domain only, and the order
+/// within one changes (measured: MariaDB 10.11). Here the highest number counts as the newest, which is so
+/// unless numbers were set by hand; `gtid_binlog_pos` is the server's own answer.
 ///
 /// It lives with the binary log: a server without binary log has none, `RESET MASTER` empties it, and a
 /// server with `log_slave_updates` off lists only its own writes.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct MariadbBinlogState {
-    /// Sorted by domain. Within a domain the newest is last, the others sorted by server id.
+    /// Sorted by domain and server, each pair once.
     gtids: Vec<MariadbGtid>,
 }
 
@@ -43,18 +46,25 @@ impl MariadbBinlogState {
     /// [`ParseError`]: what is wrong, and at which character. A server named twice in one domain is wrong.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let mut listed = MariadbGtid::scan_list(text)?;
-        listed.sort_by_key(|(_, gtid)| gtid.domain);
-        let mut gtids = Vec::with_capacity(listed.len());
-        for domain in listed.chunk_by_mut(|a, b| a.1.domain == b.1.domain) {
-            let older = domain.len() - 1;
-            domain[..older].sort_by_key(|(_, gtid)| gtid.server_id);
-            check_servers(domain, text)?;
-            gtids.extend(domain.iter().map(|(_, gtid)| *gtid));
+        listed.sort_by_key(|(_, gtid)| (gtid.domain, gtid.server_id));
+        let same =
+            |a: MariadbGtid, b: MariadbGtid| (a.domain, a.server_id) == (b.domain, b.server_id);
+        if let Some([_, (place, twice)]) = listed.array_windows().find(|[a, b]| same(a.1, b.1)) {
+            let MariadbGtid {
+                domain, server_id, ..
+            } = *twice;
+            return Err(ParseError::new(
+                Problem::DuplicateServer { domain, server_id },
+                text,
+                *place,
+            ));
         }
-        Ok(Self { gtids })
+        Ok(Self {
+            gtids: listed.into_iter().map(|(_, gtid)| gtid).collect(),
+        })
     }
 
-    /// Every entry, by domain; the newest of each domain is the last one there.
+    /// Every entry, by domain and server.
     pub fn gtids(&self) -> &[MariadbGtid] {
         &self.gtids
     }
@@ -64,21 +74,24 @@ impl MariadbBinlogState {
         self.gtids.is_empty()
     }
 
-    /// `gtid_binlog_pos`: the newest transaction of each domain.
+    /// `gtid_binlog_pos`: the newest transaction of each domain, which is taken to be the one with the highest number.
     pub fn position(&self) -> MariadbPosition {
-        let newest = self
-            .gtids
-            .chunk_by(|a, b| a.domain == b.domain)
-            .filter_map(|domain| domain.last().copied());
+        let by_domain = self.gtids.chunk_by(|a, b| a.domain == b.domain);
+        let newest = by_domain.filter_map(|domain| {
+            domain
+                .iter()
+                .copied()
+                .max_by_key(|gtid| (gtid.sequence, gtid.server_id))
+        });
         MariadbPosition::from_sorted(newest.filter(|gtid| gtid.sequence > 0).collect())
     }
 
     /// The last transaction of one server in one domain.
     pub fn last_of(&self, domain: u32, server_id: u32) -> Option<MariadbGtid> {
-        self.gtids
-            .iter()
-            .copied()
-            .find(|gtid| gtid.domain == domain && gtid.server_id == server_id)
+        let found = self
+            .gtids
+            .binary_search_by_key(&(domain, server_id), |gtid| (gtid.domain, gtid.server_id));
+        found.ok().map(|at| self.gtids[at])
     }
 
     /// Whether the binary log has, or had before it was purged, this transaction: the server's own test.
@@ -132,33 +145,6 @@ impl MariadbBinlogState {
     }
 }
 
-/// Refuses a server that one domain names twice. All but the last entry are sorted by server.
-fn check_servers(domain: &[(usize, MariadbGtid)], text: &str) -> Result<(), ParseError> {
-    let (newest, older) = domain.split_last().expect("a chunk is never empty");
-    let twice = older
-        .array_windows()
-        .find(|[a, b]| a.1.server_id == b.1.server_id)
-        .map(|[_, b]| b);
-    match twice.or_else(|| {
-        older
-            .iter()
-            .any(|(_, gtid)| gtid.server_id == newest.1.server_id)
-            .then_some(newest)
-    }) {
-        Some(&(
-            place,
-            MariadbGtid {
-                domain, server_id, ..
-            },
-        )) => Err(ParseError::new(
-            Problem::DuplicateServer { domain, server_id },
-            text,
-            place,
-        )),
-        None => Ok(()),
-    }
-}
-
 impl fmt::Display for StartProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -184,7 +170,7 @@ impl FromStr for MariadbBinlogState {
     }
 }
 
-/// As the server prints it.
+/// As the server prints it, but sorted within a domain too.
 impl fmt::Display for MariadbBinlogState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, gtid) in self.gtids.iter().enumerate() {
