@@ -19,6 +19,9 @@ use raft_tests::contract::{History, MINUTE, START};
 /// Writers at the same time, so that transactions hold several entries.
 const WRITERS: u64 = 4;
 
+/// Changes of 8 KiB that `fill` tries at most: far more than the limit that it is given has room for.
+const FILL_MAX: u64 = 5_000;
+
 struct Seeded(AtomicU64);
 
 impl Ids for Seeded {
@@ -101,17 +104,17 @@ async fn write(path: PathBuf, first: u64) -> anyhow::Result<()> {
 async fn fill(path: PathBuf) -> anyhow::Result<()> {
     let proposer = LocalProposer::start(open(path)?, LocalOptions::default())?;
     let reason = "x".repeat(4_000);
-    for request in 1.. {
+    for request in 1..=FILL_MAX {
         match proposer.propose(downtime(request, &reason)?).await {
             Ok(committed) => println!("{request} {}", committed.index),
             Err(error) => {
                 println!("refused {request}: {error}");
-                break;
+                proposer.stop().await;
+                return Ok(());
             }
         }
     }
-    proposer.stop().await;
-    Ok(())
+    bail!("{FILL_MAX} changes were stored, and none refused")
 }
 
 fn hold(path: PathBuf) -> anyhow::Result<()> {
