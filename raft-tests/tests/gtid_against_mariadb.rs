@@ -17,7 +17,7 @@ use orchestrator_core::domain::gtid::{
 };
 
 const CASES: usize = 120;
-const DEFAULT_SEED: u64 = 0x6d61_7269_6164_62;
+const DEFAULT_SEED: u64 = 0x6d61_7269_6164;
 
 /// The `server_id` of the source; it is one of those that the drawn transactions carry.
 const SOURCE_ID: u32 = 1;

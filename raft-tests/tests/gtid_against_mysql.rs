@@ -14,7 +14,7 @@ use orchestrator_core::domain::gtid::{OracleGtidSet, Problem};
 
 const PAIRS: usize = 3_000;
 const SPOILED_TEXTS: usize = 3_000;
-const DEFAULT_SEED: u64 = 0x67_7469_6420_7365;
+const DEFAULT_SEED: u64 = 0x6774_6964_2073;
 
 /// `ER_MALFORMED_GTID_SET_SPECIFICATION`.
 const MALFORMED: u16 = 1772;

@@ -13,7 +13,7 @@
 //!
 //! # Why it is here and not asked of a server
 //! The predecessor sent every subtraction to a server with `GTID_SUBTRACT`. That fails at the worst moment, when
-//! servers are down, and costs a round trip each. Here it is plain arithmetic, and a test compares it with a real server.
+//! servers are down, and costs a round trip each. Here it is plain arithmetic, and tests compare it with real servers of both flavours.
 //!
 //! # Cost and bounds
 //! An interval is 16 bytes. All set operations are single merges over sorted vectors: linear in the number of

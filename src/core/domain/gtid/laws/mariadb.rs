@@ -307,7 +307,7 @@ fn any_position() -> impl Strategy<Value = MariadbPosition> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
     fn printing_and_parsing_is_the_identity(x in any_position()) {
