@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use orchestrator::discovery::{Config, HostFilters};
+use orchestrator::discovery::Config;
+use orchestrator_core::domain::HostFilters;
 use orchestrator_core::ports::{Clock, DiscoverError, Discovery};
 use raft_tests::world::{Condition, DiscoveryWorld, Server, SimulatedServers, key};
 

@@ -1,4 +1,5 @@
-use orchestrator::discovery::{Config, HostFilters};
+use orchestrator::discovery::Config;
+use orchestrator_core::domain::HostFilters;
 use orchestrator_core::ports::{DiscoverError, Discovery};
 use raft_tests::world::{Condition, DiscoveryWorld, Server, SimulatedServers, key};
 

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orchestrator::discovery::{Config, HostFilters};
+use orchestrator::discovery::Config;
+use orchestrator_core::domain::HostFilters;
 use orchestrator_core::domain::ProbeFailureKind;
 use orchestrator_core::ports::{Clock, DiscoverError, Discovery};
 use raft_tests::world::{Condition, DiscoveryWorld, Server, key};

@@ -4,6 +4,7 @@ mod binlog;
 pub mod coordinates;
 mod downtime;
 pub mod gtid;
+mod host_filters;
 mod instance_key;
 mod observation;
 mod picture;
@@ -15,6 +16,7 @@ pub mod version;
 pub use binlog::BinlogPosition;
 pub use coordinates::{CoordinatesError, LogCoordinates, LogFile, ReportedLogFile, ReportedSource};
 pub use downtime::{Candidate, Downtime};
+pub use host_filters::{HostFilterError, HostFilters};
 pub use instance_key::{HostName, InstanceKey, KeyError};
 pub use observation::{
     BinlogSettings, Flavor, GroupMember, GtidState, Observation, Placement, ReplicationLink,

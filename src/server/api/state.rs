@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use orchestrator_core::domain::HostFilters;
 use orchestrator_core::ports::{
     BoxFuture, Clock, DecisionReader, Discovery, Ids, PictureReader, Proposer, Resolver,
 };
@@ -31,9 +32,9 @@ pub struct ApiConfig {
     /// Length of a downtime whose request names none.
     pub default_downtime: Duration,
     /// Instances left out of the list of problems: regular expressions on `host:port`, or exact addresses.
-    pub problem_ignore: Vec<Regex>,
+    pub problem_ignore: HostFilters,
     /// Instances left out of the lists of control replicas.
-    pub osc_ignore: Vec<Regex>,
+    pub osc_ignore: HostFilters,
     /// Aliases by pattern on the cluster name, in the order of the configuration.
     pub cluster_name_to_alias: Vec<(Regex, String)>,
     /// `RecoverMasterClusterFilters`, as written.

@@ -1,8 +1,6 @@
 use std::time::Duration;
 
-use orchestrator_core::domain::InstanceKey;
-
-use super::HostFilters;
+use orchestrator_core::domain::{HostFilters, InstanceKey};
 
 /// Shortest poll interval: an interval of zero in a configuration file must not become a busy loop.
 const SHORTEST_POLL: Duration = Duration::from_millis(100);

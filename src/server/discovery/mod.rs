@@ -9,7 +9,6 @@
 
 mod config;
 mod discovery_loop;
-mod filters;
 mod follow;
 mod housekeeping;
 mod instance_task;
@@ -28,7 +27,6 @@ mod write_behind;
 
 pub use config::Config;
 pub use discovery_loop::{Deps, DiscoveryLoop};
-pub use filters::{FilterError, HostFilter, HostFilters};
 pub use metrics::describe as describe_metrics;
 pub use picture_keeper::PictureKeeper;
 pub use write_behind::WriteBehindState;

@@ -1,11 +1,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use orchestrator_core::domain::Secret;
+use orchestrator_core::domain::{HostFilters, Secret};
 use regex::Regex;
 use subtle::ConstantTimeEq;
-
-use super::HostFilter;
 
 /// How servers are connected to and what is asked of them. Reloadable as a whole: a probe takes the value of its moment;
 /// when the account or TLS changed, its next probe opens a new connection.
@@ -39,7 +37,7 @@ pub struct Config {
     /// Placement from the host name.
     pub patterns: Patterns,
     /// Replicas that are not listed (`DiscoveryIgnoreReplicaHostnameFilters`).
-    pub ignore_replicas: Vec<HostFilter>,
+    pub ignore_replicas: HostFilters,
     /// Under which name a server is known (`MySQLHostnameResolveMethod`).
     pub own_name: OwnName,
 }
@@ -136,7 +134,7 @@ impl Default for Config {
             has_replication_credentials_query: false,
             detect: DetectQueries::default(),
             patterns: Patterns::default(),
-            ignore_replicas: Vec::new(),
+            ignore_replicas: HostFilters::default(),
             own_name: OwnName::default(),
         }
     }

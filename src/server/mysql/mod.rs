@@ -22,13 +22,11 @@ mod config;
 mod connect;
 mod dialect;
 mod failure;
-mod filter;
 mod probe;
 mod tls_memory;
 mod wire;
 
 pub use config::{Config, DetectQueries, OwnName, Patterns, TlsConfig};
 pub use connect::{Connector, Purpose};
-pub use filter::{HostFilter, HostFilterError};
 pub use probe::MysqlProber;
 pub use wire::{Answer, Conn, Row, WireError};

@@ -17,10 +17,17 @@ pub(super) struct NodeHealth {
     clock: Arc<dyn Clock>,
     token: String,
     active_since: Timestamp,
+    failed: CancellationToken,
 }
 
 impl NodeHealth {
-    pub(super) fn new(store: StoreHealth, clock: Arc<dyn Clock>, ids: &dyn Ids) -> Arc<Self> {
+    /// `failed` is cancelled when only a restart can help.
+    pub(super) fn new(
+        store: StoreHealth,
+        clock: Arc<dyn Clock>,
+        ids: &dyn Ids,
+        failed: CancellationToken,
+    ) -> Arc<Self> {
         let token = format!("{:032x}{:032x}", ids.unique(), ids.unique());
         let active_since = clock.now();
         Arc::new(Self {
@@ -28,20 +35,20 @@ impl NodeHealth {
             clock,
             token,
             active_since,
+            failed,
         })
     }
 
     /// Asks once, so that the first answer is a true one.
     pub(super) async fn check(&self) {
-        let before = self.store.latest();
         let now = self.store.check().await;
-        match (before.is_healthy, now.is_healthy) {
-            (true, false) => tracing::error!(
+        if now.is_fatal {
+            // Nothing was lost that was acknowledged; what started this process starts it again.
+            tracing::error!(
                 reason = now.error.as_deref().unwrap_or_default(),
-                "the store does not work"
-            ),
-            (false, true) => tracing::info!("the store works"),
-            _ => {}
+                "the store cannot be used any more; this process ends"
+            );
+            self.failed.cancel();
         }
     }
 

@@ -9,12 +9,12 @@ use orchestrator_core::domain::InstanceKey;
 use super::system::UnixGroups;
 use crate::api::ApiConfig;
 use crate::api::access::{
-    AccessConfig, Authentication, CertificateRule, ProxyUsers, TokenLookup, TrustedProxy,
+    AccessConfig, AuditSink, Authentication, CertificateRule, ProxyUsers, TokenLookup, TrustedProxy,
 };
 use crate::api::serve::{ListenPlace, TlsFiles};
 use crate::config::Settings;
 use crate::config::settings::{
-    AuthMethod, HostFilters, HostNameResolve, Listen, ServerName, ServiceTls, TlsPolicy,
+    AuthMethod, HostNameResolve, Listen, ServerName, ServiceTls, TlsPolicy,
 };
 use crate::{discovery, mysql, resolve};
 
@@ -82,14 +82,7 @@ pub(super) fn mysql(settings: &Settings) -> mysql::Config {
             region: live.detection.region.clone(),
             physical_environment: live.detection.environment.clone(),
         },
-        ignore_replicas: live
-            .discovery
-            .ignore_replicas
-            .0
-            .iter()
-            .cloned()
-            .map(mysql::HostFilter::Pattern)
-            .collect(),
+        ignore_replicas: live.discovery.ignore_replicas.clone(),
         own_name: match live.naming.server_name {
             ServerName::AsReached => mysql::OwnName::None,
             ServerName::HostName => mysql::OwnName::Hostname,
@@ -124,9 +117,9 @@ pub(super) fn discovery(settings: &Settings, discovers: bool) -> discovery::Conf
         reasonable_check: live.check_allowance,
         max_concurrency: workers.probes_max,
         queue_capacity: workers.queue_max,
-        ignore: filters(&live.ignore),
-        ignore_sources: filters(&live.ignore_sources),
-        ignore_replicas: filters(&live.ignore_replicas),
+        ignore: live.ignore.clone(),
+        ignore_sources: live.ignore_sources.clone(),
+        ignore_replicas: live.ignore_replicas.clone(),
         seeds: if discovers {
             seeds.collect()
         } else {
@@ -150,8 +143,8 @@ pub(super) fn api(settings: &Settings, node_name: &str, store_place: &str) -> Ap
         maintenance_lag: live.recovery.maintenance_lag_max,
         candidate_lifetime: live.candidates.expire_after,
         default_downtime: DEFAULT_DOWNTIME,
-        problem_ignore: live.problems.ignore.0.clone(),
-        osc_ignore: live.problems.osc_ignore.0.clone(),
+        problem_ignore: live.problems.ignore.clone(),
+        osc_ignore: live.problems.osc_ignore.clone(),
         cluster_name_to_alias: aliases
             .map(|rule| (rule.pattern.clone(), rule.alias.clone()))
             .collect(),
@@ -167,6 +160,7 @@ pub(super) fn access(
     settings: &Settings,
     node_name: &str,
     tokens: Arc<dyn TokenLookup>,
+    audit: Option<Arc<dyn AuditSink>>,
 ) -> AccessConfig {
     let (startup, live) = (&settings.startup, &settings.live);
     let auth = &live.auth;
@@ -203,16 +197,8 @@ pub(super) fn access(
             .map(|host| host.to_ascii_lowercase())
             .collect(),
         status_path: startup.routes.status_path.clone(),
+        audit,
     }
-}
-
-fn filters(filters: &HostFilters) -> discovery::HostFilters {
-    filters
-        .0
-        .iter()
-        .cloned()
-        .map(discovery::HostFilter::Pattern)
-        .collect()
 }
 
 fn listening_host(listen: &Listen) -> String {

@@ -6,6 +6,9 @@ use crate::cli::{Flags, Invocation, LogLevel, Saying, Stream, parse_os};
 use crate::config::{self, Loaded, SystemSource};
 use crate::telemetry::{LogSettings, init_log};
 
+/// Exit code of a node that cannot go on; a supervisor starts it again.
+const CORE_FAILED: u8 = 70;
+
 /// Exit code of a start that was refused.
 const REFUSED: u8 = 1;
 
@@ -82,8 +85,11 @@ fn serve(flags: &Flags, loaded: Loaded) -> ExitCode {
     let outcome = runtime.block_on(async {
         match start(flags, loaded).await {
             Ok(node) => {
-                node.run().await;
-                ExitCode::SUCCESS
+                if node.run().await {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::from(CORE_FAILED)
+                }
             }
             Err(error) => refused(&error.to_string()),
         }

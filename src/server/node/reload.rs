@@ -5,7 +5,7 @@ use orchestrator_core::ports::BoxFuture;
 use tokio::sync::{Mutex, watch};
 
 use super::mapping;
-use crate::api::access::{AccessConfig, TokenLookup};
+use crate::api::access::{AccessConfig, AuditSink, TokenLookup};
 use crate::api::serve::{TlsFiles, TlsMaterial};
 use crate::api::{ApiConfig, Reload};
 use crate::config::{Loaded, Settings, SystemSource};
@@ -30,6 +30,7 @@ pub(super) struct Circumstances {
     pub store_place: String,
     pub discovers: bool,
     pub tokens: Arc<dyn TokenLookup>,
+    pub audit: Option<Arc<dyn AuditSink>>,
 }
 
 impl Told {
@@ -52,6 +53,7 @@ impl Told {
                 settings,
                 &of.node_name,
                 of.tokens.clone(),
+                of.audit.clone(),
             ))),
             tls: tls.map(|(files, material)| (files, watch::Sender::new(material))),
             circumstances,
@@ -74,6 +76,7 @@ impl Told {
             settings,
             &of.node_name,
             of.tokens.clone(),
+            of.audit.clone(),
         )));
     }
 }

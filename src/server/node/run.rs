@@ -19,13 +19,20 @@ pub(super) struct Node {
     pub loops: TaskTracker,
     pub stop_loops: CancellationToken,
     pub proposer: Arc<LocalProposer>,
+    /// Cancelled when only a restart can help.
+    pub failed: CancellationToken,
 }
 
 impl Node {
-    /// Serves until SIGTERM or SIGINT; then lets open requests end, and everything that waits be stored.
-    pub(super) async fn run(self) {
+    /// Serves until SIGTERM or SIGINT, or until only a restart can help; then lets open requests end, and everything
+    /// that waits be stored. Returns whether it ended because it was told to.
+    pub(super) async fn run(self) -> bool {
         let signals = tokio::spawn(signals(self.reload.clone(), self.stop_serving.clone()));
-        self.server.run(self.listener).await;
+        tokio::select! {
+            () = self.server.clone().run(self.listener) => {}
+            // A process that cannot store anything has nothing to wait for.
+            () = self.failed.cancelled() => return false,
+        }
         signals.abort();
         self.discovery.stop().await;
         self.stop_loops.cancel();
@@ -33,6 +40,7 @@ impl Node {
         self.loops.wait().await;
         self.proposer.stop().await;
         tracing::info!("stopped");
+        true
     }
 }
 

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use orchestrator_core::ports::{
@@ -10,9 +11,9 @@ use super::health::NodeHealth;
 use super::mapping;
 use super::reload::{Circumstances, NodeReload, Told};
 use super::run::Node;
-use super::system::{SystemClock, SystemIds, host_name};
+use super::system::{Auditor, SystemClock, SystemIds, host_name};
 use super::tokens::DecidedTokens;
-use crate::api::access::Gate;
+use crate::api::access::{AuditSink, Gate};
 use crate::api::serve::{BindError, Limits, Listener, Server, ServerConfig, TlsError, TlsMaterial};
 use crate::api::{AppState, Deps, Route, assemble, routes};
 use crate::cli::Flags;
@@ -25,7 +26,7 @@ use crate::store::{
     self, DecisionStore, LocalOptions, LocalProposer, Place, SqliteObservations, SqliteOptions,
     SqliteStore, StoreEffectLog, StoreHealth,
 };
-use crate::telemetry::Metrics;
+use crate::telemetry::{AuditFile, Metrics};
 
 /// Why a node does not start; one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,11 @@ pub(super) enum StartError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error("AuditLogFile {} cannot be written: {source}", path.display())]
+    Audit {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("metrics cannot be set up: {0}")]
     Metrics(String),
 }
@@ -71,7 +77,9 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         LocalOptions::default(),
     )?);
     let node_name = host_name();
+    let audit = open_audit(&settings, &clock)?;
     let circumstances = Circumstances {
+        audit,
         node_name: node_name.clone(),
         store_place: stores.place.clone(),
         discovers: flags.discovers(),
@@ -93,10 +101,12 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         clock.clone(),
     ));
     let connector = Arc::new(Connector::new(told.mysql.subscribe(), clock.clone()));
+    let failed = CancellationToken::new();
     let health = NodeHealth::new(
         StoreHealth::new(stores.decisions.clone(), clock.clone()),
         clock.clone(),
         ids.as_ref(),
+        failed.clone(),
     );
     health.check().await;
 
@@ -163,7 +173,25 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         loops,
         stop_loops,
         proposer,
+        failed,
     })
+}
+
+fn open_audit(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Arc<dyn AuditSink>>, StartError> {
+    let Some(path) = &settings.startup.audit_file else {
+        return Ok(None);
+    };
+    let file = AuditFile::open(path).map_err(|source| StartError::Audit {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(Some(Arc::new(Auditor {
+        file,
+        clock: clock.clone(),
+    })))
 }
 
 fn open_stores(

@@ -1,9 +1,11 @@
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use orchestrator_core::domain::Timestamp;
 use orchestrator_core::ports::{BoxFuture, Clock, Ids};
 
-use crate::api::access::GroupLookup;
+use crate::api::access::{self, AuditSink, GroupLookup};
+use crate::telemetry::{self, AuditFile};
 
 /// The machine's clocks.
 pub(super) struct SystemClock {
@@ -82,6 +84,31 @@ impl GroupLookup for UnixGroups {
                     .iter()
                     .any(|name| group.name().to_str() == Some(name))
             })
+    }
+}
+
+/// The audit file, as the API fills it.
+pub(super) struct Auditor {
+    pub file: AuditFile,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl AuditSink for Auditor {
+    fn record(&self, entry: access::AuditEntry) {
+        let access::AuditEntry {
+            what,
+            host,
+            port,
+            message,
+        } = entry;
+        let at = self.clock.now();
+        self.file.record(&telemetry::AuditEntry {
+            at,
+            what,
+            host,
+            port,
+            message,
+        });
     }
 }
 

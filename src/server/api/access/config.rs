@@ -17,8 +17,10 @@ pub struct AccessConfig {
     pub allowed_hosts: Vec<String>,
     /// Names of this node and of its group, in lower case and without port.
     pub own_hosts: Vec<String>,
-    /// Where `/health` answers without a certificate; the full path.
+    /// Path of the status check, prefix included: it may be answered without a certificate.
     pub status_path: String,
+    /// Where requests to change something are recorded, beside the log.
+    pub audit: Option<Arc<dyn AuditSink>>,
 }
 
 /// `AuthenticationMethod`.
@@ -110,6 +112,25 @@ pub struct CertificateRule {
     pub valid_units: Vec<String>,
     /// Whether the status path asks for one too.
     pub on_status_path: bool,
+}
+
+/// One request to change something, as it is recorded. Texts are escaped: no control byte of a caller is in them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// What was asked for: the path's first segment below `/api`, for example `begin-downtime`.
+    pub what: String,
+    /// Host and port it was about; empty when it was about none.
+    pub host: String,
+    /// See `host`.
+    pub port: String,
+    /// Who, whence, the whole path, and what came of it.
+    pub message: String,
+}
+
+/// Keeps the record of requests to change something.
+pub trait AuditSink: Send + Sync {
+    /// Adds an entry; never waits.
+    fn record(&self, entry: AuditEntry);
 }
 
 /// Knows the members of unix groups.

@@ -6,11 +6,12 @@ use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use orchestrator_core::domain::InstanceKey;
 use tokio::sync::watch;
 
 use super::authentication::{Identity, check_certificate, identify};
 use super::authorization::may_change;
-use super::{AccessConfig, Peer, Rejected, browser};
+use super::{AccessConfig, AuditEntry, AuditSink, Peer, Rejected, browser};
 use crate::api::Caller;
 
 /// Access in force; cheap to clone.
@@ -77,7 +78,7 @@ pub async fn guard_changes(State(gate): State<Gate>, request: Request, next: Nex
         .get::<Identity>()
         .cloned()
         .unwrap_or_default();
-    let audit = Audit::of(&identity, &peer, &request);
+    let audit = Audit::of(&config, &identity, &peer, &request);
     if let Err(denied) = may_change(&config, &peer, request.headers(), &identity) {
         let why = denied.to_string();
         audit.record("refused", &why);
@@ -98,29 +99,62 @@ pub async fn guard_changes(State(gate): State<Gate>, request: Request, next: Nex
 struct Audit {
     who: String,
     whence: String,
-    what: String,
+    path: String,
+    sink: Option<Arc<dyn AuditSink>>,
 }
 
 impl Audit {
-    fn of(identity: &Identity, peer: &Peer, request: &Request) -> Self {
+    fn of(config: &AccessConfig, identity: &Identity, peer: &Peer, request: &Request) -> Self {
         let whence = peer
             .ip()
             .map_or_else(|| "unix socket".to_owned(), |ip| ip.to_string());
         // Everything here comes from outside; control bytes must not forge lines.
-        let (who, what) = (
+        let (who, path) = (
             identity.user.escape_debug(),
             request.uri().path().escape_debug(),
         );
         Self {
             who: who.to_string(),
             whence,
-            what: what.to_string(),
+            path: path.to_string(),
+            sink: config.audit.clone(),
         }
     }
 
     fn record(&self, outcome: &'static str, why: &str) {
-        let Self { who, whence, what } = self;
-        tracing::info!(target: "orchestrator::audit", who, whence, what, outcome, why, "change requested");
+        let Self {
+            who,
+            whence,
+            path,
+            sink,
+        } = self;
+        tracing::info!(target: "orchestrator::audit", who, whence, path, outcome, why, "change requested");
+        let Some(sink) = sink else { return };
+        let below = path
+            .rsplit_once("/api/")
+            .map_or(path.as_str(), |(_, below)| below);
+        let mut segments = below.trim_start_matches("v2/").split('/');
+        let what = segments.next().unwrap_or_default().to_owned();
+        let about = InstanceKey::from_parts(
+            segments.next().unwrap_or_default(),
+            segments.next().unwrap_or_default(),
+        );
+        let (host, port) = about.map_or_else(
+            |_| Default::default(),
+            |key| (key.host().to_string(), key.port().to_string()),
+        );
+        let who = if who.is_empty() { "nobody" } else { who };
+        let why = if why.is_empty() {
+            String::new()
+        } else {
+            format!(": {why}")
+        };
+        sink.record(AuditEntry {
+            what,
+            host,
+            port,
+            message: format!("{who} from {whence} asked for {path}: {outcome}{why}"),
+        });
     }
 }
 

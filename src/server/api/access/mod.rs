@@ -17,8 +17,8 @@ pub use authentication::Rejected;
 pub use authorization::Denied;
 pub use browser::CrossSite;
 pub use config::{
-    AccessConfig, Authentication, CertificateRule, GroupLookup, ProxyUsers, TokenLookup,
-    TrustedProxy,
+    AccessConfig, AuditEntry, AuditSink, Authentication, CertificateRule, GroupLookup, ProxyUsers,
+    TokenLookup, TrustedProxy,
 };
 pub use gate::{Gate, guard_changes, guard_everything};
 pub use peer::{ClientCertificate, Peer};

@@ -31,6 +31,7 @@ fn config(authentication: Authentication) -> AccessConfig {
         allowed_hosts: vec!["orc.example.com".into()],
         own_hosts: vec!["node1".into()],
         status_path: "/api/status".into(),
+        audit: None,
     }
 }
 
@@ -339,7 +340,8 @@ fn pages_of_other_sites_change_nothing_and_scripts_pass() {
     let foreign = Some(CrossSite::ForeignPage);
     let unknown = Some(CrossSite::UnknownHost);
     let navigation = Some(CrossSite::Navigation);
-    let cases: &[(&Method, &[(&str, &str)], Option<CrossSite>)] = &[
+    type Case<'a> = (&'a Method, &'a [(&'a str, &'a str)], Option<CrossSite>);
+    let cases: &[Case<'_>] = &[
         (&get, &[own, ("sec-fetch-site", "cross-site")], foreign),
         (&post, &[own, ("sec-fetch-site", "cross-site")], foreign),
         (&get, &[own, ("sec-fetch-site", "same-site")], foreign),

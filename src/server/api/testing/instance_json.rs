@@ -20,15 +20,15 @@ fn at(file: &str, offset: u64) -> BinlogPosition {
 /// A server in which every field differs from its default.
 fn full() -> Sample {
     let head = with(server("db1", None), |seen| {
-        seen.identity.server_uuid = "uuid-1".into();
-        seen.gtid.executed = "uuid-1:1-49".into();
+        seen.identity.server_uuid = "11111111-0000-0000-0000-000000000001".into();
+        seen.gtid.executed = "11111111-0000-0000-0000-000000000001:1-49".into();
         seen.cluster_alias = "main".into();
     });
     let full = with(server("db2:3307", Some("db1")), |seen| {
         seen.latency = Duration::from_nanos(2_401_597);
         seen.identity = ServerIdentity {
             server_id: 101,
-            server_uuid: "uuid-2".into(),
+            server_uuid: "22222222-0000-0000-0000-000000000002".into(),
             version: "8.0.36".into(),
             version_comment: "Source <distribution>".into(),
             flavor: Flavor::MySql,
@@ -45,12 +45,14 @@ fn full() -> Sample {
         };
         seen.gtid = GtidState {
             mode: "ON".into(),
-            executed: "uuid-1:1-49,uuid-2:1".into(),
-            purged: "uuid-1:1-9".into(),
+            executed:
+                "11111111-0000-0000-0000-000000000001:1-49,22222222-0000-0000-0000-000000000002:1"
+                    .into(),
+            purged: "11111111-0000-0000-0000-000000000001:1-9".into(),
             ..GtidState::default()
         };
         let mut to_source = link(SourceAddress::Attached(key("db1")));
-        to_source.source_uuid = "uuid-1".into();
+        to_source.source_uuid = "11111111-0000-0000-0000-000000000001".into();
         to_source.receiver = ThreadState::Other;
         to_source.received = at("mysql-bin.000007", 4);
         to_source.applied = at("mysql-bin.000006", 44);
@@ -119,11 +121,11 @@ fn full() -> Sample {
 
 const FULL: &str = concat!(
     r#"{"Key":{"Hostname":"db2","Port":3307},"InstanceAlias":"second","Uptime":86400,"ServerID":101,"#,
-    r#""ServerUUID":"uuid-2","Version":"8.0.36","VersionComment":"Source \u003cdistribution\u003e","#,
+    r#""ServerUUID":"22222222-0000-0000-0000-000000000002","Version":"8.0.36","VersionComment":"Source \u003cdistribution\u003e","#,
     r#""FlavorName":"MySQL","ReadOnly":true,"Binlog_format":"ROW","BinlogRowImage":"FULL","LogBinEnabled":true,"#,
     r#""LogSlaveUpdatesEnabled":true,"LogReplicationUpdatesEnabled":true,"#,
     r#""SelfBinlogCoordinates":{"LogFile":"mysql-bin.000001","LogPos":154,"Type":0},"#,
-    r#""MasterKey":{"Hostname":"db1","Port":3306},"MasterUUID":"uuid-1","AncestryUUID":"uuid-1,uuid-2,group-1","#,
+    r#""MasterKey":{"Hostname":"db1","Port":3306},"MasterUUID":"11111111-0000-0000-0000-000000000001","AncestryUUID":"11111111-0000-0000-0000-000000000001,22222222-0000-0000-0000-000000000002,group-1","#,
     r#""IsDetachedMaster":false,"Slave_SQL_Running":true,"ReplicationSQLThreadRuning":true,"#,
     r#""Slave_IO_Running":false,"ReplicationIOThreadRuning":false,"ReplicationSQLThreadState":1,"#,
     r#""ReplicationIOThreadState":2,"HasReplicationFilters":true,"GTIDMode":"ON","SupportsOracleGTID":true,"#,
@@ -133,7 +135,7 @@ const FULL: &str = concat!(
     r#""RelaylogCoordinates":{"LogFile":"relay.000002","LogPos":320,"Type":1},"#,
     r#""LastSQLError":"\"Duplicate entry '\\u00e4' for \\\"PRIMARY\\\"\"","#,
     r#""LastIOError":"\"error\\nreconnecting\"","SecondsBehindMaster":{"Int64":31,"Valid":true},"SQLDelay":30,"#,
-    r#""ExecutedGtidSet":"uuid-1:1-49,uuid-2:1","GtidPurged":"uuid-1:1-9","GtidErrant":"uuid-2:1","#,
+    r#""ExecutedGtidSet":"11111111-0000-0000-0000-000000000001:1-49,22222222-0000-0000-0000-000000000002:1","GtidPurged":"11111111-0000-0000-0000-000000000001:1-9","GtidErrant":"22222222-0000-0000-0000-000000000002:1","#,
     r#""SlaveLagSeconds":{"Int64":33,"Valid":true},"ReplicationLagSeconds":{"Int64":33,"Valid":true},"#,
     r#""SlaveHosts":[{"Hostname":"db3","Port":3306},{"Hostname":"db4","Port":3306}],"#,
     r#""Replicas":[{"Hostname":"db3","Port":3306},{"Hostname":"db4","Port":3306}],"ClusterName":"db1:3306","#,

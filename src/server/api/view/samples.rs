@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use orchestrator_core::decided::Decided;
 use orchestrator_core::domain::{
-    BinlogPosition, InstanceKey, InstanceRecord, Observation, Picture, ReplicationLink,
-    SourceAddress, ThreadState, Timestamp,
+    BinlogPosition, HostFilters, InstanceKey, InstanceRecord, Observation, Picture,
+    ReplicationLink, SourceAddress, ThreadState, Timestamp,
 };
 use regex::Regex;
 
@@ -79,8 +79,8 @@ pub(crate) fn config() -> ApiConfig {
         maintenance_lag: Duration::from_secs(20),
         candidate_lifetime: Duration::from_secs(3600),
         default_downtime: Duration::from_secs(600),
-        problem_ignore: vec![],
-        osc_ignore: vec![],
+        problem_ignore: HostFilters::default(),
+        osc_ignore: HostFilters::default(),
         cluster_name_to_alias: vec![],
         recover_primary_filters: vec![],
         recover_intermediate_filters: vec![],

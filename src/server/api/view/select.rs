@@ -1,11 +1,9 @@
 //! Which instances a list holds, and in which order. The orders are the predecessor's: clients take the first.
 
 use std::cmp::Reverse;
-use std::net::IpAddr;
 
 use orchestrator_core::domain::{Flavor, InstanceKey};
 use orchestrator_core::topology::Cluster;
-use regex::Regex;
 
 use super::{Entry, LookupError, Moment, View};
 
@@ -101,7 +99,7 @@ impl View {
         entries.retain(|entry| {
             entry.record.is_last_check_valid()
                 && entry.seen.identity.flavor != Flavor::MaxScale
-                && !is_ignored(&self.config.osc_ignore, entry.key())
+                && !self.config.osc_ignore.matches(entry.key())
         });
         entries.sort_by_key(|entry| (Reverse(entry.seen.replicas.len()), entry.key()));
         entries.truncate(most);
@@ -117,7 +115,7 @@ impl<'a> Moment<'a> {
             cluster.is_none_or(|name| *entry.place.cluster == *name)
                 && !self.problems(entry).is_empty()
                 && self.downtime(entry).is_none()
-                && !is_ignored(&self.view.config.problem_ignore, entry.key())
+                && !self.view.config.problem_ignore.matches(entry.key())
         });
         entries.collect()
     }
@@ -159,18 +157,6 @@ fn fits(entry: &Entry, text: &str) -> bool {
         .any(|field| field.to_lowercase().contains(text))
         || seen.identity.server_id.to_string() == text
         || key.port().to_string() == text
-}
-
-/// Whether a pattern leaves an instance out: an address fits exactly that host, anything else is looked for in
-/// `host:port`.
-fn is_ignored(patterns: &[Regex], key: &InstanceKey) -> bool {
-    let text = key.to_string();
-    patterns
-        .iter()
-        .any(|pattern| match pattern.as_str().parse::<IpAddr>() {
-            Ok(address) => key.host().as_ip() == Some(address),
-            Err(_) => pattern.is_match(&text),
-        })
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use super::HostFilters;
+use orchestrator_core::domain::HostFilters;
+
+use super::filters::host_filters;
 use crate::config::problem::WarningKind;
 use crate::config::report::Report;
 use crate::config::values::Values;
@@ -55,9 +57,9 @@ impl Discovery {
             asks_for_replicas: values.boolean("DiscoverByShowSlaveHosts"),
             checks_for_max_scale: !values.boolean("SkipMaxScaleCheck"),
             forget_after: values.hours("UnseenInstanceForgetHours"),
-            ignore: HostFilters::resolve(values, "DiscoveryIgnoreHostnameFilters"),
-            ignore_replicas: HostFilters::resolve(values, "DiscoveryIgnoreReplicaHostnameFilters"),
-            ignore_sources: HostFilters::resolve(values, "DiscoveryIgnoreMasterHostnameFilters"),
+            ignore: host_filters(values, "DiscoveryIgnoreHostnameFilters"),
+            ignore_replicas: host_filters(values, "DiscoveryIgnoreReplicaHostnameFilters"),
+            ignore_sources: host_filters(values, "DiscoveryIgnoreMasterHostnameFilters"),
             flush_interval: values.milliseconds("InstanceFlushIntervalMilliseconds"),
             flush_batch_max: values.size("InstanceWriteBufferSize").max(1),
         }

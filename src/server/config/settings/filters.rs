@@ -1,12 +1,7 @@
-use std::net::IpAddr;
-
+use orchestrator_core::domain::HostFilters;
 use regex::Regex;
 
 use crate::config::values::Values;
-
-/// Servers picked by patterns over `host:port`. An IP address among them picks that host only, on any port.
-#[derive(Clone, Debug, Default)]
-pub struct HostFilters(pub Vec<Regex>);
 
 /// Clusters picked by name, alias or pattern.
 #[derive(Clone, Debug, Default)]
@@ -30,34 +25,14 @@ pub enum ClusterFilter {
     NameOrPattern(String, Regex),
 }
 
-impl HostFilters {
-    pub(super) fn resolve(values: &Values, name: &'static str) -> Self {
-        Self(
-            values
-                .texts(name)
-                .iter()
-                .map(|text| host_filter(text))
-                .collect(),
-        )
-    }
-
-    /// Whether any of them picks the server.
-    pub fn matches(&self, host: &str, port: u16) -> bool {
-        let name = format!("{host}:{port}");
-        self.0.iter().any(|pattern| pattern.is_match(&name))
-    }
+/// The filters of a key.
+pub(super) fn host_filters(values: &Values, name: &'static str) -> HostFilters {
+    HostFilters::parse(values.texts(name)).expect(REFUSED_BEFORE)
 }
 
-/// As a pattern, an address would also match longer ones (10.0.0.1 is in 10.0.0.10), and its dots anything.
-fn host_filter(text: &str) -> Regex {
-    match text.parse::<IpAddr>() {
-        Ok(address) => compile(&format!(
-            r"^\[?{}\]?:[0-9]+$",
-            regex::escape(&address.to_string())
-        )),
-        Err(_) => compile(text),
-    }
-}
+/// Why no text of a filter can be wrong here.
+const REFUSED_BEFORE: &str =
+    "values with another text than a regular expression are refused when they are read";
 
 impl ClusterFilters {
     /// Empty texts pick nothing, as in the predecessor: a pattern of no characters would match everything.
@@ -116,29 +91,12 @@ pub(super) fn patterns(values: &Values, name: &'static str) -> Vec<Regex> {
 
 /// A text that was checked when it was read.
 pub(super) fn compile(text: &str) -> Regex {
-    Regex::new(text)
-        .expect("values with another text than a regular expression are refused when they are read")
+    Regex::new(text).expect(REFUSED_BEFORE)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_is_compared_exactly_and_a_pattern_anywhere() {
-        let filters = HostFilters(["10.0.0.1", "::1", "backup.*:33"].map(host_filter).to_vec());
-        assert!(filters.matches("10.0.0.1", 3306) && filters.matches("10.0.0.1", 1));
-        assert!(
-            !filters.matches("10.0.0.10", 3306),
-            "a longer address is another server"
-        );
-        assert!(!filters.matches("10x0.0.1", 3306), "a dot is a dot");
-        assert!(filters.matches("::1", 3306) && filters.matches("[::1]", 3306));
-        assert!(!filters.matches("fe80::1", 3306));
-        assert!(filters.matches("db-backup1", 3306));
-        assert!(!filters.matches("db-backup1", 4406));
-        assert!(!HostFilters::default().matches("db1", 3306));
-    }
 
     #[test]
     fn clusters_are_picked_by_each_form() {

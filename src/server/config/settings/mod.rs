@@ -19,7 +19,7 @@ mod topology;
 pub use auth::{Auth, AuthMethod};
 pub use detection::{ClusterAlias, Detection};
 pub use discovery::{Discovery, Workers};
-pub use filters::{ClusterFilter, ClusterFilters, HostFilters};
+pub use filters::{ClusterFilter, ClusterFilters};
 pub use http::{HttpAccess, Listen, ListenAddress, Routes, ServiceTls};
 pub use kv::{Consul, KeyValueStores};
 pub use naming::{HostNameResolve, Naming, ServerName};
@@ -31,6 +31,9 @@ pub use topology::{TlsPolicy, TopologyConnection, TopologyIdentity, TopologyTls}
 use std::path::PathBuf;
 use std::time::Duration;
 
+use orchestrator_core::domain::HostFilters;
+
+use self::filters::host_filters;
 use super::report::Report;
 use super::values::Values;
 
@@ -61,6 +64,8 @@ pub struct Startup {
     pub raft: RaftSettings,
     /// How much is probed at the same time.
     pub workers: Workers,
+    /// File that requests to change something are appended to (`AuditLogFile`).
+    pub audit_file: Option<PathBuf>,
 }
 
 /// What a reload may replace.
@@ -84,8 +89,6 @@ pub struct Live {
     pub problems: Problems,
     /// Registered promotion rules.
     pub candidates: Candidates,
-    /// The record of changes.
-    pub audit: Audit,
     /// Recoveries. None exists in this release.
     pub recovery: Recovery,
     /// Commands at moments of recoveries. None exists in this release.
@@ -119,13 +122,6 @@ pub struct Problems {
 pub struct Candidates {
     /// How long one counts (`CandidateInstanceExpireMinutes`).
     pub expire_after: Duration,
-}
-
-/// The record of changes.
-#[derive(Clone, Debug)]
-pub struct Audit {
-    /// File to append to (`AuditLogFile`).
-    pub file: Option<PathBuf>,
 }
 
 /// Reading the configuration again.
@@ -162,6 +158,7 @@ impl Startup {
             store: StoreSettings::resolve(values),
             raft: RaftSettings::resolve(values),
             workers: Workers::resolve(values),
+            audit_file: values.path("AuditLogFile"),
         }
     }
 }
@@ -180,14 +177,11 @@ impl Live {
             detection: Detection::resolve(values),
             problems: Problems {
                 lag_max: values.seconds("ReasonableReplicationLagSeconds"),
-                ignore: HostFilters::resolve(values, "ProblemIgnoreHostnameFilters"),
-                osc_ignore: HostFilters::resolve(values, "OSCIgnoreHostnameFilters"),
+                ignore: host_filters(values, "ProblemIgnoreHostnameFilters"),
+                osc_ignore: host_filters(values, "OSCIgnoreHostnameFilters"),
             },
             candidates: Candidates {
                 expire_after: values.minutes("CandidateInstanceExpireMinutes"),
-            },
-            audit: Audit {
-                file: values.path("AuditLogFile"),
             },
             recovery: Recovery::resolve(values),
             hooks: Hooks::resolve(values),

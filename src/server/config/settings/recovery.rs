@@ -1,9 +1,11 @@
 use std::time::Duration;
 
+use orchestrator_core::domain::HostFilters;
 use regex::Regex;
 
+use super::ClusterFilters;
+use super::filters::host_filters;
 use super::filters::patterns;
-use super::{ClusterFilters, HostFilters};
 use crate::config::values::Values;
 
 /// Recoveries: which, when, and how. None exists in this release.
@@ -113,7 +115,7 @@ impl Recovery {
                 "RecoverIntermediateMasterClusterFilters",
             ),
             ignore: patterns(values, "RecoveryIgnoreHostnameFilters"),
-            never_promote: HostFilters::resolve(values, "PromotionIgnoreHostnameFilters"),
+            never_promote: host_filters(values, "PromotionIgnoreHostnameFilters"),
             block_period: first_set(
                 values.seconds("RecoveryPeriodBlockSeconds"),
                 values.minutes("RecoveryPeriodBlockMinutes"),

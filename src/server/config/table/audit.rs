@@ -10,7 +10,7 @@ pub(super) const SECTION: Section = Section {
             "",
             "File to which each change is appended, one line, separated by tabs. Empty: none.",
         )
-        .not_yet(),
+        .restart(),
         Key::boolean("AuditToSyslog", false, "Send the record to syslog.").not_yet(),
         Key::boolean("AuditToBackendDB", false, "Keep the record in the store.").not_yet(),
         Key::integer(

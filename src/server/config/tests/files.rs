@@ -91,7 +91,7 @@ fn later_files_replace_values_and_lists_and_extend_the_map_of_aliases() {
     let live = loaded.settings.live;
     assert_eq!(live.discovery.poll_interval, Duration::from_secs(9));
     assert!(live.log.is_debug, "kept from the first file");
-    assert_eq!(live.problems.osc_ignore.0.len(), 1);
+    assert_eq!(live.problems.osc_ignore.len(), 1);
     let aliases: Vec<_> = live
         .detection
         .cluster_aliases

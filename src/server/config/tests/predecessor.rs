@@ -1,3 +1,5 @@
+use orchestrator_core::domain::InstanceKey;
+
 use std::time::Duration;
 
 use super::*;
@@ -126,13 +128,13 @@ fn a_file_of_the_predecessor_is_taken_as_it_is() {
     assert!(
         live.discovery
             .ignore_replicas
-            .matches("db7.lab.corp.example", 3307)
+            .matches(&InstanceKey::parse("db7.lab.corp.example:3307", 1).unwrap())
     );
     assert!(
         !live
             .discovery
             .ignore_replicas
-            .matches("db7.lab.corp.example", 3306)
+            .matches(&InstanceKey::parse("db7.lab.corp.example:3306", 1).unwrap())
     );
     assert_eq!(live.detection.cluster_aliases[0].alias, "shop");
     assert!(live.detection.lag_query.is_none() && live.detection.cluster_alias_query.is_some());

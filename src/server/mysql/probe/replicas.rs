@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use orchestrator_core::domain::{HostName, InstanceKey};
+use orchestrator_core::domain::{HostFilters, HostName, InstanceKey};
 
 use super::ask::Asker;
 use super::identity::Profile;
+use crate::mysql::Answer;
 use crate::mysql::failure::StepError;
-use crate::mysql::{Answer, HostFilter};
 
 /// Replicas of one server at most; also the rows asked of a process list.
 pub(super) const MAX_REPLICAS: usize = 10_000;
@@ -94,11 +94,11 @@ fn client_host(text: &str) -> Option<HostName> {
 pub(super) fn settled(
     found: Vec<InstanceKey>,
     own: &InstanceKey,
-    ignore: &[HostFilter],
+    ignore: &HostFilters,
 ) -> Vec<InstanceKey> {
     let kept: BTreeSet<InstanceKey> = found
         .into_iter()
-        .filter(|key| key != own && !ignore.iter().any(|filter| filter.matches(key)))
+        .filter(|key| key != own && !ignore.matches(key))
         .take(MAX_REPLICAS)
         .collect();
     kept.into_iter().collect()
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn replicas_are_listed_once_sorted_and_without_the_server_itself() {
         let found = keys(&["c", "a", "b", "a", "own", "backup1"]);
-        let ignore = [HostFilter::parse("^backup").unwrap()];
+        let ignore = HostFilters::parse(["^backup"]).unwrap();
         let own = &keys(&["own"])[0];
         assert_eq!(settled(found, own, &ignore), keys(&["a", "b", "c"]));
     }

@@ -1,11 +1,12 @@
 use std::net::IpAddr;
 
-use orchestrator_core::domain::InstanceKey;
 use regex::Regex;
 
-/// One entry of an ignore filter.
+use super::InstanceKey;
+
+/// One entry of a filter.
 #[derive(Clone, Debug)]
-pub enum HostFilter {
+enum HostFilter {
     /// An IP address: the instance's host is exactly it, on any port.
     Address(IpAddr),
     /// A regular expression, looked for anywhere in `host:port`.
@@ -15,7 +16,7 @@ pub enum HostFilter {
 /// A text that is no filter.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("'{}' is neither an IP address nor a regular expression", text.escape_debug())]
-pub struct FilterError {
+pub struct HostFilterError {
     /// The text.
     pub text: String,
     /// What is wrong with it as a regular expression.
@@ -23,7 +24,8 @@ pub struct FilterError {
     pub source: regex::Error,
 }
 
-/// A list of filters; an instance that any of them matches is left out.
+/// Instances picked by the texts of a configuration key: regular expressions, looked for anywhere in `host:port`, and IP
+/// addresses, each of which is one host on any port (as an expression, 10.0.0.1 would pick 10.0.0.10 too).
 #[derive(Clone, Debug, Default)]
 pub struct HostFilters(Vec<HostFilter>);
 
@@ -31,13 +33,25 @@ impl HostFilters {
     /// Reads the texts of a configuration key.
     ///
     /// # Errors
-    /// [`FilterError`] for the first text that is no filter.
-    pub fn parse<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<Self, FilterError> {
+    /// [`HostFilterError`] for the first text that is no filter.
+    pub fn parse<T: AsRef<str>>(
+        texts: impl IntoIterator<Item = T>,
+    ) -> Result<Self, HostFilterError> {
         let filters = texts.into_iter().map(|text| parse_one(text.as_ref()));
         filters.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether `key` is left out.
+    /// How many texts there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none, so that nothing is picked.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether any of them picks `key`.
     pub fn matches(&self, key: &InstanceKey) -> bool {
         if self.0.is_empty() {
             return false;
@@ -50,17 +64,11 @@ impl HostFilters {
     }
 }
 
-impl FromIterator<HostFilter> for HostFilters {
-    fn from_iter<I: IntoIterator<Item = HostFilter>>(filters: I) -> Self {
-        Self(filters.into_iter().collect())
-    }
-}
-
-fn parse_one(text: &str) -> Result<HostFilter, FilterError> {
+fn parse_one(text: &str) -> Result<HostFilter, HostFilterError> {
     if let Ok(address) = text.parse() {
         return Ok(HostFilter::Address(address));
     }
-    let pattern = Regex::new(text).map_err(|source| FilterError {
+    let pattern = Regex::new(text).map_err(|source| HostFilterError {
         text: text.to_owned(),
         source,
     })?;
@@ -82,6 +90,7 @@ mod tests {
             ("test-db:3306", false),
             ("db.staging.example:3306", true),
             ("db:3306", false),
+            ("[::1]:3306", false),
         ] {
             let key = InstanceKey::parse(key, 3306).unwrap();
             assert_eq!(filters.matches(&key), is_left_out, "{key}");
