@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn quiet_wins_over_debug_and_debug_over_verbose() {
         for (line, configured, level) in [
-            ("http", false, LogLevel::Warning),
+            ("http", false, LogLevel::Info),
             ("-verbose http", false, LogLevel::Info),
             ("-verbose -debug http", false, LogLevel::Debug),
             ("http", true, LogLevel::Debug),

@@ -7,9 +7,7 @@ use super::Flags;
 pub enum LogLevel {
     /// What somebody must act on.
     Error,
-    /// That, and what is degraded or strange.
-    Warning,
-    /// That, and what changed.
+    /// That, what is degraded or strange, and what changed.
     Info,
     /// That, and every probe.
     Debug,
@@ -18,17 +16,15 @@ pub enum LogLevel {
 impl LogLevel {
     /// The level that flags and the key `Debug` give. `-debug` and the key win over `-verbose`, `-quiet` over all.
     ///
-    /// Without any of them warnings are logged; the predecessor logged errors only, which would hide what is said
-    /// about the configuration.
+    /// Without any of them changes are logged: whoever looks into the log at night needs to see what happened before. The
+    /// predecessor logged errors only.
     pub fn decide(flags: &Flags, is_debug_configured: bool) -> Self {
         if flags.is("quiet") {
             Self::Error
         } else if flags.is("debug") || is_debug_configured {
             Self::Debug
-        } else if flags.is("verbose") {
-            Self::Info
         } else {
-            Self::Warning
+            Self::Info
         }
     }
 
@@ -36,7 +32,6 @@ impl LogLevel {
     pub const fn filter(self) -> LevelFilter {
         match self {
             Self::Error => LevelFilter::ERROR,
-            Self::Warning => LevelFilter::WARN,
             Self::Info => LevelFilter::INFO,
             Self::Debug => LevelFilter::DEBUG,
         }
