@@ -2,6 +2,7 @@
 
 mod binlog;
 mod downtime;
+mod finding_code;
 mod instance_key;
 mod observation;
 mod picture;
@@ -10,6 +11,7 @@ mod secret;
 mod timestamp;
 
 pub use binlog::BinlogPosition;
+pub use finding_code::FindingCode;
 pub use downtime::{Candidate, Downtime};
 pub use instance_key::{HostName, InstanceKey, KeyError};
 pub use observation::{

@@ -1,6 +1,8 @@
 //! The one dictionary of the predecessor's words: what API, client, configuration, hooks and tables call the things that
 //! have other names inside. Pure; used by adapters and edges only.
 
+pub mod codes;
+
 use crate::domain::{Flavor, ReplicationLink, ThreadState};
 
 /// `FlavorName` of the API.
