@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::lines::Mark;
-use super::names::Names;
+use super::names::{Names, default_uuid};
 use super::values::fnv;
 use crate::domain::{
     BinlogPosition, BinlogSettings, Candidate, Downtime, Flavor, GtidState, InstanceKey,
@@ -145,7 +145,7 @@ impl Draft {
         identity.flavor = flavor;
         let is_mysql = matches!(flavor, Flavor::MySql | Flavor::Percona);
         identity.server_uuid = match is_mysql {
-            true => scope.names.uuid_of(&seen.key),
+            true => default_uuid(&seen.key),
             false => String::new(),
         };
         seen.super_read_only = is_mysql.then_some(false);
@@ -200,6 +200,9 @@ impl Draft {
     pub(super) fn wear_received(&mut self, set: &str) {
         let is_mariadb = self.seen.identity.flavor == Flavor::MariaDb;
         if let Some(link) = &mut self.seen.replication {
+            // A flavour has only one of the two; a version that is drawn late changes which.
+            link.mariadb_received.clear();
+            link.retrieved.clear();
             let field = match is_mariadb {
                 true => &mut link.mariadb_received,
                 false => &mut link.retrieved,

@@ -57,6 +57,24 @@ pub(super) const ROWS: &[Attribute] = &[
         },
     },
     Attribute {
+        names: &["seen"],
+        expects: "seen=TIME ago, like seen=10s",
+        needs: Needs::Seen,
+        write: |draft, scope| {
+            let at = draft.record.last_seen_at?;
+            Some(format!("seen={}", write_duration(scope.now.since(at))))
+        },
+        read: |draft, scope, said| {
+            let at = scope.now.minus(said.parsed(read_duration)?);
+            draft.record.last_seen_at = Some(at);
+            draft.seen.observed_at = at;
+            if draft.record.failure.is_none() {
+                draft.record.last_checked_at = Some(at);
+            }
+            Ok(())
+        },
+    },
+    Attribute {
         names: &["checked"],
         expects: "checked=TIME ago, like checked=10s, or checked=never",
         needs: Needs::Record,
@@ -72,21 +90,6 @@ pub(super) const ROWS: &[Attribute] = &[
                 "never" => None,
                 _ => Some(scope.now.minus(said.parsed(read_duration)?)),
             };
-            Ok(())
-        },
-    },
-    Attribute {
-        names: &["seen"],
-        expects: "seen=TIME ago, like seen=10s",
-        needs: Needs::Seen,
-        write: |draft, scope| {
-            let at = draft.record.last_seen_at?;
-            Some(format!("seen={}", write_duration(scope.now.since(at))))
-        },
-        read: |draft, scope, said| {
-            let at = scope.now.minus(said.parsed(read_duration)?);
-            draft.record.last_seen_at = Some(at);
-            draft.seen.observed_at = at;
             Ok(())
         },
     },

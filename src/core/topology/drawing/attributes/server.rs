@@ -183,6 +183,10 @@ fn read_group(draft: &mut Draft, scope: &Scope<'_>, said: Said<'_>) -> Result<()
         [name, role, state] if !state.is_empty() => (name, role, state),
         _ => return Err(Misread::Value),
     };
+    // The head of two co-primaries replicates from the other by a link, which a secondary has not.
+    if role == "secondary" && scope.mark == Mark::Head && scope.source.is_some() {
+        return Err(Misread::Value);
+    }
     let primary = match role {
         "primary" => Some(draft.seen.key.clone()),
         "secondary" => scope.source.cloned(),
