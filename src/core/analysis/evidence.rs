@@ -88,8 +88,11 @@ pub enum Evidence {
         /// Of so many.
         replicas: usize,
     },
-    /// Replicas use neither GTID nor Pseudo-GTID and are no binlog servers.
-    NoCommonPositions,
+    /// Replicas use neither GTID nor Pseudo-GTID and are no binlog servers, as far as can be seen.
+    NoCommonPositions {
+        /// How many of them can be probed; the others do not count.
+        valid: usize,
+    },
     /// Formats of replicas that log.
     Formats {
         /// How many log statements.
@@ -199,8 +202,12 @@ impl fmt::Display for Evidence {
             Self::NoneLogs { replicas } => {
                 write!(f, "None of its {replicas} replicas logs what it replicates.")
             }
-            Self::NoCommonPositions => f.write_str(
-                "Its replicas do not all use GTIDs, Pseudo-GTID is not in use, and they are no binlog servers.",
+            Self::NoCommonPositions { valid: 0 } => f.write_str(
+                "None of its replicas can be probed, so none is known to have positions in common with another.",
+            ),
+            Self::NoCommonPositions { valid } => write!(
+                f,
+                "Of its {valid} replicas that can be probed, not all use GTIDs; Pseudo-GTID is not in use, and they are no binlog servers."
             ),
             Self::Formats {
                 statements,
@@ -268,8 +275,15 @@ fn list(keys: &[InstanceKey]) -> String {
         return "none".to_owned();
     }
     let names = keys.iter().take(NAMES_IN_A_SENTENCE);
-    let mut text = names.map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    if let Some(more) = keys.len().checked_sub(NAMES_IN_A_SENTENCE).filter(|n| *n > 0) {
+    let mut text = names
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
+    if let Some(more) = keys
+        .len()
+        .checked_sub(NAMES_IN_A_SENTENCE)
+        .filter(|n| *n > 0)
+    {
         text.push_str(&format!(" and {more} more"));
     }
     text

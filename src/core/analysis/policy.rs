@@ -44,6 +44,8 @@ impl AnalysisPolicy {
 
     /// The first filter that leaves `host` out.
     pub fn ignores(&self, host: &str) -> Option<&Regex> {
-        self.ignored_hosts.iter().find(|filter| filter.is_match(host))
+        self.ignored_hosts
+            .iter()
+            .find(|filter| filter.is_match(host))
     }
 }

@@ -18,7 +18,10 @@ impl Stalls {
     #[must_use]
     pub fn after(&self, picture: &Picture) -> Self {
         let watched = picture.records().filter_map(|record| {
-            let seen = record.observation.as_deref().filter(|seen| is_waiting(seen))?;
+            let seen = record
+                .observation
+                .as_deref()
+                .filter(|seen| is_waiting(seen))?;
             let position = seen.binlog.position.clone()?;
             let since = match self.watched.get(&record.key) {
                 Some((before, since)) if *before == position => *since,

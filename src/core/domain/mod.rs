@@ -11,8 +11,8 @@ mod secret;
 mod timestamp;
 
 pub use binlog::BinlogPosition;
-pub use finding_code::FindingCode;
 pub use downtime::{Candidate, Downtime};
+pub use finding_code::FindingCode;
 pub use instance_key::{HostName, InstanceKey, KeyError};
 pub use observation::{
     BinlogSettings, Flavor, GroupMember, GtidState, Observation, Placement, ReplicationLink,

@@ -56,10 +56,11 @@ impl Check {
         let is_last_good = record.is_last_check_valid();
         let seen_ago = record.age(now);
         // A slow probe spoils the last good one when that is older than it should be by now.
-        let is_spoiled = record.probing_since.is_some()
-            && seen_ago.is_none_or(|age| age > policy.validity());
+        let is_spoiled =
+            record.probing_since.is_some() && seen_ago.is_none_or(|age| age > policy.validity());
         let failure = record.failure.as_ref().filter(|_| !is_last_good);
-        let answered = |failure: &ProbeFailure| failure.is_partial || failure.kind.server_answered();
+        let answered =
+            |failure: &ProbeFailure| failure.is_partial || failure.kind.server_answered();
         Self {
             is_valid: is_last_good && !is_spoiled,
             is_last_good,

@@ -9,9 +9,7 @@ use std::time::Duration;
 
 pub use vote::Vote;
 
-use crate::domain::{
-    BinlogPosition, Downtime, InstanceKey, Placement, ProbeFailureKind, SemiSync,
-};
+use crate::domain::{BinlogPosition, Downtime, InstanceKey, Placement, ProbeFailureKind, SemiSync};
 
 /// How probing a server goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

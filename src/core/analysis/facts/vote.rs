@@ -86,10 +86,22 @@ mod tests {
             ("io=no", Vote::Abstains),
             ("io=no io-errno=1236", Vote::Abstains),
             ("io=no io-errno=2003", Vote::CutOff),
-            ("io=no io-error=\"error connecting to master 'r@a:3306'\"", Vote::CutOff),
-            ("io=no io-error=\"Error reconnecting to source\"", Vote::CutOff),
-            ("io=no io-error=\"Got fatal error from source\"", Vote::Abstains),
-            ("io=no io-errno=1236 io-error=\"error connecting to source\"", Vote::Abstains),
+            (
+                "io=no io-error=\"error connecting to master 'r@a:3306'\"",
+                Vote::CutOff,
+            ),
+            (
+                "io=no io-error=\"Error reconnecting to source\"",
+                Vote::CutOff,
+            ),
+            (
+                "io=no io-error=\"Got fatal error from source\"",
+                Vote::Abstains,
+            ),
+            (
+                "io=no io-errno=1236 io-error=\"error connecting to source\"",
+                Vote::Abstains,
+            ),
             ("io=connecting sql=no", Vote::CutOff),
         ] {
             assert_eq!(Vote::of(&link(words)), vote, "{words}");
@@ -105,7 +117,10 @@ mod tests {
             ("io=connecting", true),
             ("io=connecting io-errno=1045", true),
             ("io=connecting sql=no", false),
-            ("io=no io-error=\"error connecting to master 'r@a:3306'\"", true),
+            (
+                "io=no io-error=\"error connecting to master 'r@a:3306'\"",
+                true,
+            ),
             ("io=yes io-errno=2003", false),
         ] {
             assert_eq!(is_failing_to_connect(&link(words)), expected, "{words}");

@@ -310,8 +310,10 @@ pub(super) const NONE_LOGS: Condition = Condition {
     },
 };
 
-fn no_common_positions(_: &Facts, _: &AnalysisPolicy) -> Option<Evidence> {
-    Some(Evidence::NoCommonPositions)
+fn no_common_positions(facts: &Facts, _: &AnalysisPolicy) -> Option<Evidence> {
+    Some(Evidence::NoCommonPositions {
+        valid: facts.replicas.valid,
+    })
 }
 
 pub(super) const NO_ORACLE_GTID: Condition = Condition {

@@ -4,8 +4,8 @@
 //! declares which later rows it shadows: those that can hold of the same server at the same time. That is documentation
 //! that a test keeps true, for who reads a finding wants to know what it hides.
 
-mod conditions;
 mod co_primary;
+mod conditions;
 mod primary;
 mod structure;
 
@@ -59,7 +59,10 @@ impl Rule {
     /// Whether it holds.
     pub fn holds(&self, facts: &Facts, policy: &AnalysisPolicy) -> bool {
         (self.kind == Kind::Structure || !facts.is_group_member)
-            && self.when.iter().all(|condition| (condition.holds)(facts, policy))
+            && self
+                .when
+                .iter()
+                .all(|condition| (condition.holds)(facts, policy))
     }
 }
 

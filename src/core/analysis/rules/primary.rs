@@ -110,7 +110,8 @@ pub(super) const RULES: &[Rule] = &[
         registration: Registration::Registered,
         is_muted_with_replicas: false,
         shadows: &["A8", "A9", "A10"],
-        when: &[PRIMARY, CHECK_FAILED, ANSWERED, HAS_REPLICAS, TROUBLE_BELOW],
+        // An answer is kept of a failed probe only.
+        when: &[PRIMARY, ANSWERED, HAS_REPLICAS, TROUBLE_BELOW],
     },
     // Both rows about a locked primary also hold when it cannot be probed: a primary that is locked long enough runs out
     // of connections.

@@ -19,7 +19,7 @@ pub(super) const RULES: &[Rule] = &[
     warning(
         "S2",
         FindingCode::NoFailoverSupport,
-        "The primary's replicas have no positions in common (GTID, Pseudo-GTID, binlog servers), so none can be put below another.",
+        "The primary's replicas have no positions in common (GTID, Pseudo-GTID, binlog servers) as far as can be seen, so none can be put below another.",
         &[
             PRIMARY,
             SEVERAL_REPLICAS,

@@ -100,7 +100,11 @@ fn case(place: &str, part: &str) -> Case {
 /// What analysis says, in the form of the fixtures.
 pub(super) fn told(analysis: &Analysis) -> String {
     let line = |arrow: &str, finding: &Finding| {
-        let muted = if finding.muted.is_some() { " muted" } else { "" };
+        let muted = if finding.muted.is_some() {
+            " muted"
+        } else {
+            ""
+        };
         let code = finding_code(finding.code);
         format!("{arrow} {} {code}{muted}", finding.subject.host())
     };
@@ -140,7 +144,9 @@ fn a_row_holds_where_its_fixture_says_and_its_finding_is_told() {
     for case in cases().iter().filter(|case| case.without.is_none()) {
         let stage = Stage::of(&case.drawing);
         let facts = all_facts(&stage, &case.policy);
-        let subject = facts.iter().find(|facts| case.rule.holds(facts, &case.policy));
+        let subject = facts
+            .iter()
+            .find(|facts| case.rule.holds(facts, &case.policy));
         let subject = subject.unwrap_or_else(|| panic!("{}: it holds for nobody", case.place));
         let line = format!("> {} {}", subject.key.host(), finding_code(case.rule.code));
         assert!(case.expected.contains(&line), "{}: {line}", case.place);

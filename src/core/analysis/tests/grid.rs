@@ -23,9 +23,11 @@ fn keys(count: usize) -> Vec<InstanceKey> {
 /// Up to two replicas, each in any state: not valid, receiving and replicating, receiving only, cut off, silent.
 fn replicas() -> Vec<Replicas> {
     let mut all = Vec::new();
-    for states in [vec![]].into_iter().chain((0..5).map(|a| vec![a])).chain(
-        (0..5).flat_map(|a| (a..5).map(move |b| vec![a, b])),
-    ) {
+    for states in [vec![]]
+        .into_iter()
+        .chain((0..5).map(|a| vec![a]))
+        .chain((0..5).flat_map(|a| (a..5).map(move |b| vec![a, b])))
+    {
         let of = |wanted: &[i32]| states.iter().filter(|state| wanted.contains(state)).count();
         for lagging in 0..=states.len() {
             for delayed in 0..=states.len() {
@@ -85,7 +87,8 @@ fn walk(mut each: impl FnMut(&Facts, &AnalysisPolicy)) {
                 facts.is_co_primary = is_co_primary;
                 for semi_sync in &semi_syncs {
                     facts.semi_sync.clone_from(semi_sync);
-                    for (is_read_only, stalled) in [(true, 0), (true, 60), (false, 0), (false, 60)] {
+                    for (is_read_only, stalled) in [(true, 0), (true, 60), (false, 0), (false, 60)]
+                    {
                         facts.is_read_only = is_read_only;
                         facts.binlog_stalled_for = Some(std::time::Duration::from_secs(stalled));
                         each(&facts, &strict);

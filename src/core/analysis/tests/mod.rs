@@ -33,14 +33,15 @@ impl Stage {
             candidates: drawing.candidates.clone(),
             ..Decided::default()
         };
-        let stalls = drawing
-            .stalled_since
-            .iter()
-            .fold(Stalls::default(), |stalls, (key, since)| {
-                let seen = drawing.picture.observation(key).expect("a seen server");
-                let position = seen.binlog.position.clone().expect("it has a binary log");
-                stalls.with(key.clone(), position, *since)
-            });
+        let stalls =
+            drawing
+                .stalled_since
+                .iter()
+                .fold(Stalls::default(), |stalls, (key, since)| {
+                    let seen = drawing.picture.observation(key).expect("a seen server");
+                    let position = seen.binlog.position.clone().expect("it has a binary log");
+                    stalls.with(key.clone(), position, *since)
+                });
         Self {
             topology: Topology::build(&drawing.picture),
             drawing,

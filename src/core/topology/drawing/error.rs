@@ -35,7 +35,9 @@ pub enum Problem {
     #[error("no server is drawn one level above this one")]
     NothingAbove,
     /// `<->` anywhere but once, directly below a head.
-    #[error("'<-> ' draws the second of two co-primaries: once, directly below the first line of its tree")]
+    #[error(
+        "'<-> ' draws the second of two co-primaries: once, directly below the first line of its tree"
+    )]
     MisplacedPair,
     /// A text that is no host and port.
     #[error("expected a server, host or host:port: {0}")]

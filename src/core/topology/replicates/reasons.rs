@@ -105,7 +105,9 @@ pub enum Caution {
         source_version: String,
     },
     /// MySQL and MariaDB: by file and position only.
-    #[error("MySQL and MariaDB replicate from each other by file and position only, and not everything")]
+    #[error(
+        "MySQL and MariaDB replicate from each other by file and position only, and not everything"
+    )]
     OtherFamily,
     /// A version that cannot be compared.
     #[error("version '{}' cannot be compared", version.escape_debug())]

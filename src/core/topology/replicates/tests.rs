@@ -93,7 +93,10 @@ fn the_two_families_are_mixed_with_care() {
     check("a [8.0.36]\nb [10.11.6-MariaDB]", &[mixed]);
     check(
         "a [10.11.6-MariaDB]\nb [8.4.6]",
-        &["no: gtid_mode ON cannot replicate from gtid_mode OFF", mixed],
+        &[
+            "no: gtid_mode ON cannot replicate from gtid_mode OFF",
+            mixed,
+        ],
     );
     check("a [10.11.6-MariaDB]\nb [8.4.6 no-gtid]", &[mixed]);
 }
@@ -106,7 +109,11 @@ fn a_version_that_is_none_is_told_and_forbids_nothing() {
 
 #[test]
 fn a_weaker_format_matters_only_where_it_is_logged() {
-    for (own, other) in [("STATEMENT", "MIXED"), ("STATEMENT", "ROW"), ("MIXED", "ROW")] {
+    for (own, other) in [
+        ("STATEMENT", "MIXED"),
+        ("STATEMENT", "ROW"),
+        ("MIXED", "ROW"),
+    ] {
         check(
             &format!("a [format={other}]\nb [format={own}]"),
             &[&format!(
@@ -147,7 +154,10 @@ fn ids_must_differ_except_on_binlog_servers() {
         "a [server-id=7]\nb [server-id=7]",
         &["no: both have the server_id 7"],
     );
-    check("a [uuid=U-1]\nb [uuid=u-1]", &["no: both have the server_uuid u-1"]);
+    check(
+        "a [uuid=U-1]\nb [uuid=u-1]",
+        &["no: both have the server_uuid u-1"],
+    );
     check("a [server-id=7]\nb [2.5.1-maxscale server-id=7]", &[]);
     check("a [8.4.6]\nb [2.5.1-maxscale uuid=u server-id=3]", &[]);
     check("a [10.11.6-MariaDB]\nb [10.11.6-MariaDB]", &[]);
@@ -188,9 +198,14 @@ fn gtid_modes_may_be_one_step_apart() {
 fn auto_position_needs_gtids_at_the_source() {
     check(
         "a [gtid-mode=ON_PERMISSIVE]\nx\n+ b",
-        &["note: it uses auto-position, which needs gtid_mode ON on the source and not ON_PERMISSIVE"],
+        &[
+            "note: it uses auto-position, which needs gtid_mode ON on the source and not ON_PERMISSIVE",
+        ],
     );
-    check("a [gtid-mode=ON_PERMISSIVE]\nx\n+ b [auto-position=off]", &[]);
+    check(
+        "a [gtid-mode=ON_PERMISSIVE]\nx\n+ b [auto-position=off]",
+        &[],
+    );
 }
 
 #[test]

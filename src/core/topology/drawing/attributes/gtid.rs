@@ -42,7 +42,12 @@ pub(super) const ROWS: &[Attribute] = &[
         names: &["purged"],
         expects: "purged=SET",
         needs: Needs::Seen,
-        write: |draft, scope| Some(format!("purged={}", quote(&drawn(&draft.seen.gtid.purged, scope)))),
+        write: |draft, scope| {
+            Some(format!(
+                "purged={}",
+                quote(&drawn(&draft.seen.gtid.purged, scope))
+            ))
+        },
         read: |draft, scope, said| {
             draft.seen.gtid.purged = spelled(said.some()?, scope)?;
             Ok(())
@@ -96,7 +101,12 @@ pub(super) const ROWS: &[Attribute] = &[
         names: &["pseudo-gtid"],
         expects: "without a value",
         needs: Needs::Seen,
-        write: |draft, _| draft.seen.uses_pseudo_gtid.then(|| "pseudo-gtid".to_owned()),
+        write: |draft, _| {
+            draft
+                .seen
+                .uses_pseudo_gtid
+                .then(|| "pseudo-gtid".to_owned())
+        },
         read: |draft, _, said| {
             draft.seen.uses_pseudo_gtid = true;
             said.none()

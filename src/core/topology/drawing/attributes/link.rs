@@ -86,7 +86,12 @@ pub(super) const ROWS: &[Attribute] = &[
         names: &["read"],
         expects: "read=FILE:OFFSET",
         needs: Needs::Link,
-        write: |draft, _| Some(format!("read={}", quote(&draft.link()?.received.to_string()))),
+        write: |draft, _| {
+            Some(format!(
+                "read={}",
+                quote(&draft.link()?.received.to_string())
+            ))
+        },
         read: |draft, _, said| {
             let position = said.parsed(read_position)?;
             if let Some(link) = &mut draft.seen.replication {
@@ -100,7 +105,12 @@ pub(super) const ROWS: &[Attribute] = &[
         names: &["exec"],
         expects: "exec=FILE:OFFSET",
         needs: Needs::Link,
-        write: |draft, _| Some(format!("exec={}", quote(&draft.link()?.applied.to_string()))),
+        write: |draft, _| {
+            Some(format!(
+                "exec={}",
+                quote(&draft.link()?.applied.to_string())
+            ))
+        },
         read: |draft, _, said| {
             let position = said.parsed(read_position)?;
             if let Some(link) = &mut draft.seen.replication {

@@ -8,7 +8,13 @@ pub(super) const ROWS: &[Attribute] = &[
         names: &["semi-sync"],
         expects: "without a value: the server has the plugin",
         needs: Needs::Seen,
-        write: |draft, _| draft.seen.semi_sync.available.then(|| "semi-sync".to_owned()),
+        write: |draft, _| {
+            draft
+                .seen
+                .semi_sync
+                .available
+                .then(|| "semi-sync".to_owned())
+        },
         read: |draft, _, said| {
             draft.seen.semi_sync.available = true;
             said.none()

@@ -66,7 +66,7 @@ pub(super) const ROWS: &[Attribute] = &[
     },
     Attribute {
         names: &["source", "detached", "invalid-source"],
-        expects: "source=HOST:PORT, detached (from the server above), detached=HOST:PORT or invalid-source=TEXT",
+        expects: "source=HOST:PORT, detached (from the server above), detached=HOST:PORT or invalid-source=TEXT, and not on a secondary of a group",
         needs: Needs::Seen,
         write: |draft, scope| {
             Some(match &draft.link()?.source {
@@ -106,7 +106,8 @@ pub(super) const ROWS: &[Attribute] = &[
         needs: Needs::Seen,
         write: |draft, _| Some(format!("uuid={}", quote(&draft.seen.identity.server_uuid))),
         read: |draft, _, said| {
-            said.some()?.clone_into(&mut draft.seen.identity.server_uuid);
+            said.some()?
+                .clone_into(&mut draft.seen.identity.server_uuid);
             Ok(())
         },
     },
@@ -136,7 +137,8 @@ pub(super) const ROWS: &[Attribute] = &[
         needs: Needs::Seen,
         write: |draft, _| Some(format!("dc={}", quote(&draft.seen.placement.data_center))),
         read: |draft, _, said| {
-            said.some()?.clone_into(&mut draft.seen.placement.data_center);
+            said.some()?
+                .clone_into(&mut draft.seen.placement.data_center);
             Ok(())
         },
     },
@@ -173,7 +175,10 @@ fn write_group(draft: &Draft, _: &Scope<'_>) -> Option<String> {
         state => format!("/{state}"),
     };
     let role = group.role.to_ascii_lowercase();
-    Some(format!("group={}", quote(&format!("{}/{role}{state}", group.group_name))))
+    Some(format!(
+        "group={}",
+        quote(&format!("{}/{role}{state}", group.group_name))
+    ))
 }
 
 fn read_group(draft: &mut Draft, scope: &Scope<'_>, said: Said<'_>) -> Result<(), Misread> {
@@ -209,6 +214,11 @@ fn read_group(draft: &mut Draft, scope: &Scope<'_>, said: Said<'_>) -> Result<()
 
 fn read_source(draft: &mut Draft, scope: &Scope<'_>, said: Said<'_>) -> Result<(), Misread> {
     let key = |text: &str| InstanceKey::parse(text, DEFAULT_PORT).map_err(|_| Misread::Value);
+    let group = draft.seen.group.as_ref();
+    if group.is_some_and(|group| group.role != "PRIMARY") {
+        // A secondary takes data from its group only.
+        return Err(Misread::Value);
+    }
     let source = match (said.name, said.value) {
         ("source", Some(text)) => SourceAddress::Attached(key(text)?),
         ("detached", Some(text)) => SourceAddress::Detached(key(text)?),
@@ -221,9 +231,6 @@ fn read_source(draft: &mut Draft, scope: &Scope<'_>, said: Said<'_>) -> Result<(
         None => draft.seen.replication = Some(new_link(source, scope)),
     }
     draft.reckon_lag();
-    if scope.mark == Mark::Below && draft.seen.group.is_some() {
-        draft.seen.read_only = true;
-    }
     let mode = draft.seen.gtid.mode.clone();
     draft.wear_gtid_mode(&mode, scope);
     Ok(())

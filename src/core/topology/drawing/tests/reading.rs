@@ -64,7 +64,8 @@ fn replicas_take_their_version_and_gtids_from_above() {
 
 #[test]
 fn names_stand_for_uuids_in_gtid_sets() {
-    let drawing = drawn("a\n+ b [gtid=..1-90 received=..1-95]\n+ c [gtid=..1-100,<b>:1-3]\n+ d [errant=2]");
+    let drawing =
+        drawn("a\n+ b [gtid=..1-90 received=..1-95]\n+ c [gtid=..1-100,<b>:1-3]\n+ d [errant=2]");
     let uuid = |name: &str| seen(&drawing, name).identity.server_uuid;
     let b = seen(&drawing, "b");
     assert_eq!(b.gtid.executed, format!("{}:1-90", uuid("a")));
@@ -74,7 +75,10 @@ fn names_stand_for_uuids_in_gtid_sets() {
     assert_eq!(c, format!("{}:1-100,{}:1-3", uuid("a"), uuid("b")));
     let printed = drawing.to_string();
     assert!(printed.contains("+ c [gtid=..1-100,<b>:1-3]"), "{printed}");
-    assert!(printed.contains("+ d [gtid=..1-100,<d>:1-2 received=..1-100]"), "{printed}");
+    assert!(
+        printed.contains("+ d [gtid=..1-100,<d>:1-2 received=..1-100]"),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -89,17 +93,23 @@ fn a_receiver_that_connects_has_an_error_and_no_lag() {
     assert_eq!(connecting.receiver_errno, 2003);
     assert_eq!(connecting.receiver_error, "error connecting to source");
     assert_eq!(lag, None);
-    let (told, lag) = link("a\n+ b [lag=7s io=connecting io-errno=1040 io-error=\"Too many \\\"]\"]");
+    let (told, lag) =
+        link("a\n+ b [lag=7s io=connecting io-errno=1040 io-error=\"Too many \\\"]\"]");
     assert_eq!(told.receiver_errno, 1040);
     assert_eq!(told.receiver_error, "Too many \"]");
     assert_eq!(lag, Some(7), "the order of words means nothing");
     let (stopped, _) = link("a\n+ b [io=no]");
-    assert_eq!((stopped.receiver_errno, stopped.receiver), (0, ThreadState::Stopped));
+    assert_eq!(
+        (stopped.receiver_errno, stopped.receiver),
+        (0, ThreadState::Stopped)
+    );
 }
 
 #[test]
 fn an_unreachable_server_keeps_what_was_last_seen() {
-    let drawing = drawn("a [unreachable=timeout seen=12s]\n+ b [partial=refuses-us]\nc [unreachable never-seen]");
+    let drawing = drawn(
+        "a [unreachable=timeout seen=12s]\n+ b [partial=refuses-us]\nc [unreachable never-seen]",
+    );
     let record = |name: &str| drawing.picture.get(&key(name)).expect("known").clone();
     let a = record("a");
     assert!(!a.is_last_check_valid() && a.observation.is_some());
@@ -132,7 +142,11 @@ fn detached_and_unseen_servers_hang_where_they_are_drawn() {
     let b = seen(&drawing, "b").replication.expect("b has a link");
     assert_eq!(b.source, SourceAddress::Detached(key("a")));
     let reported = seen(&drawing, "a").replicas;
-    assert_eq!(reported, [key("c"), key("d")], "who is connected or only heard of");
+    assert_eq!(
+        reported,
+        [key("c"), key("d")],
+        "who is connected or only heard of"
+    );
     assert!(drawing.picture.get(&key("d")).is_none());
 }
 
@@ -156,13 +170,25 @@ fn the_normal_form_is_sorted_and_says_nothing_twice() {
         ("a [source=b]\n+ b\n", "a\n<-> b\n"),
         ("b [rw]\n<-> a\n", "a [ro gtid=<b>:1-100]\n<-> b [rw]\n"),
         ("a [source=c]\n+ b\n  + c\n", "a [source=c]\n+ b\n  + c\n"),
-        ("b [detached=a]\na\n", "a\n+ b [detached rw gtid=<b>:1-100]\n"),
+        (
+            "b [detached=a]\na\n",
+            "a\n+ b [detached rw gtid=<b>:1-100]\n",
+        ),
         ("a [8.4.6 rw gtid-mode=ON]\n", "a\n"),
         ("a\n+ b [ro lag=0s sql=yes io=yes]\n", "a\n+ b\n"),
-        ("a\n+ b [lag=3600s delay=90s]\n", "a\n+ b [lag=1h delay=90s]\n"),
+        (
+            "a\n+ b [lag=3600s delay=90s]\n",
+            "a\n+ b [lag=1h delay=90s]\n",
+        ),
         ("a [source=a]\n", "a [source=a]\n"),
-        ("a [uuid=u]\n+ b [gtid=u:1-5]\n", "a [uuid=u]\n+ b [gtid=..1-5]\n"),
-        ("[::1]:3307 [source=\"[::2]\"]", "[::2] [not-known]\n+ [::1]:3307 [rw]\n"),
+        (
+            "a [uuid=u]\n+ b [gtid=u:1-5]\n",
+            "a [uuid=u]\n+ b [gtid=..1-5]\n",
+        ),
+        (
+            "[::1]:3307 [source=\"[::2]\"]",
+            "[::2] [not-known]\n+ [::1]:3307 [rw gtid=\"<[::1]:3307>:1-100\"]\n",
+        ),
     ] {
         assert_eq!(drawn(text).to_string(), normal, "{text}");
     }

@@ -19,7 +19,10 @@ fn a_wrong_shape_is_named_with_its_place() {
         "a\n  + b",
         "line 2, column 5: no server is drawn one level above this one",
     );
-    check("+ b", "line 1, column 3: no server is drawn one level above this one");
+    check(
+        "+ b",
+        "line 1, column 3: no server is drawn one level above this one",
+    );
     let pair = "'<-> ' draws the second of two co-primaries: once, directly below the first line of its tree";
     check("a\n<-> b\n<-> c", &format!("line 3, column 5: {pair}"));
     check("a\n+ b\n  <-> c", &format!("line 3, column 7: {pair}"));
@@ -31,7 +34,10 @@ fn a_wrong_server_is_named_with_its_place() {
         "a\n+ b:x",
         "line 2, column 3: expected a server, host or host:port: Invalid port: x",
     );
-    check("a\n+ b\n+ a:3306", "line 3, column 3: a:3306 is drawn already, in line 1");
+    check(
+        "a\n+ b\n+ a:3306",
+        "line 3, column 3: a:3306 is drawn already, in line 1",
+    );
     check(
         "a b",
         "line 1, column 3: expected '[' and attributes, '#' and a comment, or the end of the line",
@@ -40,7 +46,10 @@ fn a_wrong_server_is_named_with_its_place() {
 
 #[test]
 fn a_wrong_bracket_is_named_with_its_place() {
-    check("a [rw", "line 1, column 6: expected ']' before the end of the line");
+    check(
+        "a [rw",
+        "line 1, column 6: expected ']' before the end of the line",
+    );
     check(
         "a [alias=\"x]",
         "line 1, column 13: expected '\"' before the end of the line",
@@ -70,7 +79,10 @@ fn a_wrong_value_says_what_is_expected() {
         "a\n+ b [lag=1500ms]",
         "line 2, column 6: 'lag' is written lag=TIME in whole seconds, like lag=5s, or lag=unknown",
     );
-    check("a [rw=1]", "line 1, column 4: 'rw' is written without a value");
+    check(
+        "a [rw=1]",
+        "line 1, column 4: 'rw' is written without a value",
+    );
     check(
         "a [downtime-owner=x]",
         "line 1, column 4: 'downtime-owner' is written downtime-owner=TEXT, beside downtime",
@@ -79,8 +91,14 @@ fn a_wrong_value_says_what_is_expected() {
         "a [group=g/boss]",
         "line 1, column 4: 'group' is written NAME/primary or NAME/secondary, with /STATE after it when that is not ONLINE",
     );
-    check("a [gtid=<z>:1]", "line 1, column 4: '<z>' names no server of this drawing");
-    check("a [seen=99999999999999999999d]", "line 1, column 4: 'seen' is written seen=TIME ago, like seen=10s");
+    check(
+        "a [gtid=<z>:1]",
+        "line 1, column 4: '<z>' names no server of this drawing",
+    );
+    check(
+        "a [seen=99999999999999999999d]",
+        "line 1, column 4: 'seen' is written seen=TIME ago, like seen=10s",
+    );
 }
 
 #[test]
@@ -97,6 +115,12 @@ fn an_attribute_must_have_something_to_be_about() {
         "a [downtime not-known]",
         "line 1, column 4: 'downtime' says something of a server that is not known",
     );
-    check("a [ro rw]", "line 1, column 7: 'rw' says again what 'ro' said");
-    check("a [gtid=..1 errant]", "line 1, column 13: 'errant' says again what 'gtid' said");
+    check(
+        "a [ro rw]",
+        "line 1, column 7: 'rw' says again what 'ro' said",
+    );
+    check(
+        "a [gtid=..1 errant]",
+        "line 1, column 13: 'errant' says again what 'gtid' said",
+    );
 }
