@@ -180,7 +180,7 @@ fn primaries_come_first_then_those_with_many_replicas() {
 #[test]
 fn a_detached_replica_is_a_primary_and_one_of_no_host_is_not() {
     let policy = AnalysisPolicy::default();
-    let found = analysis("a\n+ b [detached unreachable]", &policy);
+    let found = analysis("a\n+ b [detached unreachable rw]", &policy);
     assert_eq!(told(&found), "=> b DeadMasterWithoutReplicas");
     let found = analysis("a\nb [invalid-source=_ unreachable]", &policy);
     assert_eq!(told(&found), "=> nothing");

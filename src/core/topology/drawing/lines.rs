@@ -97,7 +97,7 @@ impl Reader {
             Mark::Head => 0,
             Mark::Below | Mark::Pair => spaces / 2 + 1,
         };
-        if spaces % 2 != 0 || (mark == Mark::Head && spaces > 0) {
+        if !spaces.is_multiple_of(2) || (mark == Mark::Head && spaces > 0) {
             return self.error(spaces, Problem::Indentation);
         }
         let column = self.at;

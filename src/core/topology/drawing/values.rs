@@ -43,7 +43,7 @@ pub(super) fn write_duration(length: Duration) -> String {
 /// A length of time in whole seconds.
 pub(super) fn read_seconds(text: &str) -> Option<u64> {
     let length = read_duration(text)?;
-    (length.subsec_nanos() == 0).then(|| length.as_secs())
+    (length.subsec_nanos() == 0).then_some(length.as_secs())
 }
 
 /// Reads `FILE:OFFSET`.

@@ -226,8 +226,8 @@ fn spoil(drawing: &Drawing, extra: u32) -> Drawing {
             seen.identity.version_comment = "a comment".to_owned();
             seen.cluster_alias = "main".to_owned();
             seen.gtid.mariadb_binlog = format!("0-{extra}-1");
-            seen.replication_credentials_available = extra % 2 == 0;
-            if extra % 5 == 0 {
+            seen.replication_credentials_available = extra.is_multiple_of(2);
+            if extra.is_multiple_of(5) {
                 seen.super_read_only = None;
             }
             Arc::new(seen)
