@@ -3,6 +3,7 @@
 use super::super::draft::{Draft, Scope};
 use super::super::values::quote;
 use super::{Attribute, Misread, Needs, Said};
+use crate::domain::Flavor;
 
 pub(super) const ROWS: &[Attribute] = &[
     Attribute {
@@ -33,7 +34,7 @@ pub(super) const ROWS: &[Attribute] = &[
     },
     Attribute {
         names: &["gtid", "errant"],
-        expects: "gtid=SET (.. stands for the first server of the tree, <b> for server b), errant, or errant=NUMBER of own transactions",
+        expects: "gtid=SET (.. stands for the first server of the tree, <b> for server b), errant, or errant=NUMBER of own transactions of MySQL",
         needs: Needs::Seen,
         write: |draft, scope| Some(format!("gtid={}", quote(&drawn(draft.gtids(), scope)))),
         read: read_gtid,
@@ -60,7 +61,7 @@ pub(super) const ROWS: &[Attribute] = &[
         write: |draft, scope| {
             let link = draft.link()?;
             let set = match draft.seen.identity.flavor {
-                crate::domain::Flavor::MariaDb => &link.mariadb_received,
+                Flavor::MariaDb => &link.mariadb_received,
                 _ => &link.retrieved,
             };
             Some(format!("received={}", quote(&drawn(set, scope))))
@@ -89,7 +90,7 @@ pub(super) const ROWS: &[Attribute] = &[
                 "off" => Some(false),
                 _ => None,
             })?;
-            let is_mariadb = draft.seen.identity.flavor == crate::domain::Flavor::MariaDb;
+            let is_mariadb = draft.seen.identity.flavor == Flavor::MariaDb;
             if let Some(link) = &mut draft.seen.replication {
                 link.uses_mariadb_gtid = is_on && is_mariadb;
                 link.uses_oracle_gtid = is_on && !is_mariadb;
@@ -139,8 +140,9 @@ fn read_gtid(draft: &mut Draft, scope: &Scope<'_>, said: Said<'_>) -> Result<(),
             .filter(|count| *count > 0)
             .ok_or(Misread::Value)?,
     };
-    if draft.seen.identity.server_uuid.is_empty() {
-        // Only Oracle GTIDs name the server where a transaction began.
+    let identity = &draft.seen.identity;
+    if identity.flavor == Flavor::MariaDb || identity.server_uuid.is_empty() {
+        // Only Oracle GTIDs name the server where a transaction began by its UUID.
         return Err(Misread::Value);
     }
     let own = match count {

@@ -102,6 +102,25 @@ fn a_wrong_value_says_what_is_expected() {
 }
 
 #[test]
+fn what_cannot_be_is_refused() {
+    let errant = "'errant' is written gtid=SET (.. stands for the first server of the tree, <b> for server b), errant, or errant=NUMBER of own transactions of MySQL";
+    check(
+        "a [10.11.6-MariaDB uuid=u errant]",
+        &format!("line 1, column 27: {errant}"),
+    );
+    let source = "'source' is written source=HOST:PORT, detached (from the server above), detached=HOST:PORT or invalid-source=TEXT, and not on a secondary of a group";
+    check(
+        "a [group=g/primary]\n+ b [group=g/secondary source=c]",
+        &format!("line 2, column 24: {source}"),
+    );
+    let group = "'group' is written NAME/primary or NAME/secondary, with /STATE after it when that is not ONLINE";
+    check(
+        "a [group=g/secondary]\n<-> b",
+        &format!("line 1, column 4: {group}"),
+    );
+}
+
+#[test]
 fn an_attribute_must_have_something_to_be_about() {
     check(
         "a [lag=1s]",
