@@ -15,8 +15,10 @@
 //!   replica must be cut off, and none may be receiving. Such a primary is *unreachable*, not dead.
 //! * **A server that answers is not dead**, also when it answers with an error (too many connections, wrong password,
 //!   host blocked). The predecessor knew of an answer only when the probe got its first row.
-//! * **Connection errors are known by number**; the English text counts only where a server gives no number, and names
-//!   the other side `source` or `master`.
+//! * **Who is neither well nor proven dead is unreachable.** A silent primary whose replicas have no say, one that answers
+//!   while no replica of it replicates, and a co-primary in the same state had another finding there, or none.
+//! * **Connection errors are known by number**; the English text counts only where a server gives no number, in its old and
+//!   its new wording.
 //! * **Nothing hides a server from analysis**: no maintenance, and no reduction of what is looked at
 //!   (`ReduceReplicationAnalysisCount` saved a database work that is not done here). Downtime mutes a finding and
 //!   does not remove it; a host of `RecoveryIgnoreHostnameFilters` is left out, and [`Analysis::left_out`] says so.

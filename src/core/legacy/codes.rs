@@ -1,4 +1,5 @@
-//! Codes of findings as the predecessor wrote them: in the API, in hooks, in page names of `docs/findings`.
+//! Codes of findings as the predecessor wrote them: in the API, in hooks, in page names of `docs/findings`. And the words
+//! by which a server's text about a lost connection is known.
 
 use crate::domain::FindingCode;
 
@@ -50,9 +51,35 @@ pub fn parse_finding_code(text: &str) -> Option<FindingCode> {
         .find(|code| finding_code(*code) == text)
 }
 
+/// Whether the error text of a receiver is one of connecting: `error connecting to master …` of MySQL before 8.0.26 and of
+/// MariaDB, `Error reconnecting to source …` of later ones. For a text that comes without a number; numbers say more.
+pub fn is_connection_error(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.find("error ").is_some_and(|at| {
+        let rest = &text[at..];
+        rest.contains("connecting to master") || rest.contains("connecting to source")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connection_errors_are_known_by_both_words_for_the_other_side() {
+        for (text, expected) in [
+            (
+                "error connecting to master 'r@a:3306' - retry-time: 60",
+                true,
+            ),
+            ("Error reconnecting to source 'r@a:3306'", true),
+            ("Got fatal error 1236 from source", false),
+            ("connecting to source", false),
+            ("", false),
+        ] {
+            assert_eq!(is_connection_error(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn every_code_reads_back_and_none_is_shared() {

@@ -1,4 +1,5 @@
 use crate::domain::{ReplicationLink, ThreadState};
+use crate::legacy::codes;
 
 /// Errors of a receiver that say: nobody answers there. Client errors 2002 (socket), 2003 (connect), 2005 (unknown
 /// host), 2006 (gone away), 2013 and 2055 (lost), and 1053, with which a server says good-bye.
@@ -30,7 +31,9 @@ impl Vote {
             (_, errno) if NOBODY_ANSWERS.contains(&errno) => Self::CutOff,
             // It has lost its source and has not got an error for trying again yet.
             (ThreadState::Other, 0) => Self::CutOff,
-            (ThreadState::Stopped, 0) if says_connecting(&link.receiver_error) => Self::CutOff,
+            (ThreadState::Stopped, 0) if codes::is_connection_error(&link.receiver_error) => {
+                Self::CutOff
+            }
             _ => Self::Abstains,
         }
     }
@@ -44,17 +47,7 @@ pub(super) fn is_failing_to_connect(link: &ReplicationLink) -> bool {
     let errno = link.receiver_errno;
     NOBODY_ANSWERS.contains(&errno)
         || REFUSED.contains(&errno)
-        || (errno == 0 && says_connecting(&link.receiver_error))
-}
-
-/// Whether an error text without a number is one of connecting: `error connecting to master …`, `Error reconnecting to
-/// source …`.
-fn says_connecting(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    text.find("error ").is_some_and(|at| {
-        let rest = &text[at..];
-        rest.contains("connecting to master") || rest.contains("connecting to source")
-    })
+        || (errno == 0 && codes::is_connection_error(&link.receiver_error))
 }
 
 #[cfg(test)]
