@@ -5,11 +5,13 @@
 //!
 //! * [`domain`]: the nouns (instance key, observation, picture, downtime …); imports nothing of ours.
 //! * [`topology`]: the graph of replication links, built from a picture; how its members are; their text.
+//! * [`analysis`]: what is wrong, and how we know: findings about the servers of a picture.
 //! * [`decided`]: agreed state: commands, the pure `apply`, row changes, effects, encodings, digest.
 //! * [`ports`]: one trait for each outside thing, implemented in the service and simulated in tests.
 //! * [`legacy`]: the one dictionary of the predecessor's names, for whoever reads or writes them outside.
 #![forbid(unsafe_code)]
 
+pub mod analysis;
 pub mod decided;
 pub mod domain;
 pub mod legacy;

@@ -3,6 +3,7 @@
 mod binlog;
 pub mod coordinates;
 mod downtime;
+mod finding_code;
 pub mod gtid;
 mod host_filters;
 mod instance_key;
@@ -16,6 +17,7 @@ pub mod version;
 pub use binlog::BinlogPosition;
 pub use coordinates::{CoordinatesError, LogCoordinates, LogFile, ReportedLogFile, ReportedSource};
 pub use downtime::{Candidate, Downtime};
+pub use finding_code::FindingCode;
 pub use host_filters::{HostFilterError, HostFilters};
 pub use instance_key::{HostName, InstanceKey, KeyError};
 pub use observation::{

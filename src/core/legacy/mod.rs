@@ -1,6 +1,7 @@
 //! The one dictionary of the predecessor's words: what API, client, configuration, hooks and tables call the things that
 //! have other names inside. Pure; used by adapters and edges only.
 
+pub mod codes;
 mod filters;
 mod quote;
 
