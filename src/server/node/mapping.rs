@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderName;
 use orchestrator_core::domain::InstanceKey;
 
 use super::system::UnixGroups;
 use crate::api::ApiConfig;
 use crate::api::access::{
-    AccessConfig, AuditSink, Authentication, CertificateRule, ProxyUsers, TokenLookup, TrustedProxy,
+    AccessConfig, AuditSink, Authentication, CertificateRule, HeaderName, ProxyUsers, TokenLookup,
+    TrustedProxy,
 };
 use crate::api::serve::{ListenPlace, TlsFiles};
 use crate::config::Settings;

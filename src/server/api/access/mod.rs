@@ -15,6 +15,7 @@ mod tests;
 
 pub use authentication::Rejected;
 pub use authorization::Denied;
+pub use axum::http::HeaderName;
 pub use browser::CrossSite;
 pub use config::{
     AccessConfig, AuditEntry, AuditSink, Authentication, CertificateRule, GroupLookup, ProxyUsers,
