@@ -97,7 +97,8 @@ impl Reader {
             Mark::Head => 0,
             Mark::Below | Mark::Pair => spaces / 2 + 1,
         };
-        if !spaces.is_multiple_of(2) || (mark == Mark::Head && spaces > 0) {
+        let is_tab = self.peek().is_some_and(char::is_whitespace);
+        if !spaces.is_multiple_of(2) || (mark == Mark::Head && spaces > 0) || is_tab {
             return self.error(spaces, Problem::Indentation);
         }
         let column = self.at;

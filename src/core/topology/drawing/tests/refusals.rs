@@ -15,6 +15,7 @@ fn a_wrong_shape_is_named_with_its_place() {
     let indentation = "a line begins with a server, or with two spaces for each level above its own and then '+ ' or '<-> '";
     check("a\n + b", &format!("line 2, column 2: {indentation}"));
     check("a\n  b", &format!("line 2, column 3: {indentation}"));
+    check("a\n\t+ b", &format!("line 2, column 1: {indentation}"));
     check(
         "a\n  + b",
         "line 2, column 5: no server is drawn one level above this one",
