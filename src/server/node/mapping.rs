@@ -62,7 +62,6 @@ pub(super) fn mysql(settings: &Settings) -> mysql::Config {
         read_timeout: live.mysql.probe_read_timeout,
         operation_timeout: mysql::Config::default().operation_timeout,
         connection_lifetime: live.mysql.connection_life,
-        default_port: live.discovery.default_port,
         discover_by_show_replica_hosts: live.discovery.asks_for_replicas,
         skip_maxscale_check: !live.discovery.checks_for_max_scale,
         lag_query: text(&live.detection.lag_query),
