@@ -11,9 +11,11 @@
 //!
 //! It sends nothing of its own: a connection costs no statement before the first one asked for.
 //!
-//! What it cannot hold: the driver makes room for as many columns as the head of an answer announces, and reads them all, before
-//! anything here sees them. A hostile server can so take memory until the deadline of the probe, or end the
-//! process by a number beyond all memory; `docs/security.md` says what limits that.
+//! What it cannot hold: before anything here sees a column, the driver reserves memory for as many as the head of an answer
+//! announces (32 bytes each) and collects their descriptions. A hostile server can so take memory until the deadline of the
+//! probe, and by announcing more columns than the machine could hold it makes the reservation fail, which ends the process:
+//! a failed allocation is no panic. `docs/security.md` ("A hostile MySQL server") says what limits that. And the driver announces that several
+//! statements in one text are fine, so a statement must never be put together from what a server said.
 
 mod answer;
 mod caught;
