@@ -164,6 +164,7 @@ impl Connector {
         };
         let mut login = pin!(driver::login(&login));
         tokio::select! {
+            biased;
             outcome = &mut login => return Ok(outcome),
             reached = second_knock(key, &addresses, left) => match reached {
                 Ok(()) => {}

@@ -136,7 +136,8 @@ async fn ask(
     let mut result = conn.query_iter(statement).await?;
     let mut budget = ANSWER_LIMIT;
     let mut first = None;
-    for _ in 0..RESULT_SET_LIMIT {
+    // Once more than there may be, to see that none follows.
+    for _ in 0..=RESULT_SET_LIMIT {
         let Some(rows) = result.stream::<mysql_async::Row>().await? else {
             return Ok(first.unwrap_or_default());
         };
