@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 use orchestrator::mysql::Purpose;
 use orchestrator_core::domain::{InstanceKey, ProbeFailureKind, Secret, SourceAddress};
 
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
 use crate::servers::{PASSWORD, Product, Server};
 use crate::world::{config, fails, world};
 
@@ -162,4 +165,40 @@ async fn hosts_that_are_not_there_are_refused_or_unknown() {
     fails(&mut world.session(&key), ProbeFailureKind::Refused, 0).await;
     let key = InstanceKey::parse("no-such-host.invalid", 3306).unwrap();
     fails(&mut world.session(&key), ProbeFailureKind::UnknownHost, 0).await;
+}
+
+/// An address that swallows what is sent to it, as behind a firewall: its few waiting connections are taken, so the system
+/// drops the next ones.
+async fn black_hole() -> (InstanceKey, Vec<TcpStream>, tokio::net::TcpListener) {
+    let (hosts, _) = crate::servers::addresses(1);
+    let socket = TcpSocket::new_v4().unwrap();
+    socket
+        .bind(format!("{}:0", hosts[0]).parse().unwrap())
+        .unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(taken) = timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+        waiting.push(taken.unwrap());
+        assert!(waiting.len() < 100, "it takes any number");
+    }
+    let key = InstanceKey::parse(&address.to_string(), 1).unwrap();
+    (key, waiting, listener)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_swallows_everything_is_unreachable_and_not_a_silent_server() {
+    let (key, _waiting, _listener) = black_hole().await;
+    let world = world(config());
+    let began = Instant::now();
+    let failure = fails(&mut world.session(&key), ProbeFailureKind::Unreachable, 0).await;
+    let took = began.elapsed();
+    assert!(
+        took >= Duration::from_millis(900) && took < Duration::from_millis(1800),
+        "{took:?}"
+    );
+    assert_eq!(
+        failure.message,
+        format!("{key}: connecting failed: no answer within 1s")
+    );
 }

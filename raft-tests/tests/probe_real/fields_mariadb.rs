@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orchestrator::mysql::{DetectQueries, OwnName};
+use orchestrator::mysql::{DetectQueries, OwnName, Purpose};
 use orchestrator_core::domain::{
     Flavor, InstanceKey, Observation, PromotionRule, ReplicationLink, SourceAddress, ThreadState,
 };
@@ -277,6 +277,21 @@ async fn a_mariadb_replica_costs_five_round_trips_and_its_source_finds_it_by_the
         })
         .await;
     assert_eq!(asked, 50, "statements for ten probes");
+    // A driver that asks for settings when it connects does so by SELECT. The goodbye counts as a question, and is late.
+    let first = replica.counter("Com_select").await;
+    let second = replica.counter("Com_select").await;
+    for _ in 0..10 {
+        let mut conn = world
+            .connector
+            .connect(&replica.key(), Purpose::Probe)
+            .await
+            .unwrap();
+        let version = conn.query_text("SELECT @@global.version").await.unwrap();
+        assert!(version.unwrap().contains("MariaDB"));
+    }
+    let third = replica.counter("Com_select").await;
+    let asked = (third - second) - (second - first);
+    assert_eq!(asked, 10, "connecting asks nothing");
 
     let seen = world.session(&source.key()).probe().await.unwrap();
     // On loopback the replica connects from the loopback's first address.

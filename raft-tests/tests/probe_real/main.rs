@@ -13,5 +13,6 @@ mod flavors;
 mod names;
 mod rogue;
 mod servers;
+mod statements;
 mod tls;
 mod world;

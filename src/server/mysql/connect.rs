@@ -1,18 +1,18 @@
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use orchestrator_core::domain::{InstanceKey, ProbeFailure, ProbeFailureKind};
 use orchestrator_core::ports::Clock;
-use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use super::driver::{self, Conn, DriverError, Login, Tls};
 use super::failure::{failure, may_want_tls};
 use super::tls_memory::TlsMemory;
-use super::wire::{self, Conn, Login, TlsTarget, WireError};
 use super::{Config, TlsConfig};
 
 /// Addresses tried of a name that has several.
@@ -58,7 +58,7 @@ impl Purpose {
 struct LoadedTls {
     from: TlsConfig,
     at: Duration,
-    config: Arc<ClientConfig>,
+    tls: Tls,
 }
 
 /// Opens connections to servers, as the configuration of the moment says. Shared by everything that talks to servers, so
@@ -90,8 +90,8 @@ impl Connector {
         &self.clock
     }
 
-    /// Connects and logs in. The name and the TCP connection are waited for at most `connect_timeout`, the login at most
-    /// the time of its purpose. With mixed TLS a refused plain login is tried again encrypted, which is remembered for
+    /// Connects and logs in. The name and the TCP connection are waited for at most `connect_timeout`, the login after it at
+    /// most the time of its purpose. With mixed TLS a refused plain login is tried again encrypted, which is remembered for
     /// that server. Dropping the future closes what was opened.
     ///
     /// # Errors
@@ -102,17 +102,17 @@ impl Connector {
         let may_learn = !always && config.tls.mixed;
         let now = self.clock.monotonic();
         if always || (may_learn && self.memory.wants_tls(key, now)) {
-            return self.attempt(&config, key, purpose, true).await;
+            return self.encrypted(&config, key, purpose).await;
         }
-        let refused = match self.attempt_plain(&config, key, purpose).await? {
+        let refused = match self.log_in(&config, key, purpose, None).await? {
             Ok(conn) => return Ok(conn),
             Err(refused) => refused,
         };
-        let plain = failure(key, LOGGING_IN, &refused, false);
+        let plain = refusal(key, &refused);
         if !may_learn || !may_want_tls(&refused) {
             return Err(plain);
         }
-        match self.attempt(&config, key, purpose, true).await {
+        match self.encrypted(&config, key, purpose).await {
             Ok(conn) => {
                 self.memory.remember(key, now, config.tls.memory);
                 Ok(conn)
@@ -123,62 +123,84 @@ impl Connector {
         }
     }
 
-    /// A plain attempt, whose refused login comes back as it was.
-    async fn attempt_plain(
+    async fn encrypted(
         &self,
         config: &Config,
         key: &InstanceKey,
         purpose: Purpose,
-    ) -> Result<Result<Conn, WireError>, ProbeFailure> {
-        let socket = open(config, key).await?;
-        log_in(config, key, purpose, socket, None).await
-    }
-
-    async fn attempt(
-        &self,
-        config: &Config,
-        key: &InstanceKey,
-        purpose: Purpose,
-        encrypted: bool,
     ) -> Result<Conn, ProbeFailure> {
-        let target = if encrypted {
-            let target = self
-                .tls_config(&config.tls)
-                .await
-                .and_then(|tls| wire::target(tls, key.host().as_str()))
-                .map_err(|e| failure(key, "preparing TLS", &e, false))?;
-            Some(target)
-        } else {
-            None
-        };
-        let socket = open(config, key).await?;
-        log_in(config, key, purpose, socket, target.as_ref())
+        let tls = self
+            .tls(&config.tls)
+            .await
+            .map_err(|e| failure(key, "preparing TLS", &e, false))?;
+        self.log_in(config, key, purpose, Some(&tls))
             .await?
-            .map_err(|e| failure(key, LOGGING_IN, &e, false))
+            .map_err(|e| refusal(key, &e))
     }
 
-    /// The TLS configuration, from files read a short while ago.
-    async fn tls_config(&self, tls: &TlsConfig) -> Result<Arc<ClientConfig>, WireError> {
+    /// Finds the address, connects and logs in within the deadlines. The inner error is the server's or the protocol's.
+    async fn log_in(
+        &self,
+        config: &Config,
+        key: &InstanceKey,
+        purpose: Purpose,
+        tls: Option<&Tls>,
+    ) -> Result<Result<Conn, DriverError>, ProbeFailure> {
+        // It stays below the limit of a whole probe, so that an unreachable host is not taken for a silent server.
+        let limit = config.connect_timeout.min(config.read_timeout * 9 / 10);
+        let began = self.clock.monotonic();
+        let addresses = timeout(limit, addresses(key))
+            .await
+            .unwrap_or_else(|_| Err(unanswered(key, CONNECTING, limit)))?;
+        let left = limit.saturating_sub(self.clock.monotonic().saturating_sub(began));
+        let login = Login {
+            host: key.host().as_str(),
+            addresses: &addresses,
+            port: key.port(),
+            user: &config.user,
+            password: &config.password,
+            tls,
+            program: purpose.program(),
+        };
+        let mut login = pin!(driver::login(&login));
+        tokio::select! {
+            biased;
+            outcome = &mut login => return Ok(outcome),
+            reached = second_knock(key, &addresses, left) => match reached {
+                Ok(()) => {}
+                Err(e) if e.kind() == io::ErrorKind::TimedOut => {
+                    return Err(unanswered(key, CONNECTING, limit));
+                }
+                Err(e) => return Err(failure(key, CONNECTING, &DriverError::Io(e), false)),
+            },
+        }
+        let limit = purpose.login_timeout(config);
+        timeout(limit, login)
+            .await
+            .map_err(|_| unanswered(key, LOGGING_IN, limit))
+    }
+
+    /// TLS, from files read a short while ago.
+    async fn tls(&self, tls: &TlsConfig) -> Result<Tls, DriverError> {
         let now = self.clock.monotonic();
         let known = self
             .loaded()
             .as_ref()
             .filter(|loaded| loaded.from == *tls && now.saturating_sub(loaded.at) < TLS_FILES_AGE)
-            .map(|loaded| loaded.config.clone());
+            .map(|loaded| loaded.tls.clone());
         if let Some(known) = known {
             return Ok(known);
         }
         let from = tls.clone();
-        let config = tokio::task::spawn_blocking(move || wire::client_config(&from))
+        let read = tokio::task::spawn_blocking(move || Tls::read(&from))
             .await
-            .map_err(|_| WireError::Tls("reading the TLS files was interrupted".to_owned()))??;
-        let config = Arc::new(config);
+            .map_err(|_| DriverError::Tls("reading the TLS files was interrupted".to_owned()))??;
         *self.loaded() = Some(LoadedTls {
             from: tls.clone(),
             at: now,
-            config: config.clone(),
+            tls: read.clone(),
         });
-        Ok(config)
+        Ok(read)
     }
 
     fn loaded(&self) -> std::sync::MutexGuard<'_, Option<LoadedTls>> {
@@ -187,42 +209,48 @@ impl Connector {
     }
 }
 
-/// A TCP connection to the first address that takes one. The limit stays below that of a whole probe, so that an
-/// unreachable host is not taken for a silent server.
-async fn open(config: &Config, key: &InstanceKey) -> Result<TcpStream, ProbeFailure> {
-    let limit = config.connect_timeout.min(config.read_timeout * 9 / 10);
-    let opened = timeout(limit, async {
-        let addresses = addresses(key).await?;
-        let mut last = None;
-        for address in addresses {
-            match TcpStream::connect(address).await {
-                Ok(socket) => return Ok(socket),
-                Err(e) => last = Some(e),
-            }
-        }
-        let error = last.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into());
-        Err(failure(key, CONNECTING, &WireError::Io(error), false))
-    });
-    let socket = match opened.await {
-        Ok(opened) => opened?,
-        Err(_) => {
-            return Err(ProbeFailure {
-                kind: ProbeFailureKind::Unreachable,
-                code: 0,
-                message: format!("{key}: {CONNECTING} failed: no answer within {limit:?}"),
-                is_partial: false,
-            });
-        }
-    };
-    socket
-        .set_nodelay(true)
-        .map_err(|e| failure(key, CONNECTING, &WireError::Io(e), false))?;
-    Ok(socket)
+/// Whether the server can be reached at all, asked when half of the limit has passed without a login. The driver connects
+/// and logs in as one step and does not tell how far it came; a second TCP connection does, which is closed at once. Servers
+/// that answer in time never see it, and of a silent one it takes a place among its waiting connections, as the first does.
+async fn second_knock(key: &InstanceKey, addresses: &[IpAddr], limit: Duration) -> io::Result<()> {
+    sleep(limit / 2).await;
+    let targets: Vec<SocketAddr> = addresses
+        .iter()
+        .map(|ip| SocketAddr::new(*ip, key.port()))
+        .collect();
+    timeout(limit / 2, TcpStream::connect(&targets[..])).await??;
+    Ok(())
 }
 
-async fn addresses(key: &InstanceKey) -> Result<Vec<SocketAddr>, ProbeFailure> {
+/// A failed login, in the words of the step that failed: these errors are of sockets that never were connected.
+fn refusal(key: &InstanceKey, error: &DriverError) -> ProbeFailure {
+    use io::ErrorKind::*;
+    let step = match error {
+        DriverError::Io(e) => match e.kind() {
+            ConnectionRefused | HostUnreachable | NetworkUnreachable | NetworkDown
+            | AddrNotAvailable | TimedOut | PermissionDenied => CONNECTING,
+            _ => LOGGING_IN,
+        },
+        _ => LOGGING_IN,
+    };
+    failure(key, step, error, false)
+}
+
+fn unanswered(key: &InstanceKey, step: &str, limit: Duration) -> ProbeFailure {
+    ProbeFailure {
+        kind: match step {
+            LOGGING_IN => ProbeFailureKind::Timeout,
+            _ => ProbeFailureKind::Unreachable,
+        },
+        code: 0,
+        message: format!("{key}: {step} failed: no answer within {limit:?}"),
+        is_partial: false,
+    }
+}
+
+async fn addresses(key: &InstanceKey) -> Result<Vec<IpAddr>, ProbeFailure> {
     if let Some(ip) = key.host().as_ip() {
-        return Ok(vec![SocketAddr::new(ip, key.port())]);
+        return Ok(vec![ip]);
     }
     let unknown = |reason: String| ProbeFailure {
         kind: ProbeFailureKind::UnknownHost,
@@ -230,38 +258,14 @@ async fn addresses(key: &InstanceKey) -> Result<Vec<SocketAddr>, ProbeFailure> {
         message: format!("{key}: {FINDING} failed: {reason}"),
         is_partial: false,
     };
-    let found: Vec<SocketAddr> = tokio::net::lookup_host((key.host().as_str(), key.port()))
+    let found: Vec<IpAddr> = tokio::net::lookup_host((key.host().as_str(), key.port()))
         .await
         .map_err(|e| unknown(e.to_string()))?
+        .map(|address| address.ip())
         .take(MAX_ADDRESSES)
         .collect();
     if found.is_empty() {
         return Err(unknown("the name has no address".to_owned()));
     }
     Ok(found)
-}
-
-/// Logs in within the time of the purpose. The inner error is the server's or the protocol's.
-async fn log_in(
-    config: &Config,
-    key: &InstanceKey,
-    purpose: Purpose,
-    socket: TcpStream,
-    tls: Option<&TlsTarget>,
-) -> Result<Result<Conn, WireError>, ProbeFailure> {
-    let login = Login {
-        user: &config.user,
-        password: &config.password,
-        tls,
-        program: purpose.program(),
-    };
-    let limit = purpose.login_timeout(config);
-    timeout(limit, wire::login(socket, &login))
-        .await
-        .map_err(|_| ProbeFailure {
-            kind: ProbeFailureKind::Timeout,
-            code: 0,
-            message: format!("{key}: {LOGGING_IN} failed: no answer within {limit:?}"),
-            is_partial: false,
-        })
 }

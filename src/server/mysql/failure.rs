@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use orchestrator_core::domain::{InstanceKey, ProbeFailure, ProbeFailureKind};
 
-use super::WireError;
+use super::DriverError;
 
 /// A failed step.
 #[derive(Debug)]
@@ -12,14 +12,14 @@ pub(super) struct StepError {
     /// What was being done, as it stands in `… failed`.
     pub(super) step: &'static str,
     /// Why it failed.
-    pub(super) error: WireError,
+    pub(super) error: DriverError,
 }
 
 /// The failure of `key` at `step`.
 pub(super) fn failure(
     key: &InstanceKey,
     step: &str,
-    error: &WireError,
+    error: &DriverError,
     is_partial: bool,
 ) -> ProbeFailure {
     ProbeFailure {
@@ -30,13 +30,13 @@ pub(super) fn failure(
     }
 }
 
-fn kind(error: &WireError) -> ProbeFailureKind {
+fn kind(error: &DriverError) -> ProbeFailureKind {
     match error {
-        WireError::Io(error) => io_kind(error.kind()),
-        WireError::Server { code, .. } => server_kind(*code),
-        WireError::Tls(_) => ProbeFailureKind::Tls,
-        WireError::UnsupportedAuth(_) => ProbeFailureKind::AccessDenied,
-        WireError::Protocol(_) | WireError::TooLarge { .. } => ProbeFailureKind::InvalidAnswer,
+        DriverError::Io(error) => io_kind(error.kind()),
+        DriverError::Server { code, .. } => server_kind(*code),
+        DriverError::Tls(_) => ProbeFailureKind::Tls,
+        DriverError::UnsupportedAuth(_) => ProbeFailureKind::AccessDenied,
+        DriverError::Protocol(_) | DriverError::TooLarge { .. } => ProbeFailureKind::InvalidAnswer,
     }
 }
 
@@ -72,18 +72,18 @@ fn server_kind(code: u16) -> ProbeFailureKind {
 
 /// Whether a plain login was refused in a way that TLS may cure: TLS is demanded of everybody (3159), or of the account
 /// (which says 1045 like a wrong password).
-pub(super) fn may_want_tls(error: &WireError) -> bool {
+pub(super) fn may_want_tls(error: &DriverError) -> bool {
     matches!(error.code(), 3159 | 1045)
 }
 
 /// Whether a kept connection turned out to be closed since its last use: by the server's idle limit, a restart, or a
 /// `KILL`.
-pub(super) fn was_closed_meanwhile(error: &WireError) -> bool {
+pub(super) fn was_closed_meanwhile(error: &DriverError) -> bool {
     match error {
-        WireError::Io(error) => io_kind(error.kind()) == ProbeFailureKind::Refused,
+        DriverError::Io(error) => io_kind(error.kind()) == ProbeFailureKind::Refused,
         // The last words of a server that ends a connection arrive as an answer to nothing.
-        WireError::Protocol(_) => true,
-        WireError::Server { code, .. } => matches!(code, 1053 | 1927 | 4031),
+        DriverError::Protocol(_) => true,
+        DriverError::Server { code, .. } => matches!(code, 1053 | 1927 | 4031),
         _ => false,
     }
 }
@@ -106,7 +106,7 @@ mod tests {
             (1064, ProbeFailureKind::Statement),
             (0, ProbeFailureKind::Statement),
         ] {
-            let error = WireError::Server {
+            let error = DriverError::Server {
                 code,
                 message: "Access denied, connection refused, TLS".into(),
             };
@@ -118,14 +118,14 @@ mod tests {
             (ErrorKind::HostUnreachable, ProbeFailureKind::Unreachable),
             (ErrorKind::TimedOut, ProbeFailureKind::Unreachable),
         ] {
-            assert_eq!(kind(&WireError::Io(io.into())), expected, "{io}");
+            assert_eq!(kind(&DriverError::Io(io.into())), expected, "{io}");
         }
     }
 
     #[test]
     fn the_sentence_names_server_step_and_number() {
         let key = InstanceKey::parse("db1", 3306).unwrap();
-        let error = WireError::Server {
+        let error = DriverError::Server {
             code: 1040,
             message: "Too many connections".into(),
         };

@@ -2,7 +2,7 @@
 //!
 //! * [`Connector`] opens connections: name lookup, deadlines, TLS (mutual, or only where a server wants it), login.
 //! * [`MysqlProber`] implements the `Prober` port over one kept connection for each instance.
-//! * `wire/` is the protocol, `dialect.rs` knows what each version calls its statements and variables, `probe/` holds one
+//! * `driver/` is the adapter of the SQL driver, `dialect.rs` knows what each version calls its statements and variables, `probe/` holds one
 //!   file for each step of a probe.
 //!
 //! What a probe costs in round trips, on a connection that is open (tests hold both replicas' numbers on real servers):
@@ -21,12 +21,12 @@
 mod config;
 mod connect;
 mod dialect;
+mod driver;
 mod failure;
 mod probe;
 mod tls_memory;
-mod wire;
 
 pub use config::{Config, DetectQueries, OwnName, Patterns, TlsConfig};
 pub use connect::{Connector, Purpose};
+pub use driver::{Answer, Conn, DriverError, Row};
 pub use probe::MysqlProber;
-pub use wire::{Answer, Conn, Row, WireError};

@@ -1,5 +1,5 @@
 use crate::mysql::failure::StepError;
-use crate::mysql::{Answer, Conn, WireError};
+use crate::mysql::{Answer, Conn, DriverError};
 
 /// Rows read of an answer that has one or a few.
 pub(super) const FEW_ROWS: usize = 1000;
@@ -79,6 +79,6 @@ impl Asker<'_> {
 pub(super) fn unreadable(step: &'static str, what: &'static str) -> StepError {
     StepError {
         step,
-        error: WireError::Protocol(what),
+        error: DriverError::Protocol(what),
     }
 }

@@ -8,7 +8,7 @@ use orchestrator_core::domain::{
 
 use super::text::{ERROR_MAX, bounded, name};
 use crate::mysql::dialect::{Names, column};
-use crate::mysql::{Answer, Row, WireError};
+use crate::mysql::{Answer, DriverError, Row};
 
 /// Channels at most, far more than the 256 that MySQL allows.
 pub(super) const MAX_CHANNELS: usize = 1000;
@@ -34,7 +34,7 @@ const DETACH_MARK: &str = "//";
 ///
 /// # Errors
 /// A position or number that is none.
-pub(super) fn link(answer: &Answer) -> Result<Option<ReplicationLink>, WireError> {
+pub(super) fn link(answer: &Answer) -> Result<Option<ReplicationLink>, DriverError> {
     let links: Vec<Row<'_>> = answer.rows().filter(|row| is_link(row)).collect();
     let chosen = links
         .iter()
@@ -52,7 +52,7 @@ fn is_link(row: &Row<'_>) -> bool {
     ) && !host.trim().is_empty()
 }
 
-fn read(row: &Row<'_>) -> Result<ReplicationLink, WireError> {
+fn read(row: &Row<'_>) -> Result<ReplicationLink, DriverError> {
     let text = |column: &str| row.text(column).unwrap_or_default();
     let short = |names: Names| name(either(row, names));
     let thread = |names: Names| ThreadState::from_server(&either(row, names).unwrap_or_default());
@@ -115,7 +115,7 @@ const fn same(column: &'static str) -> Names {
     }
 }
 
-fn position(row: &Row<'_>, file: Names, offset: Names) -> Result<BinlogPosition, WireError> {
+fn position(row: &Row<'_>, file: Names, offset: Names) -> Result<BinlogPosition, DriverError> {
     Ok(BinlogPosition {
         file: name(either(row, file)),
         offset: number(&either(row, offset).unwrap_or_default())?,
@@ -123,16 +123,16 @@ fn position(row: &Row<'_>, file: Names, offset: Names) -> Result<BinlogPosition,
 }
 
 /// A number; 0 where the server prints nothing or has no such column.
-fn number<T: std::str::FromStr + Default>(text: &str) -> Result<T, WireError> {
+fn number<T: std::str::FromStr + Default>(text: &str) -> Result<T, DriverError> {
     match text {
         "" => Ok(T::default()),
         text => text
             .parse()
-            .map_err(|_| WireError::Protocol("a replica status with a number that is none")),
+            .map_err(|_| DriverError::Protocol("a replica status with a number that is none")),
     }
 }
 
-fn signed(text: &str) -> Result<i64, WireError> {
+fn signed(text: &str) -> Result<i64, DriverError> {
     number(text)
 }
 

@@ -11,7 +11,7 @@ use super::status::{self, MAX_CHANNELS};
 use super::variables::{self, Found};
 use super::{group, maxscale, replicas, semi_sync};
 use crate::mysql::failure::StepError;
-use crate::mysql::{Config, WireError};
+use crate::mysql::{Config, DriverError};
 
 /// What a server said, before names are resolved.
 pub(super) struct Raw {
@@ -145,6 +145,6 @@ async fn credentials(
     }))
 }
 
-fn at(step: &'static str) -> impl Fn(WireError) -> StepError {
+fn at(step: &'static str) -> impl Fn(DriverError) -> StepError {
     move |error| StepError { step, error }
 }

@@ -3,7 +3,7 @@ use orchestrator_core::domain::{BinlogPosition, Observation};
 use super::semi_sync;
 use super::text::{is_on, name};
 use crate::mysql::dialect::{Dialect, semi_sync as names};
-use crate::mysql::{Answer, Row, WireError};
+use crate::mysql::{Answer, DriverError, Row};
 
 /// Facts among the variables that the observation does not hold as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,14 +67,14 @@ pub(super) fn apply(
     answer: &Answer,
     dialect: &Dialect,
     seen: &mut Observation,
-) -> Result<Found, WireError> {
+) -> Result<Found, DriverError> {
     let row = answer
         .first()
-        .ok_or(WireError::Protocol("no row of variables"))?;
+        .ok_or(DriverError::Protocol("no row of variables"))?;
     let text = |variable: &str| row.text(variable).unwrap_or_default();
     seen.identity.server_id = text("server_id")
         .parse()
-        .map_err(|_| WireError::Protocol("a server_id that is no number"))?;
+        .map_err(|_| DriverError::Protocol("a server_id that is no number"))?;
     seen.identity.version = name(row.text("version"));
     seen.identity.version_comment = name(row.text("version_comment"));
     seen.identity.server_uuid = name(row.text("server_uuid"));
@@ -109,14 +109,14 @@ fn gtid_set(row: &Row<'_>, column: &str) -> String {
 }
 
 /// The end of the binary log; `None` when the answer has no row, which means that the log is off.
-pub(super) fn binlog_position(answer: &Answer) -> Result<Option<BinlogPosition>, WireError> {
+pub(super) fn binlog_position(answer: &Answer) -> Result<Option<BinlogPosition>, DriverError> {
     let Some(row) = answer.first() else {
         return Ok(None);
     };
     let offset = row
         .text("Position")
         .and_then(|text| text.parse().ok())
-        .ok_or(WireError::Protocol("a log position that is no number"))?;
+        .ok_or(DriverError::Protocol("a log position that is no number"))?;
     Ok(Some(BinlogPosition {
         file: name(row.text("File")),
         offset,

@@ -1,32 +1,38 @@
-use bytes::Bytes;
+use std::borrow::Cow;
 
-use super::WireError;
-use super::reader::Reader;
+use mysql_async::Value;
+
+use super::DriverError;
 
 /// Longest text in one cell. The longest seen in practice are GTID sets, some tens of KiB.
-pub(super) const CELL_LIMIT: usize = 1024 * 1024;
+const CELL_LIMIT: usize = 1024 * 1024;
 
-/// Longest column name kept; names of the servers' own statements have at most 64 characters.
+/// Longest column name kept, in characters; names of the servers' own statements have at most 64.
 const NAME_LIMIT: usize = 256;
+
+/// A text, or NULL.
+type Cell = Option<Vec<u8>>;
 
 /// The rows that one statement brought, as text.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
     columns: Vec<String>,
-    rows: Vec<Vec<Option<Bytes>>>,
+    rows: Vec<Vec<Cell>>,
 }
 
 /// One row of an [`Answer`]. Columns are found by name, ignoring case: servers differ in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     columns: &'a [String],
-    cells: &'a [Option<Bytes>],
+    cells: &'a [Cell],
 }
 
 impl Answer {
-    pub(super) fn with_columns(columns: Vec<String>) -> Self {
+    pub(super) fn with_columns<'a>(names: impl Iterator<Item = Cow<'a, str>>) -> Self {
         Self {
-            columns,
+            columns: names
+                .map(|name| name.chars().take(NAME_LIMIT).collect())
+                .collect(),
             rows: Vec::new(),
         }
     }
@@ -54,24 +60,17 @@ impl Answer {
         self.rows().next()
     }
 
-    /// Reads a row packet of the text protocol.
-    pub(super) fn push_packet(&mut self, packet: &Bytes) -> Result<(), WireError> {
-        let mut reader = Reader::new(packet);
-        let mut cells = Vec::with_capacity(self.columns.len());
-        for _ in 0..self.columns.len() {
-            cells.push(match reader.text()? {
-                Some(text) if text.len() > CELL_LIMIT => {
-                    return Err(WireError::TooLarge {
-                        what: "a text",
-                        limit: CELL_LIMIT,
-                    });
-                }
-                Some(text) => Some(packet.slice_ref(text)),
-                None => None,
-            });
+    /// Takes a row and says what it takes in memory, cells without text included.
+    pub(super) fn push(&mut self, row: mysql_async::Row) -> Result<usize, DriverError> {
+        let mut size = 0;
+        let mut cells = Vec::with_capacity(row.len());
+        for value in row.unwrap() {
+            let cell = cell(value)?;
+            size += size_of::<Cell>() + cell.as_ref().map_or(0, Vec::len);
+            cells.push(cell);
         }
         self.rows.push(cells);
-        Ok(())
+        Ok(size)
     }
 
     /// A table written down, for tests.
@@ -83,7 +82,7 @@ impl Answer {
                 .iter()
                 .map(|row| {
                     row.iter()
-                        .map(|cell| cell.map(|text| Bytes::copy_from_slice(text.as_bytes())))
+                        .map(|cell| cell.map(|text| text.as_bytes().to_vec()))
                         .collect()
                 })
                 .collect(),
@@ -91,14 +90,17 @@ impl Answer {
     }
 }
 
-/// The name in a column definition packet: its fifth text.
-pub(super) fn column_name(packet: &[u8]) -> Result<String, WireError> {
-    let mut reader = Reader::new(packet);
-    for _ in 0..4 {
-        reader.text()?;
+/// The text protocol knows only texts and NULL.
+fn cell(value: Value) -> Result<Cell, DriverError> {
+    match value {
+        Value::NULL => Ok(None),
+        Value::Bytes(text) if text.len() > CELL_LIMIT => Err(DriverError::TooLarge {
+            what: "a text",
+            limit: CELL_LIMIT,
+        }),
+        Value::Bytes(text) => Ok(Some(text)),
+        _ => Err(DriverError::Protocol("a value that is no text")),
     }
-    let name = reader.text()?.unwrap_or_default();
-    Ok(String::from_utf8_lossy(&name[..name.len().min(NAME_LIMIT)]).into_owned())
 }
 
 impl Row<'_> {
@@ -131,25 +133,24 @@ mod tests {
 
     #[test]
     fn rows_are_read_by_name_whatever_its_case() {
-        let mut answer = Answer::with_columns(vec!["Uptime".into(), "x".into()]);
-        answer
-            .push_packet(&Bytes::from_static(&[2, b'4', b'2', 0xfb]))
-            .unwrap();
+        let answer = Answer::table(&["Uptime", "x"], &[&[Some("42"), None]]);
         let row = answer.first().unwrap();
         assert_eq!(row.text("uptime").as_deref(), Some("42"));
         assert_eq!(row.text("X"), None, "NULL");
         assert_eq!(row.text("y"), None, "no such column");
+        assert!(row.has("X") && !row.has("y"));
     }
 
     #[test]
-    fn a_row_shorter_than_its_columns_is_refused() {
-        let mut answer = Answer::with_columns(vec!["a".into(), "b".into()]);
-        assert!(answer.push_packet(&Bytes::from_static(&[1, b'x'])).is_err());
-        assert!(
-            answer
-                .push_packet(&Bytes::from_static(&[0xfd, 0xff, 0xff, 0xff]))
-                .is_err()
+    fn a_text_beyond_the_limit_is_refused_and_one_at_the_limit_is_read() {
+        let text = |length| Value::Bytes(vec![b'x'; length]);
+        assert_eq!(
+            cell(text(CELL_LIMIT)).unwrap().map(|t| t.len()),
+            Some(CELL_LIMIT)
         );
-        assert!(answer.is_empty());
+        assert!(matches!(
+            cell(text(CELL_LIMIT + 1)),
+            Err(DriverError::TooLarge { what: "a text", .. })
+        ));
     }
 }
