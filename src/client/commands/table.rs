@@ -28,10 +28,11 @@ pub static ROWS: &[Row] = &[
     row("discover", &[INSTANCE], "probe an instance now, and the topology around it next")
         .changes("discover/{instance}", filters::details_key),
     row("forget", &[INSTANCE], "forget an instance").changes("forget/{instance}", filters::nothing),
-    row("forget-cluster", &[Cluster], "forget all instances of a cluster"),
+    row("forget-cluster", &[Cluster], "forget all instances of a cluster").changes("forget-cluster/{cluster}", filters::nothing),
     // Topologies as text
     row("topology", &[Cluster], "a cluster's replication tree").reads("topology/{cluster}", filters::details_as_written),
-    row("topology-tabulated", &[Cluster], "the same, in columns"),
+    row("topology-tabulated", &[Cluster], "the same, in columns")
+        .reads("topology-tabulated/{cluster}", filters::details_as_written),
     row("topology-tags", &[Cluster], "the same, with tags"),
     row("snapshot-topologies", &[], "record who replicates from whom now"),
     // Looking things up

@@ -76,7 +76,7 @@ impl Transition {
                 tracing::info!(%instance, after_failures, "instance answers again");
             }
             Self::Unreachable { kind, message } => {
-                tracing::info!(%instance, reason = ?kind, message, "instance cannot be probed");
+                tracing::warn!(%instance, reason = ?kind, why = message, "instance cannot be probed");
             }
             Self::SourceChanged { from, to } => {
                 let (from, to) = (or_nobody(from.as_ref()), or_nobody(to.as_ref()));

@@ -48,9 +48,16 @@ const CASES: &[Case] = &[
         PROBED,
         "db2:3306\n",
     ),
+    ("forget-cluster -a main", "!forget-cluster/main", QUEUED, ""),
     ("forget -i db2:3308", "!forget/db2/3308", QUEUED, ""),
     ("topology -i db2:3306", "topology/db2:3306", TREE, TREE_TEXT),
     ("topology -a main", "topology/main", TREE, TREE_TEXT),
+    (
+        "topology-tabulated -a main",
+        "topology-tabulated/main",
+        TREE,
+        TREE_TEXT,
+    ),
     (
         "clusters",
         "clusters-info",
@@ -210,7 +217,7 @@ const CASES: &[Case] = &[
     ),
 ];
 
-const NOT_YET: &str = "forget-cluster topology-tabulated topology-tags snapshot-topologies search \
+const NOT_YET: &str = "topology-tags snapshot-topologies search \
     submit-masters-to-kv-stores relocate relocate-replicas match match-up match-up-replicas move-up move-below \
     move-equivalent move-up-replicas make-co-master take-master move-gtid move-replicas-gtid repoint repoint-replicas \
     take-siblings tags tag-value tag untag untag-all tagged submit-pool-instances which-heuristic-cluster-pool-instances \
