@@ -1,16 +1,9 @@
-use std::sync::Arc;
-
-use orchestrator_core::ports::{Clock, DecisionReader};
-
 use crate::api::access::TokenLookup;
 
-/// Tokens as they were decided.
-pub(super) struct DecidedTokens {
-    pub decisions: Arc<dyn DecisionReader>,
-    pub clock: Arc<dyn Clock>,
-}
+/// No token has been handed out.
+pub(super) struct NoTokens;
 
-impl TokenLookup for DecidedTokens {
+impl TokenLookup for NoTokens {
     fn owner(&self, _public: &str, _secret: &str) -> Option<String> {
         None
     }
