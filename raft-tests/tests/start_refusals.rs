@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use anyhow::{Context as _, Result, ensure};
-use raft_tests::lab::{AddressBlock, Node, NodePlan};
+use raft_tests::lab::{AddressBlock, Node, NodePlan, service_binary};
 use serde_json::json;
 
 fn plan(block: &AddressBlock) -> Result<NodePlan> {
@@ -142,11 +142,10 @@ async fn bad_certificates_are_named_with_their_key() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_unknown_host_and_a_full_disk_do_not_end_a_node() -> Result<()> {
+async fn an_unknown_host_is_named_and_does_not_end_a_node() -> Result<()> {
     let block = AddressBlock::claim()?;
-    let node =
-        Node::start(plan(&block)?.with("DiscoverySeeds", json!(["no-such-host.invalid:3306"])))
-            .await?;
+    let plan = plan(&block)?.with("DiscoverySeeds", json!(["no-such-host.invalid:3306"]));
+    let node = Node::start(plan).await?;
     let answer = node.get("/api/discover/no-such-host.invalid/3306").await?;
     ensure!(
         answer.status.as_u16() == 500 && answer.code() == "ERROR",
@@ -158,5 +157,90 @@ async fn an_unknown_host_and_a_full_disk_do_not_end_a_node() -> Result<()> {
         .context("it has a message")?;
     ensure!(message.contains("no-such-host.invalid"), "{message}");
     ensure!(node.get("/api/health").await?.is_ok(), "it goes on");
+    Ok(())
+}
+
+/// The service behind a bound on the size of its files: what a full disk is to it.
+fn with_small_disk(dir: &std::path::Path, kilobytes: u32) -> Result<std::path::PathBuf> {
+    let script = dir.join("orchestrator-on-a-small-disk");
+    let service = service_binary()?;
+    // `ulimit -f` counts blocks of 512 bytes in dash and of 1,024 in bash; the signal would end the process instead.
+    let text = format!(
+        "#!/bin/bash\ntrap '' XFSZ\nulimit -f {kilobytes}\nexec {} \"$@\"\n",
+        service.display()
+    );
+    std::fs::write(&script, text)?;
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    Ok(script)
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_at_the_start_is_named() -> Result<()> {
+    let block = AddressBlock::claim()?;
+    let dir = tempfile::tempdir()?;
+    let tiny = with_small_disk(dir.path(), 8)?;
+    let node = Node::prepare(plan(&block)?.binary(&tiny))?;
+    let store = node
+        .folder()
+        .join("orchestrator.sqlite3")
+        .display()
+        .to_string();
+    ends_saying(&node, &[&store, "full"]).await
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_loses_nothing_that_was_acknowledged() -> Result<()> {
+    let block = AddressBlock::claim()?;
+    let dir = tempfile::tempdir()?;
+    let small = with_small_disk(dir.path(), 700)?;
+    let plan = plan(&block)?;
+    let node = Node::start(plan.binary(&small)).await?;
+    let mut acknowledged = Vec::new();
+    let refused = loop {
+        let port = 1_000 + acknowledged.len();
+        ensure!(port < 60_000, "a store of 700 KiB cannot hold this many");
+        let reason = "r".repeat(900);
+        let answer = node
+            .post(
+                &format!("/api/begin-downtime/full-disk-host/{port}/ann/{reason}/2h"),
+                None,
+            )
+            .await?;
+        if !answer.is_ok() {
+            break answer;
+        }
+        acknowledged.push(port);
+    };
+    ensure!(
+        refused.status.as_u16() == 500 && refused.code() == "ERROR",
+        "{}",
+        refused.text
+    );
+    ensure!(
+        refused.text.contains("full"),
+        "the answer says why: {}",
+        refused.text
+    );
+    ensure!(
+        !node.get("/api/health").await?.text.is_empty(),
+        "it still answers"
+    );
+    ensure!(
+        acknowledged.len() > 10,
+        "some were acknowledged before: {}",
+        acknowledged.len()
+    );
+    node.kill()?;
+    let store = rusqlite::Connection::open(node.folder().join("orchestrator.sqlite3"))?;
+    let kept: i64 = store.query_row(
+        "SELECT count(*) FROM decided_downtime WHERE host = 'full-disk-host'",
+        [],
+        |row| row.get(0),
+    )?;
+    ensure!(
+        usize::try_from(kept)? == acknowledged.len(),
+        "{kept} kept of {} acknowledged",
+        acknowledged.len()
+    );
     Ok(())
 }

@@ -77,17 +77,33 @@ fn from_sqlite(store: String, error: &rusqlite::Error) -> Error {
         | rusqlite::Error::InvalidColumnType(..)
         | rusqlite::Error::Utf8Error(..)
         | rusqlite::Error::QueryReturnedNoRows => Error::Damaged { store, detail },
+        _ if is_want_of_space(error) => Error::Full { store },
         _ => match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Error::Full { store },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy { store },
             Some(ErrorCode::NotADatabase) => Error::NotADatabase { store },
             Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { store, detail },
             Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
                 Error::CannotOpen { store, detail }
             }
-            _ => Error::Io { store, detail },
+            // The words for this are the same whatever failed; the code says which call of the system it was.
+            _ => Error::Io {
+                store,
+                detail: match error.sqlite_error() {
+                    Some(code) => format!("{detail} (SQLite code {})", code.extended_code),
+                    None => detail,
+                },
+            },
         },
     }
+}
+
+/// No space for the database, or for the file beside it through which its readers see what is written, which SQLite
+/// reports as an input/output error of its own.
+fn is_want_of_space(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error().map(|e| e.extended_code),
+        Some(rusqlite::ffi::SQLITE_FULL | rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
+    )
 }
 
 /// Whether the system failed to sync: then what it holds in memory may differ from the disk, and a later sync may
@@ -122,6 +138,10 @@ mod tests {
         let store = || "s".to_owned();
         let error = |code| Fault::Sqlite(sqlite(code)).at("s");
         assert_eq!(error(ffi::SQLITE_FULL), Error::Full { store: store() });
+        assert_eq!(
+            error(ffi::SQLITE_IOERR_SHMSIZE),
+            Error::Full { store: store() }
+        );
         assert_eq!(error(ffi::SQLITE_BUSY), Error::Busy { store: store() });
         assert_eq!(
             error(ffi::SQLITE_NOTADB),
