@@ -102,27 +102,13 @@ fn link(source: InstanceKey, receiver: Receiver, is_source_up: bool) -> Replicat
         offset: 1_234,
     };
     ReplicationLink {
-        source: SourceAddress::Attached(source),
-        source_uuid: String::new(),
         receiver,
-        applier: ThreadState::Running,
         received: position.clone(),
         applied: position.clone(),
         relay_log: position,
-        receiver_error: String::new(),
-        receiver_errno: 0,
-        applier_error: String::new(),
-        applier_errno: 0,
-        delay: Duration::ZERO,
-        seconds_behind: Some(0),
-        uses_oracle_gtid: false,
         uses_mariadb_gtid: true,
         mariadb_received: "0-1-100".to_owned(),
-        retrieved: String::new(),
-        has_filters: false,
-        has_credentials: true,
-        tls_allowed: false,
-        channel: String::new(),
+        ..ReplicationLink::running(SourceAddress::Attached(source))
     }
 }
 

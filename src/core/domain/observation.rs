@@ -181,6 +181,36 @@ pub struct ReplicationLink {
     pub channel: String,
 }
 
+impl ReplicationLink {
+    /// A link to `source` whose threads run without lag and of which nothing else is known: the base for tests and
+    /// simulations to fill in.
+    pub fn running(source: SourceAddress) -> Self {
+        Self {
+            source,
+            source_uuid: String::new(),
+            receiver: ThreadState::Running,
+            applier: ThreadState::Running,
+            received: BinlogPosition::default(),
+            applied: BinlogPosition::default(),
+            relay_log: BinlogPosition::default(),
+            receiver_error: String::new(),
+            receiver_errno: 0,
+            applier_error: String::new(),
+            applier_errno: 0,
+            delay: Duration::ZERO,
+            seconds_behind: Some(0),
+            uses_oracle_gtid: false,
+            uses_mariadb_gtid: false,
+            mariadb_received: String::new(),
+            retrieved: String::new(),
+            has_filters: false,
+            has_credentials: true,
+            tls_allowed: false,
+            channel: String::new(),
+        }
+    }
+}
+
 /// Semi-synchronous replication settings and status.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SemiSync {

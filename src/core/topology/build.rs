@@ -209,9 +209,7 @@ fn settle_ring(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{
-        BinlogPosition, InstanceRecord, ReplicationLink, SourceAddress, ThreadState, Timestamp,
-    };
+    use crate::domain::{InstanceRecord, ReplicationLink, SourceAddress, Timestamp};
 
     fn key(name: &str) -> InstanceKey {
         InstanceKey::parse(name, 3306).unwrap()
@@ -219,27 +217,8 @@ mod tests {
 
     fn link(source: SourceAddress) -> ReplicationLink {
         ReplicationLink {
-            source,
-            source_uuid: String::new(),
-            receiver: ThreadState::Running,
-            applier: ThreadState::Running,
-            received: BinlogPosition::default(),
-            applied: BinlogPosition::default(),
-            relay_log: BinlogPosition::default(),
-            receiver_error: String::new(),
-            receiver_errno: 0,
-            applier_error: String::new(),
-            applier_errno: 0,
-            delay: std::time::Duration::ZERO,
-            seconds_behind: Some(0),
-            uses_oracle_gtid: false,
             uses_mariadb_gtid: true,
-            mariadb_received: String::new(),
-            retrieved: String::new(),
-            has_filters: false,
-            has_credentials: true,
-            tls_allowed: false,
-            channel: String::new(),
+            ..ReplicationLink::running(source)
         }
     }
 

@@ -3,8 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::{
-    BinlogPosition, GroupMember, InstanceRecord, Picture, ReplicationLink, SourceAddress,
-    ThreadState, Timestamp,
+    GroupMember, InstanceRecord, Picture, ReplicationLink, SourceAddress, ThreadState, Timestamp,
 };
 use crate::topology::{Limits, Topology};
 
@@ -35,27 +34,8 @@ fn server(name: &str, source: Option<&str>) -> InstanceRecord {
 
 fn link(source: SourceAddress) -> ReplicationLink {
     ReplicationLink {
-        source,
-        source_uuid: String::new(),
-        receiver: ThreadState::Running,
-        applier: ThreadState::Running,
-        received: BinlogPosition::default(),
-        applied: BinlogPosition::default(),
-        relay_log: BinlogPosition::default(),
-        receiver_error: String::new(),
-        receiver_errno: 0,
-        applier_error: String::new(),
-        applier_errno: 0,
-        delay: Duration::ZERO,
-        seconds_behind: Some(0),
         uses_oracle_gtid: true,
-        uses_mariadb_gtid: false,
-        mariadb_received: String::new(),
-        retrieved: String::new(),
-        has_filters: false,
-        has_credentials: true,
-        tls_allowed: false,
-        channel: String::new(),
+        ..ReplicationLink::running(source)
     }
 }
 

@@ -7,7 +7,7 @@ use super::names::{Names, default_uuid};
 use super::values::fnv;
 use crate::domain::{
     BinlogPosition, BinlogSettings, Candidate, Downtime, Flavor, GtidState, InstanceKey,
-    InstanceRecord, Observation, ReplicationLink, SourceAddress, ThreadState, Timestamp,
+    InstanceRecord, Observation, ReplicationLink, SourceAddress, Timestamp,
 };
 
 /// Version of a server that has nobody above it and says nothing: the long-term line of MySQL.
@@ -246,30 +246,13 @@ impl Draft {
 pub(super) fn new_link(source: SourceAddress, scope: &Scope<'_>) -> ReplicationLink {
     let position = scope.inherited.position.clone();
     ReplicationLink {
-        source,
-        source_uuid: String::new(),
-        receiver: ThreadState::Running,
-        applier: ThreadState::Running,
         received: position.clone(),
         applied: position,
         relay_log: BinlogPosition {
             file: "relay.000001".to_owned(),
             offset: 1000,
         },
-        receiver_error: String::new(),
-        receiver_errno: 0,
-        applier_error: String::new(),
-        applier_errno: 0,
-        delay: Duration::ZERO,
-        seconds_behind: Some(0),
-        uses_oracle_gtid: false,
-        uses_mariadb_gtid: false,
-        mariadb_received: String::new(),
-        retrieved: String::new(),
-        has_filters: false,
-        has_credentials: true,
-        tls_allowed: false,
-        channel: String::new(),
+        ..ReplicationLink::running(source)
     }
 }
 

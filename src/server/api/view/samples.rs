@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use orchestrator_core::decided::Decided;
 use orchestrator_core::domain::{
-    BinlogPosition, HostFilters, InstanceKey, InstanceRecord, Observation, Picture,
-    ReplicationLink, SourceAddress, ThreadState, Timestamp,
+    HostFilters, InstanceKey, InstanceRecord, Observation, Picture, ReplicationLink, SourceAddress,
+    Timestamp,
 };
 use regex::Regex;
 
@@ -45,27 +45,8 @@ pub(crate) fn with(
 
 pub(crate) fn link(source: SourceAddress) -> ReplicationLink {
     ReplicationLink {
-        source,
-        source_uuid: String::new(),
-        receiver: ThreadState::Running,
-        applier: ThreadState::Running,
-        received: BinlogPosition::default(),
-        applied: BinlogPosition::default(),
-        relay_log: BinlogPosition::default(),
-        receiver_error: String::new(),
-        receiver_errno: 0,
-        applier_error: String::new(),
-        applier_errno: 0,
-        delay: Duration::ZERO,
-        seconds_behind: Some(0),
-        uses_oracle_gtid: false,
-        uses_mariadb_gtid: false,
-        mariadb_received: String::new(),
-        retrieved: String::new(),
-        has_filters: false,
         has_credentials: false,
-        tls_allowed: false,
-        channel: String::new(),
+        ..ReplicationLink::running(source)
     }
 }
 

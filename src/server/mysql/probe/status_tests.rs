@@ -63,27 +63,12 @@ fn attached(text: &str) -> SourceAddress {
 
 fn blank() -> ReplicationLink {
     ReplicationLink {
-        source: attached("127.41.0.1:41306"),
-        source_uuid: String::new(),
-        receiver: ThreadState::Running,
-        applier: ThreadState::Running,
         received: at("mysql-bin.000001", 1022),
         applied: at("mysql-bin.000001", 1022),
         relay_log: at("m2-relay-bin.000002", 1321),
-        receiver_error: String::new(),
-        receiver_errno: 0,
-        applier_error: String::new(),
-        applier_errno: 0,
-        delay: Duration::ZERO,
-        seconds_behind: Some(0),
-        uses_oracle_gtid: false,
         uses_mariadb_gtid: true,
         mariadb_received: "0-1-4".into(),
-        retrieved: String::new(),
-        has_filters: false,
-        has_credentials: true,
-        tls_allowed: false,
-        channel: String::new(),
+        ..ReplicationLink::running(attached("127.41.0.1:41306"))
     }
 }
 
