@@ -7,11 +7,11 @@ use axum::http::HeaderName;
 use orchestrator_core::domain::InstanceKey;
 
 use super::system::UnixGroups;
-use crate::api::ApiConfig;
 use crate::api::access::{
     AccessConfig, Authentication, CertificateRule, ProxyUsers, TokenLookup, TrustedProxy,
 };
 use crate::api::serve::{ListenPlace, TlsFiles};
+use crate::api::{ApiConfig, TokenTimes};
 use crate::config::Settings;
 use crate::config::settings::{
     AuthMethod, HostFilters, HostNameResolve, Listen, ServerName, ServiceTls, TlsPolicy,
@@ -160,6 +160,12 @@ pub(super) fn api(settings: &Settings, node_name: &str, store_place: &str) -> Ap
         node_name: node_name.to_owned(),
         version: env!("CARGO_PKG_VERSION"),
         store_place: store_place.to_owned(),
+        tokens: (live.auth.method == AuthMethod::Token).then_some(TokenTimes {
+            claim_within: live.auth.token_claim_within,
+            life: live.auth.token_life,
+        }),
+        // A unix socket is served in clear.
+        serves_tls: startup.tls.is_some() && matches!(startup.listen, Listen::Tcp(_)),
     }
 }
 

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
+use orchestrator_core::domain::PublicToken;
 use orchestrator_core::ports::{Clock, DecisionReader};
 
-use crate::api::access::TokenLookup;
+use crate::api::access::{TokenLookup, same_as_digest};
 
 /// Tokens as they were decided.
 pub(super) struct DecidedTokens {
@@ -11,7 +12,14 @@ pub(super) struct DecidedTokens {
 }
 
 impl TokenLookup for DecidedTokens {
-    fn owner(&self, _public: &str, _secret: &str) -> Option<String> {
-        None
+    fn owner(&self, public: &str, secret: &str) -> Option<String> {
+        let public = PublicToken::parse(public).ok()?;
+        let decided = self.decisions.decided();
+        let (token, claim) = decided.claimed_token_at(&public, self.clock.now())?;
+        same_as_digest(&claim.secret_digest, secret).then(|| token.owner.clone())
     }
 }
+
+#[cfg(test)]
+#[path = "tokens_tests.rs"]
+mod tests;

@@ -13,13 +13,13 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 
-pub use authentication::Rejected;
+pub use authentication::{Rejected, TOKEN_COOKIE};
 pub use authorization::Denied;
 pub use browser::CrossSite;
 pub use config::{
     AccessConfig, Authentication, CertificateRule, GroupLookup, ProxyUsers, TokenLookup,
     TrustedProxy,
 };
-pub use gate::{Gate, guard_changes, guard_everything};
+pub use gate::{Gate, guard_changes, guard_claims, guard_everything, guard_local};
 pub use peer::{ClientCertificate, Peer};
-pub use secrets::same_secret;
+pub use secrets::{digest_of, same_as_digest, same_secret};
