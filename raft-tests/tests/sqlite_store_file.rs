@@ -9,7 +9,7 @@ use orchestrator::store::{
     DecisionStore, Error, ErrorKind, InstallMode, Place, SqliteOptions, SqliteStore,
 };
 use orchestrator_core::decided::{Command, Digest};
-use orchestrator_core::domain::{InstanceKey, PromotionRule};
+use orchestrator_core::domain::{InstanceKey, PromotionRule, PublicToken, SecretDigest};
 use orchestrator_core::ports::Ids;
 use raft_tests::contract::{History, MINUTE, START};
 use rusqlite::Connection;
@@ -38,6 +38,10 @@ fn key(name: &str) -> InstanceKey {
     InstanceKey::parse(name, 3306).unwrap()
 }
 
+fn token(number: u8) -> PublicToken {
+    PublicToken::from_bytes([number; 32])
+}
+
 /// A history that leaves a row in every table.
 fn full_history(store: &SqliteStore) -> History {
     let mut history = History::new(store.identity().unwrap().group, 1);
@@ -55,6 +59,21 @@ fn full_history(store: &SqliteStore) -> History {
             expires_at: later,
         },
         Command::Forget { key: key("c") },
+        Command::CreateAccessToken {
+            public: token(1),
+            owner: "ann".to_owned(),
+            claim_by: later,
+        },
+        Command::CreateAccessToken {
+            public: token(2),
+            owner: "bob".to_owned(),
+            claim_by: later,
+        },
+        Command::ClaimAccessToken {
+            public: token(2),
+            secret_digest: SecretDigest::from_bytes([7; 32]),
+            expires_at: later,
+        },
     ];
     let batch = commands.map(|command| history.entry(START, command));
     store.commit(batch.to_vec()).unwrap();
@@ -145,6 +164,33 @@ fn an_operator_reads_decisions_in_typed_columns() {
             Value::Integer(START.plus(MINUTE).as_micros()),
         ]]
     );
+    let (start, later) = (
+        Value::Integer(START.as_micros()),
+        Value::Integer(START.plus(MINUTE).as_micros()),
+    );
+    assert_eq!(
+        dump(&raw, "decided_access_token"),
+        [
+            [
+                text(&"01".repeat(32)),
+                text("ann"),
+                start.clone(),
+                later.clone(),
+                Value::Null,
+                Value::Null,
+                Value::Null,
+            ],
+            [
+                text(&"02".repeat(32)),
+                text("bob"),
+                start.clone(),
+                later.clone(),
+                Value::Blob(vec![7; 32]),
+                start,
+                later,
+            ],
+        ]
+    );
 }
 
 /// Tables of the predecessor, by name.
@@ -231,6 +277,7 @@ fn the_predecessors_tables_in_the_same_file_stay_as_they_are() {
     assert_eq!(
         ours,
         [
+            "decided_access_token",
             "decided_candidate",
             "decided_downtime",
             "decided_forgotten",
@@ -347,12 +394,23 @@ fn a_row_that_makes_no_sense_is_damage_and_names_its_table() {
     let path = dir.path().join("orchestrator.sqlite3");
     drop(full_history(&open(&path).unwrap()));
     let raw = Connection::open(&path).unwrap();
-    raw.execute("UPDATE decided_candidate SET promotion_rule = 'maybe'", [])
-        .unwrap();
-    drop(raw);
-    let error = open(&path).unwrap().load().err().unwrap().to_string();
-    assert!(error.contains("decided_candidate"), "{error}");
-    assert!(error.contains("'maybe' is not a promotion rule"), "{error}");
+    for (change, table, sentence) in [
+        (
+            "UPDATE decided_access_token SET public_token = upper(hex(zeroblob(31)) || 'AA') WHERE owner = 'ann'",
+            "decided_access_token",
+            "a public token is 64 hexadecimal digits",
+        ),
+        (
+            "UPDATE decided_candidate SET promotion_rule = 'maybe'",
+            "decided_candidate",
+            "'maybe' is not a promotion rule",
+        ),
+    ] {
+        raw.execute(change, []).unwrap();
+        let error = open(&path).unwrap().load().err().unwrap().to_string();
+        assert!(error.contains(table), "{error}");
+        assert!(error.contains(sentence), "{error}");
+    }
 }
 
 #[test]
@@ -362,7 +420,7 @@ fn a_store_whose_parts_do_not_fit_each_other_is_refused() {
         (
             "behind",
             "UPDATE store_meta SET applied_index = 2",
-            "decision_log ends at entry 3, and store_meta says that 2 is the last",
+            "decision_log ends at entry 6, and store_meta says that 2 is the last",
         ),
         (
             "headless",

@@ -2,7 +2,9 @@
 
 use orchestrator::store::{DecisionStore, Error, ErrorKind, InstallMode};
 use orchestrator_core::decided::{Command, Decided, Digest, Effect, GroupId, RowChange, Snapshot};
-use orchestrator_core::domain::{Downtime, InstanceKey, Timestamp};
+use orchestrator_core::domain::{
+    AccessToken, Downtime, InstanceKey, PublicToken, SecretDigest, Timestamp, TokenClaim,
+};
 
 use super::{History, MINUTE, START, StorePlace, replay};
 
@@ -56,7 +58,7 @@ pub fn committed_state_is_loaded_exactly(place: &dyn StorePlace) {
         }
     }
     let tables: Vec<&str> = history.state().rows().map(|row| row.table()).collect();
-    for table in ["downtime", "candidate", "forgotten"] {
+    for table in ["downtime", "candidate", "forgotten", "access_token"] {
         assert!(
             tables.contains(&table),
             "the history leaves rows in {table}"
@@ -151,6 +153,19 @@ pub fn time_and_index_have_their_full_range(place: &dyn StorePlace) {
     let rows = [
         RowChange::PutDowntime(key("a:1"), row),
         RowChange::PutForgotten(key("a:65535"), Timestamp::from_micros(-1)),
+        RowChange::PutAccessToken(
+            PublicToken::from_bytes([0xff; 32]),
+            AccessToken {
+                owner: String::new(),
+                created_at: Timestamp::from_micros(i64::MIN),
+                claim_by: Timestamp::from_micros(i64::MAX),
+                claim: Some(TokenClaim {
+                    secret_digest: SecretDigest::from_bytes([0xff; 32]),
+                    claimed_at: Timestamp::from_micros(i64::MIN),
+                    expires_at: Timestamp::from_micros(i64::MAX),
+                }),
+            },
+        ),
     ];
     let last = i64::MAX as u64;
     let state = Decided::from_rows(last, Timestamp::from_micros(i64::MAX), &rows);

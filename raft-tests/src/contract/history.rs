@@ -3,7 +3,7 @@ use std::time::Duration;
 use orchestrator::store::{AppliedEntry, LoggedEntry};
 use orchestrator::wire::Envelope;
 use orchestrator_core::decided::{Command, Decided, GroupId, Origin, Proposal, apply};
-use orchestrator_core::domain::{InstanceKey, PromotionRule, Timestamp};
+use orchestrator_core::domain::{InstanceKey, PromotionRule, PublicToken, SecretDigest, Timestamp};
 
 /// When histories begin.
 pub const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
@@ -82,7 +82,8 @@ impl History {
         let host = format!("db{}", self.draw(6));
         let key = InstanceKey::from_parts(&host, &port.to_string()).expect("a valid key");
         let later = at.plus(MINUTE * self.draw(90) as u32);
-        match self.draw(7) {
+        let public = PublicToken::from_bytes([self.draw(4) as u8; 32]);
+        match self.draw(10) {
             0 => Command::Discover { key },
             1 => Command::Forget { key },
             2 | 3 => Command::BeginDowntime {
@@ -102,6 +103,16 @@ impl History {
                     _ => PromotionRule::MustNot,
                 },
                 expires_at: later,
+            },
+            6 | 7 => Command::CreateAccessToken {
+                public,
+                owner: format!("owner {}", self.draw(9)),
+                claim_by: later,
+            },
+            8 => Command::ClaimAccessToken {
+                public,
+                secret_digest: SecretDigest::from_bytes([self.draw(256) as u8; 32]),
+                expires_at: later.plus(MINUTE * 60),
             },
             _ => Command::Expire,
         }

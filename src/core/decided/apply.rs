@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Command, Decided, Effect, Proposal, Refusal, Reply, RowChange};
+use super::{Command, Decided, Effect, Proposal, Refusal, Reply, RowChange, access_tokens};
 use crate::domain::{Candidate, Downtime, InstanceKey, PromotionRule, Timestamp};
 
 /// How long a mark of forgetting is kept: longer than any node is away and still comes back with an old picture that is
@@ -33,7 +33,7 @@ pub fn apply(state: &Decided, proposal: &Proposal) -> Applied {
     }
 }
 
-type Decision = (Reply, Vec<RowChange>, Vec<Effect>);
+pub(super) type Decision = (Reply, Vec<RowChange>, Vec<Effect>);
 
 fn decide(state: &Decided, command: &Command, now: Timestamp) -> Decision {
     match command {
@@ -86,14 +86,24 @@ fn decide(state: &Decided, command: &Command, now: Timestamp) -> Decision {
             }
         }
         Command::Expire => expire(state, now),
+        Command::CreateAccessToken {
+            public,
+            owner,
+            claim_by,
+        } => access_tokens::create(state, *public, owner, *claim_by, now),
+        Command::ClaimAccessToken {
+            public,
+            secret_digest,
+            expires_at,
+        } => access_tokens::claim(state, *public, *secret_digest, *expires_at, now),
     }
 }
 
-fn done(change: RowChange) -> Decision {
+pub(super) fn done(change: RowChange) -> Decision {
     (Reply::Done, vec![change], vec![])
 }
 
-fn refused(why: Refusal) -> Decision {
+pub(super) fn refused(why: Refusal) -> Decision {
     (Reply::Refused(why), vec![], vec![])
 }
 
@@ -136,7 +146,15 @@ fn due(state: &Decided, now: Timestamp) -> impl Iterator<Item = RowChange> + '_ 
         .iter()
         .filter(move |(_, at)| now.since(**at) >= FORGOTTEN_KEPT)
         .map(|(key, _)| RowChange::DeleteForgotten(key.clone()));
-    downtimes.chain(candidates).chain(forgotten)
+    let access_tokens = state
+        .access_tokens
+        .iter()
+        .filter(move |(_, row)| row.is_over_at(now))
+        .map(|(public, _)| RowChange::DeleteAccessToken(*public));
+    downtimes
+        .chain(candidates)
+        .chain(forgotten)
+        .chain(access_tokens)
 }
 
 /// Whether [`Command::Expire`], proposed at `now`, would remove anything.
@@ -150,6 +168,7 @@ mod tests {
 
     use super::*;
     use crate::decided::{Digest, Origin};
+    use crate::domain::{PublicToken, SecretDigest};
 
     const NOON: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
@@ -370,6 +389,10 @@ mod tests {
         ]
     }
 
+    fn any_public() -> impl Strategy<Value = PublicToken> {
+        (0_u8..4).prop_map(|number| PublicToken::from_bytes([number; 32]))
+    }
+
     fn any_command() -> impl Strategy<Value = Command> {
         prop_oneof![
             any_key().prop_map(|key| Command::Discover { key }),
@@ -387,6 +410,20 @@ mod tests {
                 Command::RegisterCandidate {
                     key,
                     rule,
+                    expires_at,
+                }
+            }),
+            (any_public(), ".{0,4}", any_time()).prop_map(|(public, owner, claim_by)| {
+                Command::CreateAccessToken {
+                    public,
+                    owner,
+                    claim_by,
+                }
+            }),
+            (any_public(), any::<u8>(), any_time()).prop_map(|(public, digest, expires_at)| {
+                Command::ClaimAccessToken {
+                    public,
+                    secret_digest: SecretDigest::from_bytes([digest; 32]),
                     expires_at,
                 }
             }),
@@ -423,6 +460,12 @@ mod tests {
                 let rows: Vec<RowChange> = state.rows().collect();
                 let rebuilt = Decided::from_rows(state.applied_index, state.decided_at, &rows);
                 prop_assert_eq!(&rebuilt, &state);
+                // A claim is made once, and nobody takes it over.
+                for (public, token) in &before.access_tokens {
+                    let Some(claim) = &token.claim else { continue };
+                    let now = state.access_tokens.get(public).map(|token| &token.claim);
+                    prop_assert!(now.is_none_or(|now| now.as_ref() == Some(claim)));
+                }
                 // Nothing is due after an expiry, and a second one at the same time changes nothing.
                 if command == Command::Expire {
                     prop_assert!(!is_anything_due(&state, at));

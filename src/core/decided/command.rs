@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{InstanceKey, PromotionRule, Timestamp};
+use crate::domain::{InstanceKey, PromotionRule, PublicToken, SecretDigest, Timestamp};
 
 /// Who asked for a change, and from where; kept with it for the audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,8 +49,27 @@ pub enum Command {
         /// When it expires unless registered again.
         expires_at: Timestamp,
     },
-    /// Drops everything whose time is over at the proposal's time: downtimes, candidates, old marks of forgetting.
+    /// Drops everything whose time is over at the proposal's time: downtimes, candidates, old marks of forgetting, access
+    /// tokens.
     Expire,
+    /// Makes an access token that may be claimed once.
+    CreateAccessToken {
+        /// Its public half, drawn by the proposer.
+        public: PublicToken,
+        /// Who it is for.
+        owner: String,
+        /// Until when it may be claimed.
+        claim_by: Timestamp,
+    },
+    /// Claims an access token. Its secret half stays with the proposer, who hands it to the caller.
+    ClaimAccessToken {
+        /// Which one.
+        public: PublicToken,
+        /// SHA-256 of the secret half.
+        secret_digest: SecretDigest,
+        /// Until when it is worth something.
+        expires_at: Timestamp,
+    },
 }
 
 /// A command on its way to being committed, with all that apply may use.
@@ -88,6 +107,26 @@ pub enum Refusal {
         "the promotion rule 'must' cannot be registered; use prefer, neutral, prefer_not or must_not"
     )]
     MustIsNotRegistrable,
+    /// No token has this public half.
+    #[error("there is no such token, or it is over; make another one")]
+    UnknownToken,
+    /// Somebody claimed the token before.
+    #[error(
+        "the token was claimed already; if it was not you, somebody else has it: make another one and say so to whoever runs this service"
+    )]
+    TokenIsClaimed,
+    /// Nobody claimed the token in time.
+    #[error("the time for claiming the token is over; make another one and claim it sooner")]
+    TokenClaimTooLate,
+    /// The public half is that of another token.
+    #[error("there is a token with this public half already; make another one")]
+    TokenExists,
+    /// As many tokens wait to be claimed as may.
+    #[error("too many tokens wait to be claimed; claim them, or wait until their time is over")]
+    TooManyUnclaimedTokens,
+    /// As many tokens are in use as may be.
+    #[error("too many tokens are in use; wait until some of them expire")]
+    TooManyTokens,
 }
 
 /// Which nodes perform an effect.

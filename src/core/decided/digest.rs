@@ -55,7 +55,10 @@ mod tests {
 
     use super::*;
     use crate::decided::RowChange;
-    use crate::domain::{Candidate, Downtime, InstanceKey, PromotionRule, Timestamp};
+    use crate::domain::{
+        AccessToken, Candidate, Downtime, InstanceKey, PromotionRule, PublicToken, SecretDigest,
+        Timestamp, TokenClaim,
+    };
 
     fn key(text: &str) -> InstanceKey {
         InstanceKey::parse(text, 3306).unwrap()
@@ -82,6 +85,32 @@ mod tests {
         }
     }
 
+    fn public(number: u8) -> PublicToken {
+        PublicToken::from_bytes([number; 32])
+    }
+
+    fn token(digest: u8) -> AccessToken {
+        AccessToken {
+            owner: "ann".to_owned(),
+            created_at: at(1),
+            claim_by: at(2),
+            claim: Some(TokenClaim {
+                secret_digest: SecretDigest::from_bytes([digest; 32]),
+                claimed_at: at(1),
+                expires_at: at(2),
+            }),
+        }
+    }
+
+    /// A token with one thing changed.
+    fn token_with(change: impl FnOnce(&mut AccessToken, &mut TokenClaim)) -> AccessToken {
+        let mut row = token(7);
+        let mut claim = row.claim.clone().unwrap();
+        change(&mut row, &mut claim);
+        row.claim = Some(claim);
+        row
+    }
+
     fn state(index: u64, decided_at: i64, rows: &[RowChange]) -> Decided {
         Decided::from_rows(index, at(decided_at), rows)
     }
@@ -90,6 +119,7 @@ mod tests {
     fn every_table_and_every_field_changes_the_digest() {
         let put_downtime = |key, row| RowChange::PutDowntime(key, row);
         let put_candidate = |key, row| RowChange::PutCandidate(key, row);
+        let put_token = |number, row| RowChange::PutAccessToken(public(number), row);
         let states = [
             state(0, 0, &[]),
             state(1, 0, &[]),
@@ -179,6 +209,54 @@ mod tests {
             state(0, 0, &[RowChange::PutForgotten(key("a"), at(1))]),
             state(0, 0, &[RowChange::PutForgotten(key("b"), at(1))]),
             state(0, 0, &[RowChange::PutForgotten(key("a"), at(2))]),
+            state(0, 0, &[put_token(1, token(7))]),
+            state(0, 0, &[put_token(2, token(7))]),
+            state(0, 0, &[put_token(1, token(8))]),
+            state(
+                0,
+                0,
+                &[put_token(
+                    1,
+                    AccessToken {
+                        claim: None,
+                        ..token(7)
+                    },
+                )],
+            ),
+            state(
+                0,
+                0,
+                &[put_token(
+                    1,
+                    token_with(|row, _| row.owner = "bob".to_owned()),
+                )],
+            ),
+            state(
+                0,
+                0,
+                &[put_token(1, token_with(|row, _| row.created_at = at(0)))],
+            ),
+            state(
+                0,
+                0,
+                &[put_token(1, token_with(|row, _| row.claim_by = at(3)))],
+            ),
+            state(
+                0,
+                0,
+                &[put_token(
+                    1,
+                    token_with(|_, claim| claim.claimed_at = at(0)),
+                )],
+            ),
+            state(
+                0,
+                0,
+                &[put_token(
+                    1,
+                    token_with(|_, claim| claim.expires_at = at(3)),
+                )],
+            ),
         ];
         let digests: BTreeSet<String> = states.iter().map(|s| Digest::of(s).to_string()).collect();
         assert_eq!(digests.len(), states.len());
@@ -209,6 +287,15 @@ mod tests {
         assert_eq!(
             Digest::of(&state(3, 9, &rows)).to_string(),
             "7f7d63805a65a773e34e56aa945654056029a82924f3fdcd2d7c028dd0a7cda7"
+        );
+        let with_token = [
+            rows.as_slice(),
+            &[RowChange::PutAccessToken(public(1), token(7))],
+        ]
+        .concat();
+        assert_eq!(
+            Digest::of(&state(3, 9, &with_token)).to_string(),
+            "9c6545099dda273784ae50d6f6f4fae65d3643bcb7ccfb089afa5e71206f195f"
         );
     }
 }

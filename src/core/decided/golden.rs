@@ -15,9 +15,9 @@ use super::{
     Snapshot,
 };
 use crate::domain::{
-    BinlogPosition, Candidate, Downtime, Flavor, InstanceKey, InstanceRecord, Observation,
-    ProbeFailure, ProbeFailureKind, PromotionRule, ReplicationLink, SourceAddress, ThreadState,
-    Timestamp,
+    AccessToken, BinlogPosition, Candidate, Downtime, Flavor, InstanceKey, InstanceRecord,
+    Observation, ProbeFailure, ProbeFailureKind, PromotionRule, PublicToken, ReplicationLink,
+    SecretDigest, SourceAddress, ThreadState, Timestamp, TokenClaim,
 };
 
 fn key() -> InstanceKey {
@@ -42,6 +42,18 @@ fn candidate(rule: PromotionRule) -> Candidate {
         rule,
         registered_at: at(1),
         expires_at: at(3600),
+    }
+}
+
+const PUBLIC: PublicToken = PublicToken::from_bytes([0xa7; 32]);
+const DIGEST: SecretDigest = SecretDigest::from_bytes([0xd1; 32]);
+
+fn access_token(claim: Option<TokenClaim>) -> AccessToken {
+    AccessToken {
+        owner: "ann".to_owned(),
+        created_at: at(1),
+        claim_by: at(60),
+        claim,
     }
 }
 
@@ -175,6 +187,24 @@ fn commands() -> Vec<(&'static str, Command, &'static str)> {
             "010403646231fbeb0c04fd004827ad01000000",
         ),
         ("Expire", Command::Expire, "0105"),
+        (
+            "CreateAccessToken",
+            Command::CreateAccessToken {
+                public: PUBLIC,
+                owner: "ann".to_owned(),
+                claim_by: at(60),
+            },
+            "0106a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a703616e6efc000e2707",
+        ),
+        (
+            "ClaimAccessToken",
+            Command::ClaimAccessToken {
+                public: PUBLIC,
+                secret_digest: DIGEST,
+                expires_at: at(3600),
+            },
+            "0107a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1fd004827ad01000000",
+        ),
     ]
 }
 
@@ -223,12 +253,51 @@ fn replies_keep_their_bytes() {
             Reply::Refused(Refusal::MustIsNotRegistrable),
             "010201",
         ),
+        (
+            "Refused unknown token",
+            Reply::Refused(Refusal::UnknownToken),
+            "010202",
+        ),
+        (
+            "Refused claimed token",
+            Reply::Refused(Refusal::TokenIsClaimed),
+            "010203",
+        ),
+        (
+            "Refused late claim",
+            Reply::Refused(Refusal::TokenClaimTooLate),
+            "010204",
+        ),
+        (
+            "Refused token exists",
+            Reply::Refused(Refusal::TokenExists),
+            "010205",
+        ),
+        (
+            "Refused unclaimed tokens",
+            Reply::Refused(Refusal::TooManyUnclaimedTokens),
+            "010206",
+        ),
+        (
+            "Refused tokens",
+            Reply::Refused(Refusal::TooManyTokens),
+            "010207",
+        ),
     ];
     check(&golden);
     complete::<Reply>(golden.iter().map(|(name, ..)| *name));
     assert_eq!(
         variants::<Refusal>(),
-        ["AlreadyOver", "MustIsNotRegistrable"],
+        [
+            "AlreadyOver",
+            "MustIsNotRegistrable",
+            "UnknownToken",
+            "TokenIsClaimed",
+            "TokenClaimTooLate",
+            "TokenExists",
+            "TooManyUnclaimedTokens",
+            "TooManyTokens",
+        ],
         "a new refusal needs its bytes above"
     );
 }
@@ -265,6 +334,28 @@ fn row_changes_keep_their_bytes() {
             "DeleteForgotten",
             RowChange::DeleteForgotten(key()),
             "010503646231fbeb0c",
+        ),
+        (
+            "PutAccessToken unclaimed",
+            RowChange::PutAccessToken(PUBLIC, access_token(None)),
+            "0106a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a703616e6efc80841e00fc000e270700",
+        ),
+        (
+            "PutAccessToken claimed",
+            RowChange::PutAccessToken(
+                PUBLIC,
+                access_token(Some(TokenClaim {
+                    secret_digest: DIGEST,
+                    claimed_at: at(2),
+                    expires_at: at(3600),
+                })),
+            ),
+            "0106a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a703616e6efc80841e00fc000e270701d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1fc00093d00fd004827ad01000000",
+        ),
+        (
+            "DeleteAccessToken",
+            RowChange::DeleteAccessToken(PUBLIC),
+            "0107a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7",
         ),
     ];
     check(&golden);

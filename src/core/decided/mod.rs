@@ -7,6 +7,7 @@
 //! [`codec`] says how all of this becomes bytes, [`Digest`] how two nodes compare their states, [`Snapshot`] how one
 //! node hands its state to another.
 
+mod access_tokens;
 mod apply;
 pub mod codec;
 mod command;

@@ -1,7 +1,7 @@
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Candidate, Downtime, InstanceKey, Timestamp};
+use crate::domain::{AccessToken, Candidate, Downtime, InstanceKey, PublicToken, Timestamp};
 
 /// All decided state, in memory. Cloning is cheap. Maps are ordered, so that walking them is the same everywhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Decided {
     pub candidates: OrdMap<InstanceKey, Candidate>,
     /// Instances that were to be forgotten, and when: what was seen of them before is dropped.
     pub forgotten: OrdMap<InstanceKey, Timestamp>,
+    /// Access tokens, also those over and not yet expired: readers compare with their own time.
+    pub access_tokens: OrdMap<PublicToken, AccessToken>,
     /// Index of the last applied entry; 0 before the first.
     pub applied_index: u64,
     /// Time of decided state: the latest of all proposals so far.
@@ -33,6 +35,10 @@ pub enum RowChange {
     PutForgotten(InstanceKey, Timestamp),
     /// Removes a mark of forgetting.
     DeleteForgotten(InstanceKey),
+    /// Writes an access token.
+    PutAccessToken(PublicToken, AccessToken),
+    /// Removes an access token.
+    DeleteAccessToken(PublicToken),
 }
 
 impl RowChange {
@@ -42,6 +48,7 @@ impl RowChange {
             Self::PutDowntime(..) | Self::DeleteDowntime(_) => "downtime",
             Self::PutCandidate(..) | Self::DeleteCandidate(_) => "candidate",
             Self::PutForgotten(..) | Self::DeleteForgotten(_) => "forgotten",
+            Self::PutAccessToken(..) | Self::DeleteAccessToken(_) => "access_token",
         }
     }
 }
@@ -55,6 +62,7 @@ impl Decided {
             downtimes,
             candidates,
             forgotten,
+            access_tokens,
             applied_index: _,
             decided_at: _,
         } = self;
@@ -67,7 +75,13 @@ impl Decided {
         let forgotten = forgotten
             .iter()
             .map(|(key, at)| RowChange::PutForgotten(key.clone(), *at));
-        downtimes.chain(candidates).chain(forgotten)
+        let access_tokens = access_tokens
+            .iter()
+            .map(|(public, row)| RowChange::PutAccessToken(*public, row.clone()));
+        downtimes
+            .chain(candidates)
+            .chain(forgotten)
+            .chain(access_tokens)
     }
 
     /// The state with these rows, in any order.
@@ -111,6 +125,12 @@ impl Decided {
             }
             RowChange::DeleteForgotten(key) => {
                 self.forgotten.remove(key);
+            }
+            RowChange::PutAccessToken(public, row) => {
+                self.access_tokens.insert(*public, row.clone());
+            }
+            RowChange::DeleteAccessToken(public) => {
+                self.access_tokens.remove(public);
             }
         }
     }

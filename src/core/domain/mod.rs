@@ -1,5 +1,6 @@
 //! The nouns of the field. No IO, no policy, nothing of the predecessor's vocabulary.
 
+mod access_token;
 mod binlog;
 pub mod coordinates;
 mod downtime;
@@ -14,6 +15,7 @@ mod secret;
 mod timestamp;
 pub mod version;
 
+pub use access_token::{AccessToken, NotAPublicToken, PublicToken, SecretDigest, TokenClaim};
 pub use binlog::BinlogPosition;
 pub use coordinates::{CoordinatesError, LogCoordinates, LogFile, ReportedLogFile, ReportedSource};
 pub use downtime::{Candidate, Downtime};

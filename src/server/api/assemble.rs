@@ -13,7 +13,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use super::access::{Gate, guard_changes, guard_everything};
+use super::access::{Gate, guard_changes, guard_claims, guard_everything, guard_local};
 use super::serve::Limits;
 use super::{Access, AppState, Route, STATUS_PATH};
 
@@ -39,9 +39,12 @@ pub fn assemble(state: AppState, routes: Vec<Route>, gate: &Gate, limits: &Limit
         if route.access != Access::Health {
             handler = handler.layer(from_fn_with_state(places.clone(), take_place));
         }
-        if route.access == Access::Changes {
-            handler = handler.layer(from_fn_with_state(gate.clone(), guard_changes));
-        }
+        handler = match route.access {
+            Access::Health | Access::Reads => handler,
+            Access::Changes => handler.layer(from_fn_with_state(gate.clone(), guard_changes)),
+            Access::Claims => handler.layer(from_fn_with_state(gate.clone(), guard_claims)),
+            Access::LocalOnly => handler.layer(from_fn_with_state(gate.clone(), guard_local)),
+        };
         router = router.route(&path, handler);
     }
     router

@@ -109,6 +109,11 @@ pub enum ApiError {
         /// Why it ended.
         source: ProposeError,
     },
+    /// Access tokens are not in use.
+    #[error(
+        "there are no access tokens here, because AuthenticationMethod is not token; set it to token to use them"
+    )]
+    TokensAreOff,
     /// Configuration that could not be read again.
     #[error("the configuration was not reloaded, the one before stays in force: {}", .0.join("; "))]
     Reload(Vec<String>),
@@ -131,7 +136,7 @@ impl ApiError {
                 DiscoverError::Stopping => ErrorKind::Unavailable,
             },
             Self::Propose(source) => propose_kind(source),
-            Self::Refused(_) => ErrorKind::Refused,
+            Self::Refused(_) | Self::TokensAreOff => ErrorKind::Refused,
             Self::PartlyForgotten { .. } => ErrorKind::Partial,
         }
     }

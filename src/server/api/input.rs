@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::{FromRequestParts, Query, RawPathParams};
 use axum::http::Uri;
 use axum::http::request::Parts;
-use orchestrator_core::domain::{InstanceKey, KeyError, UnknownPromotionRule};
+use orchestrator_core::domain::{InstanceKey, KeyError, NotAPublicToken, UnknownPromotionRule};
 use sha2::{Digest, Sha256};
 
 use super::{ApiError, AppState, Caller};
@@ -68,6 +68,9 @@ pub enum InputError {
     /// No promotion rule.
     #[error(transparent)]
     PromotionRule(#[from] UnknownPromotionRule),
+    /// No public half of an access token.
+    #[error(transparent)]
+    PublicToken(#[from] NotAPublicToken),
     /// A request that reached a handler without having passed the access check: a fault of the assembly.
     #[error(
         "the caller of this request was not established; this is a fault of the service, please report it"
@@ -134,6 +137,15 @@ pub struct Requester {
 }
 
 impl Requester {
+    /// The same request without its idempotency key, for a change whose answer holds what was drawn for it: the answer of
+    /// an earlier try would not fit what this one drew.
+    pub fn once(self) -> Self {
+        Self {
+            idempotency: None,
+            ..self
+        }
+    }
+
     /// Id of one proposal of this request. With an idempotency key it is the same in every retry, so that the change
     /// takes effect once; `part` tells the proposals of one request apart.
     pub fn request_id(&self, part: &str, fresh: impl FnOnce() -> u128) -> u128 {

@@ -19,6 +19,7 @@ mod state;
 mod view;
 
 // One file per resource.
+mod access_tokens;
 mod candidates;
 mod clusters;
 mod configuration;
@@ -31,7 +32,7 @@ mod search;
 mod topology;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use assemble::assemble;
 pub use caller::Caller;
@@ -39,4 +40,4 @@ pub use envelope::ERROR_HEADER;
 pub use error::{ApiError, ErrorKind, V2Error};
 pub use route::{Access, Route};
 pub use routes::{STATUS_PATH, routes};
-pub use state::{ApiConfig, AppState, Deps, Health, HealthReport, Reload};
+pub use state::{ApiConfig, AppState, Deps, Health, HealthReport, Reload, TokenTimes};

@@ -13,6 +13,12 @@ pub enum Access {
     Reads,
     /// Changes something. `POST`, and `GET` for the predecessor's clients, never from a page of another site.
     Changes,
+    /// Takes something that was handed out before, by whoever has it. `GET` and `POST`, also as a link that a browser opens;
+    /// not while `ReadOnly` is on.
+    Claims,
+    /// For the machine of the service only, over loopback without a proxy or over the unix socket, whatever the method of
+    /// authentication; never from a browser, and not while `ReadOnly` is on. `POST`.
+    LocalOnly,
 }
 
 /// One route: its place below the URL prefix, what it does, and its handler.
@@ -64,6 +70,35 @@ impl Route {
             handler: axum::routing::get(handler.clone())
                 .post(handler)
                 .head(refuse_head),
+        }
+    }
+
+    /// A route that takes something handed out before: `GET` and `POST`. `HEAD`, which programs that show a preview of a
+    /// link send, does not reach the handler.
+    pub fn claims<H, T>(path: &'static str, handler: H) -> Self
+    where
+        H: axum::handler::Handler<T, AppState>,
+        T: 'static,
+    {
+        Self {
+            access: Access::Claims,
+            ..Self::changes(path, handler)
+        }
+    }
+
+    /// A route for the machine of the service only: `POST`.
+    pub fn local_only<H, T>(path: &'static str, handler: H) -> Self
+    where
+        H: axum::handler::Handler<T, AppState>,
+        T: 'static,
+    {
+        Self {
+            path,
+            access: Access::LocalOnly,
+            answered_locally: false,
+            meaning: "",
+            answer: "",
+            handler: axum::routing::post(handler),
         }
     }
 

@@ -1,6 +1,6 @@
 use super::{
-    Route, candidates, clusters, configuration, discovery, downtime, health, instances, probes,
-    search, topology,
+    Route, access_tokens, candidates, clusters, configuration, discovery, downtime, health,
+    instances, probes, search, topology,
 };
 
 /// Where the status route is unless `StatusEndpoint` says another place. Whoever assembles the service moves that one
@@ -25,6 +25,7 @@ pub fn routes() -> Vec<Route> {
         topology_routes(),
         discovery_routes(),
         agreement_routes(),
+        token_routes(),
         node_routes(),
     ];
     groups.into_iter().flatten().collect()
@@ -190,6 +191,19 @@ fn agreement_routes() -> Vec<Route> {
         .about(
             "set the promotion rule: prefer, neutral, prefer_not or must_not",
             ENVELOPE_KEY,
+        ),
+    ]
+}
+
+fn token_routes() -> Vec<Route> {
+    vec![
+        Route::local_only("/api/v2/access-tokens", access_tokens::create).about(
+            "make an access token for `?owner=NAME`, to be claimed soon; see security.md",
+            "status 201, `publicToken` and `claimBy`",
+        ),
+        Route::claims("/web/access-token", access_tokens::claim).about(
+            "claim the access token of `?publicToken=`; see security.md",
+            "status 302 with a cookie; a refusal is an envelope with status 200",
         ),
     ]
 }

@@ -47,6 +47,19 @@ pub struct ApiConfig {
     pub version: &'static str,
     /// Where the store is, for health answers.
     pub store_place: String,
+    /// Times of access tokens; `None` unless `AuthenticationMethod` is `token`.
+    pub tokens: Option<TokenTimes>,
+    /// Whether this service itself speaks TLS.
+    pub serves_tls: bool,
+}
+
+/// Times of access tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenTimes {
+    /// How long a token waits to be claimed (`AccessTokenUseExpirySeconds`).
+    pub claim_within: Duration,
+    /// How long a claimed token is worth something (`AccessTokenExpiryMinutes`).
+    pub life: Duration,
 }
 
 /// How this node is.

@@ -14,7 +14,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const CLOCK_BEHIND: Duration = Duration::from_secs(5);
 
 /// The loop that proposes the removal of what is over: ended downtimes, expired promotion rules, old marks of
-/// forgetting.
+/// forgetting, access tokens.
 pub struct Expiry {
     /// What is decided.
     pub decisions: Arc<dyn DecisionReader>,

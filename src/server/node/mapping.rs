@@ -6,12 +6,12 @@ use std::time::Duration;
 use orchestrator_core::domain::InstanceKey;
 
 use super::system::UnixGroups;
-use crate::api::ApiConfig;
 use crate::api::access::{
     AccessConfig, AuditSink, Authentication, CertificateRule, HeaderName, ProxyUsers, TokenLookup,
     TrustedProxy,
 };
 use crate::api::serve::{ListenPlace, TlsFiles};
+use crate::api::{ApiConfig, TokenTimes};
 use crate::config::Settings;
 use crate::config::settings::{
     AuthMethod, HostNameResolve, Listen, ServerName, ServiceTls, TlsPolicy,
@@ -153,6 +153,12 @@ pub(super) fn api(settings: &Settings, node_name: &str, store_place: &str) -> Ap
         node_name: node_name.to_owned(),
         version: env!("CARGO_PKG_VERSION"),
         store_place: store_place.to_owned(),
+        tokens: (live.auth.method == AuthMethod::Token).then_some(TokenTimes {
+            claim_within: live.auth.token_claim_within,
+            life: live.auth.token_life,
+        }),
+        // A unix socket is served in clear.
+        serves_tls: startup.tls.is_some() && matches!(startup.listen, Listen::Tcp(_)),
     }
 }
 

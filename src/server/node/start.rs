@@ -12,7 +12,7 @@ use super::mapping;
 use super::reload::{Circumstances, NodeReload, Told};
 use super::run::Node;
 use super::system::{Auditor, SystemClock, SystemIds, host_name};
-use super::tokens::NoTokens;
+use super::tokens::DecidedTokens;
 use crate::api::access::{AuditSink, Gate};
 use crate::api::serve::{BindError, Limits, Listener, Server, ServerConfig, TlsError, TlsMaterial};
 use crate::api::{AppState, Deps, Route, assemble, routes};
@@ -83,7 +83,10 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         node_name: node_name.clone(),
         store_place: stores.place.clone(),
         discovers: flags.discovers(),
-        tokens: Arc::new(NoTokens),
+        tokens: Arc::new(DecidedTokens {
+            decisions: proposer.clone(),
+            clock: clock.clone(),
+        }),
     };
     let told = Told::first(&settings, tls, circumstances);
 

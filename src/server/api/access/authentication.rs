@@ -10,7 +10,7 @@ use super::{AccessConfig, Authentication, Peer, ProxyUsers, same_secret};
 const READ_ONLY_USER: &str = "readonly";
 
 /// Cookie of the token method: `<public>:<secret>`.
-const TOKEN_COOKIE: &str = "access-token";
+pub const TOKEN_COOKIE: &str = "access-token";
 
 /// Who the caller is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

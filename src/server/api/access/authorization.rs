@@ -17,6 +17,11 @@ pub enum Denied {
     /// The caller has no name, or one without the right to change.
     #[error("Unauthorized")]
     NotPermitted,
+    /// The route is for the machine of the service only.
+    #[error(
+        "Unauthorized: this is taken on the machine of the service only, over loopback or the unix socket, and not through a proxy"
+    )]
+    NotOnThisMachine,
     /// The proxy that named the user is not trusted.
     #[error(
         "Unauthorized: the user header is believed from this machine and from the addresses of HTTPTrustedProxies; list the proxy there"
@@ -68,9 +73,35 @@ pub(super) fn may_change(
     }
 }
 
+/// Whether the caller may use a route that is for the machine of the service only.
+pub(super) fn may_administer(
+    config: &AccessConfig,
+    peer: &Peer,
+    headers: &HeaderMap,
+) -> Result<(), Denied> {
+    may_claim(config)?;
+    // A proxy that names users in a header of another name gives itself away by that one.
+    let names_a_user = match &config.authentication {
+        Authentication::Proxy(users) => headers.contains_key(&users.header),
+        _ => false,
+    };
+    match peer.is_local() && !came_through_a_proxy(headers) && !names_a_user {
+        true => Ok(()),
+        false => Err(Denied::NotOnThisMachine),
+    }
+}
+
+/// Whether anybody may take something that was handed out.
+pub(super) fn may_claim(config: &AccessConfig) -> Result<(), Denied> {
+    match config.read_only {
+        true => Err(Denied::ReadOnly),
+        false => Ok(()),
+    }
+}
+
 /// A proxy on this machine makes strangers look local; one that says so is not taken for them.
 fn came_through_a_proxy(headers: &HeaderMap) -> bool {
-    ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
-        .iter()
-        .any(|name| headers.contains_key(*name))
+    headers.keys().map(|name| name.as_str()).any(|name| {
+        matches!(name, "forwarded" | "x-real-ip" | "via") || name.starts_with("x-forwarded-")
+    })
 }

@@ -21,6 +21,11 @@ pub enum CrossSite {
     /// It is a link or an address typed into a browser.
     #[error("opening a link may not change anything; use a POST request, or the client")]
     Navigation,
+    /// A browser sent it, from whatever page.
+    #[error(
+        "a browser may not do this; use curl, or another program, on the machine of the service"
+    )]
+    Browser,
 }
 
 /// Judges a request by what a browser says of itself. `path` is not looked at; `changes` is the route's access.
@@ -38,12 +43,7 @@ pub(super) fn check(
     };
     let (site, mode) = (text("sec-fetch-site"), text("sec-fetch-mode"));
     let (origin, referer) = (text(ORIGIN.as_str()), text(REFERER.as_str()));
-    let is_browser = headers
-        .keys()
-        .any(|name| name.as_str().starts_with("sec-fetch-"))
-        || origin.is_some()
-        || referer.is_some();
-    if !is_browser {
+    if !is_of_a_browser(headers) {
         return Ok(());
     }
     let host = text(HOST.as_str())
@@ -65,6 +65,22 @@ pub(super) fn check(
         return Err(CrossSite::Navigation);
     }
     Ok(())
+}
+
+/// Refuses whatever a browser sends.
+pub(super) fn check_none(headers: &HeaderMap) -> Result<(), CrossSite> {
+    match is_of_a_browser(headers) {
+        true => Err(CrossSite::Browser),
+        false => Ok(()),
+    }
+}
+
+fn is_of_a_browser(headers: &HeaderMap) -> bool {
+    headers
+        .keys()
+        .any(|name| name.as_str().starts_with("sec-fetch-"))
+        || headers.contains_key(ORIGIN)
+        || headers.contains_key(REFERER)
 }
 
 fn is_our_host(config: &AccessConfig, peer: &Peer, host: &Authority) -> bool {

@@ -2,17 +2,17 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use orchestrator_core::domain::InstanceKey;
 use tokio::sync::watch;
 
+use super::audit::Audit;
 use super::authentication::{Identity, check_certificate, identify};
-use super::authorization::may_change;
-use super::{AccessConfig, AuditEntry, AuditSink, Peer, Rejected, browser};
-use crate::api::Caller;
+use super::authorization::{may_administer, may_change, may_claim};
+use super::{AccessConfig, Peer, Rejected, browser};
+use crate::api::{Caller, ERROR_HEADER};
 
 /// Access in force; cheap to clone.
 #[derive(Clone)]
@@ -36,11 +36,7 @@ pub async fn guard_everything(
     next: Next,
 ) -> Response {
     let config = gate.config();
-    let peer = request
-        .extensions()
-        .get::<Peer>()
-        .cloned()
-        .unwrap_or_default();
+    let peer = peer_of(&request);
     let identity = match check_certificate(&config, &peer, request.uri().path())
         .and_then(|()| identify(&config, &peer, request.headers()))
     {
@@ -61,101 +57,76 @@ pub async fn guard_everything(
 /// Layer around each changing route.
 pub async fn guard_changes(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let config = gate.config();
-    let peer = request
-        .extensions()
-        .get::<Peer>()
-        .cloned()
-        .unwrap_or_default();
+    let peer = peer_of(&request);
     if let Err(why) = browser::check(&config, &peer, request.method(), request.headers(), true) {
         return refused(StatusCode::FORBIDDEN, "cross-site", &why.to_string());
     }
-    // HEAD promises to change nothing.
     if request.method() == Method::HEAD {
-        return (StatusCode::NOT_FOUND, "404 page not found\n").into_response();
+        return no_head();
     }
-    let identity = request
+    let identity = identity_of(&request);
+    let audit = Audit::of(&config, &identity, &peer, &request);
+    match may_change(&config, &peer, request.headers(), &identity) {
+        Ok(()) => audit.follow(request, next).await,
+        Err(denied) => unauthorized(&audit, &denied.to_string()),
+    }
+}
+
+/// Layer around each route that takes something handed out before. Whoever has it may open it as a link, from anywhere.
+pub async fn guard_claims(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    if request.method() == Method::HEAD {
+        return no_head();
+    }
+    let config = gate.config();
+    let audit = Audit::of(
+        &config,
+        &identity_of(&request),
+        &peer_of(&request),
+        &request,
+    );
+    match may_claim(&config) {
+        Ok(()) => audit.follow(request, next).await,
+        Err(denied) => unauthorized(&audit, &denied.to_string()),
+    }
+}
+
+/// Layer around each route for the machine of the service itself. These routes are new with us: they answer by status.
+pub async fn guard_local(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let config = gate.config();
+    let peer = peer_of(&request);
+    let audit = Audit::of(&config, &identity_of(&request), &peer, &request);
+    if let Err(why) = browser::check_none(request.headers()) {
+        audit.record("refused", &why.to_string());
+        return refused_by_status("cross-site", &why.to_string());
+    }
+    match may_administer(&config, &peer, request.headers()) {
+        Ok(()) => audit.follow(request, next).await,
+        Err(denied) => {
+            audit.record("refused", &denied.to_string());
+            refused_by_status("unauthorized", &denied.to_string())
+        }
+    }
+}
+
+fn peer_of(request: &Request) -> Peer {
+    request
+        .extensions()
+        .get::<Peer>()
+        .cloned()
+        .unwrap_or_default()
+}
+
+fn identity_of(request: &Request) -> Identity {
+    request
         .extensions()
         .get::<Identity>()
         .cloned()
-        .unwrap_or_default();
-    let audit = Audit::of(&config, &identity, &peer, &request);
-    if let Err(denied) = may_change(&config, &peer, request.headers(), &identity) {
-        let why = denied.to_string();
-        audit.record("refused", &why);
-        // The predecessor answers 500 with its envelope, and clients look at nothing else.
-        return refused(StatusCode::INTERNAL_SERVER_ERROR, "unauthorized", &why);
-    }
-    let response = next.run(request).await;
-    let outcome = if response.status().is_success() {
-        "done"
-    } else {
-        "failed"
-    };
-    audit.record(outcome, "");
-    response
+        .unwrap_or_default()
 }
 
-/// What the audit says of a request to change something: who, whence, what, and its outcome.
-struct Audit {
-    who: String,
-    whence: String,
-    path: String,
-    sink: Option<Arc<dyn AuditSink>>,
-}
-
-impl Audit {
-    fn of(config: &AccessConfig, identity: &Identity, peer: &Peer, request: &Request) -> Self {
-        let whence = peer
-            .ip()
-            .map_or_else(|| "unix socket".to_owned(), |ip| ip.to_string());
-        // Everything here comes from outside; control bytes must not forge lines.
-        let (who, path) = (
-            identity.user.escape_debug(),
-            request.uri().path().escape_debug(),
-        );
-        Self {
-            who: who.to_string(),
-            whence,
-            path: path.to_string(),
-            sink: config.audit.clone(),
-        }
-    }
-
-    fn record(&self, outcome: &'static str, why: &str) {
-        let Self {
-            who,
-            whence,
-            path,
-            sink,
-        } = self;
-        tracing::info!(target: "orchestrator::audit", who, whence, path, outcome, why, "change requested");
-        let Some(sink) = sink else { return };
-        let below = path
-            .rsplit_once("/api/")
-            .map_or(path.as_str(), |(_, below)| below);
-        let mut segments = below.trim_start_matches("v2/").split('/');
-        let what = segments.next().unwrap_or_default().to_owned();
-        let about = InstanceKey::from_parts(
-            segments.next().unwrap_or_default(),
-            segments.next().unwrap_or_default(),
-        );
-        let (host, port) = about.map_or_else(
-            |_| Default::default(),
-            |key| (key.host().to_string(), key.port().to_string()),
-        );
-        let who = if who.is_empty() { "nobody" } else { who };
-        let why = if why.is_empty() {
-            String::new()
-        } else {
-            format!(": {why}")
-        };
-        sink.record(AuditEntry {
-            what,
-            host,
-            port,
-            message: format!("{who} from {whence} asked for {path}: {outcome}{why}"),
-        });
-    }
+/// HEAD promises to change nothing.
+fn no_head() -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, POST")]).into_response()
 }
 
 fn turned_away(rejected: Rejected) -> Response {
@@ -167,9 +138,25 @@ fn turned_away(rejected: Rejected) -> Response {
     response
 }
 
+/// The predecessor answers 500 with its envelope, and clients look at nothing else.
+fn unauthorized(audit: &Audit, why: &str) -> Response {
+    audit.record("refused", why);
+    refused(StatusCode::INTERNAL_SERVER_ERROR, "unauthorized", why)
+}
+
 fn refused(status: StatusCode, kind: &'static str, message: &str) -> Response {
     let message = serde_json::Value::from(message);
     let body = format!(r#"{{"Code":"ERROR","Message":{message},"Details":null}}"#);
+    answer(status, kind, body)
+}
+
+fn refused_by_status(kind: &'static str, message: &str) -> Response {
+    let message = serde_json::Value::from(message);
+    let body = format!(r#"{{"error":{{"kind":"{kind}","message":{message}}}}}"#);
+    answer(StatusCode::FORBIDDEN, kind, body)
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: String) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -177,6 +164,6 @@ fn refused(status: StatusCode, kind: &'static str, message: &str) -> Response {
         CONTENT_TYPE,
         HeaderValue::from_static("application/json; charset=UTF-8"),
     );
-    headers.insert("orchestrator-error", HeaderValue::from_static(kind));
+    headers.insert(ERROR_HEADER, HeaderValue::from_static(kind));
     response
 }

@@ -3,6 +3,7 @@
 //! Order: client certificate, name and password, rules about browsers, then, for changing routes, permission. All of it
 //! is pure over [`Request`](axum::http::request::Parts) parts and an [`AccessConfig`]; `gate` is the thin layer that runs it.
 
+mod audit;
 mod authentication;
 mod authorization;
 mod browser;
@@ -13,7 +14,7 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 
-pub use authentication::Rejected;
+pub use authentication::{Rejected, TOKEN_COOKIE};
 pub use authorization::Denied;
 pub use axum::http::HeaderName;
 pub use browser::CrossSite;
@@ -21,6 +22,6 @@ pub use config::{
     AccessConfig, AuditEntry, AuditSink, Authentication, CertificateRule, GroupLookup, ProxyUsers,
     TokenLookup, TrustedProxy,
 };
-pub use gate::{Gate, guard_changes, guard_everything};
+pub use gate::{Gate, guard_changes, guard_claims, guard_everything, guard_local};
 pub use peer::{ClientCertificate, Peer};
-pub use secrets::same_secret;
+pub use secrets::{digest_of, same_as_digest, same_secret};

@@ -1,6 +1,7 @@
 //! What clients see: the predecessor's names, field orders, duplicates and misspellings, in one place each. They borrow
 //! from the view and exist only while an answer is written.
 
+mod access_token;
 mod cluster;
 mod health;
 mod instance;
@@ -10,6 +11,7 @@ mod probe;
 mod problems;
 mod time;
 
+pub use access_token::AccessTokenDto;
 pub use cluster::ClusterInfoDto;
 pub use health::HealthStatusDto;
 pub use instance::{InstanceDto, InstanceList, Source};

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::evidence;
-use super::fakes::bare_router;
+use super::fakes::{bare_router, gated};
+use super::{evidence, matrix};
 use crate::api::{Access, routes};
 
 const BEGIN: &str = "<!-- made from the table of routes: begin -->\n";
@@ -16,6 +16,8 @@ fn table_of_routes() -> String {
             Access::Health => "health",
             Access::Reads => "reads",
             Access::Changes => "changes",
+            Access::Claims => "claims",
+            Access::LocalOnly => "this machine only",
         };
         let by = match route.answered_locally {
             true => "this node",
@@ -57,7 +59,15 @@ fn the_reference_page_has_every_route() {
 
 #[tokio::test]
 async fn the_evidence_page_shows_what_every_route_answers() {
-    let table = evidence::table(bare_router, None).await;
+    let no_token: evidence::Assemble =
+        |state| gated(state, matrix::config(matrix::token()), matrix::remote());
+    let no_password: evidence::Assemble =
+        |state| gated(state, matrix::config(matrix::basic()), matrix::remote());
+    let refusing = [
+        ("method `token`, none held, from elsewhere", no_token),
+        ("method `basic`, no password", no_password),
+    ];
+    let table = evidence::table(bare_router, &refusing).await;
     check("api-evidence.md", &format!("{table}\n"));
 }
 
@@ -70,7 +80,8 @@ fn every_route_says_what_it_is_for_and_has_a_path_of_its_own() {
             "{}",
             route.path
         );
-        assert!(route.path.starts_with("/api/") && !route.path.ends_with('/'));
+        let is_below = route.path.starts_with("/api/") || route.path.starts_with("/web/");
+        assert!(is_below && !route.path.ends_with('/'));
         assert!(paths.insert(route.path), "{} is there twice", route.path);
     }
 }

@@ -1,12 +1,35 @@
-//! Every route asked for a success and for a failure, as a table. The table is made by asking, so it cannot claim what is
-//! not so. Whoever puts access control around the routes hands in that assembly too and gets the third column.
+//! Every route asked for a success, for a failure, and by callers who may do little or nothing, as a table. The table is
+//! made by asking, so it cannot claim what is not so.
+
+use std::time::Duration;
 
 use axum::Router;
+use orchestrator_core::domain::{AccessToken, PublicToken};
 use orchestrator_core::ports::ProposeError;
 
 use super::{Answer, Service};
-use crate::api::view::samples::two_clusters;
-use crate::api::{Access, AppState, Route, routes};
+use crate::api::view::samples::{NOW, Sample, two_clusters};
+use crate::api::{Access, AppState, Route, TokenTimes, routes};
+
+/// Public half of the one token of [`sample`]; nobody claimed it yet.
+pub(crate) const PUBLIC: PublicToken = PublicToken::from_bytes([0x11; 32]);
+
+/// What the cases are asked of: two clusters, and a token that waits to be claimed.
+pub(crate) fn sample() -> Sample {
+    let mut sample = two_clusters();
+    sample.config.tokens = Some(TokenTimes {
+        claim_within: Duration::from_secs(60),
+        life: Duration::from_secs(3600),
+    });
+    let token = AccessToken {
+        owner: "ann".into(),
+        created_at: NOW,
+        claim_by: NOW.plus(Duration::from_secs(60)),
+        claim: None,
+    };
+    sample.decided.access_tokens.insert(PUBLIC, token);
+    sample
+}
 
 /// Puts something around the routes, or nothing.
 pub(crate) type Assemble = fn(AppState) -> Router;
@@ -212,6 +235,18 @@ pub(crate) fn cases() -> Vec<Case> {
             "/api/reload-configuration",
             BadConfiguration,
         ),
+        case(
+            "/api/v2/access-tokens",
+            "/api/v2/access-tokens?owner=ann",
+            Ask("/api/v2/access-tokens?owner="),
+        ),
+        case(
+            "/web/access-token",
+            "/web/access-token?publicToken=1111111111111111111111111111111111111111111111111111111111111111",
+            Ask(
+                "/web/access-token?publicToken=2222222222222222222222222222222222222222222222222222222222222222",
+            ),
+        ),
         case("/api/v2/probes", "/api/v2/probes", Never),
         case(
             "/api/v2/probes/{host}/{port}",
@@ -221,29 +256,35 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// The table, by asking. `unauthorised` assembles the routes so that the caller may do nothing.
-pub(crate) async fn table(assemble: Assemble, unauthorised: Option<Assemble>) -> String {
+/// The table, by asking. Each of `refusing` is a title, and puts the real gate and a caller of few rights around the
+/// routes.
+pub(crate) async fn table(assemble: Assemble, refusing: &[(&str, Assemble)]) -> String {
     let cases = cases();
-    let mut rows = vec!["| route | success | failure | unauthorised |".to_owned()];
-    rows.push("|---|---|---|---|".to_owned());
+    let titles: String = refusing
+        .iter()
+        .map(|(title, _)| format!(" {title} |"))
+        .collect();
+    let mut rows = vec![format!("| route | success | failure |{titles}")];
+    rows.push(format!("|---|---|---|{}", "---|".repeat(refusing.len())));
     for route in routes() {
         let case = cases.iter().find(|case| case.path == route.path);
         let case = case.unwrap_or_else(|| panic!("{} has no case", route.path));
         let success = ask(assemble, &route, case.success).await;
-        assert_eq!(success.status, 200, "{}: {}", case.success, success.body);
+        assert!(success.is_done(), "{}: {}", case.success, success.body);
         let failure = match fail(assemble, &route, case).await {
             Some(answer) => {
-                assert_ne!(answer.status, 200, "{} does not fail", route.path);
+                assert!(!answer.is_done(), "{} does not fail", route.path);
                 outcome(&answer)
             }
             None => "cannot fail".to_owned(),
         };
-        let refused = match unauthorised {
-            Some(assemble) => outcome(&ask(assemble, &route, case.success).await),
-            None => "–".to_owned(),
-        };
+        let mut refused = String::new();
+        for (_, assemble) in refusing {
+            let answer = ask(*assemble, &route, case.success).await;
+            refused += &format!(" {} |", outcome(&answer));
+        }
         rows.push(format!(
-            "| `{}` | {} | {failure} | {refused} |",
+            "| `{}` | {} | {failure} |{refused}",
             route.path,
             outcome(&success)
         ));
@@ -253,12 +294,12 @@ pub(crate) async fn table(assemble: Assemble, unauthorised: Option<Assemble>) ->
 }
 
 async fn ask(assemble: Assemble, route: &Route, uri: &str) -> Answer {
-    let service = Service::assembled(two_clusters(), assemble);
+    let service = Service::assembled(sample(), assemble);
     service.ask(method(route), uri, &[]).await
 }
 
 async fn fail(assemble: Assemble, route: &Route, case: &Case) -> Option<Answer> {
-    let service = Service::assembled(two_clusters(), assemble);
+    let service = Service::assembled(sample(), assemble);
     let fakes = &service.fakes;
     let mut uri = case.success;
     match case.failure {
@@ -276,10 +317,11 @@ async fn fail(assemble: Assemble, route: &Route, case: &Case) -> Option<Answer> 
     Some(service.ask(method(route), uri, &[]).await)
 }
 
+/// The method that a new client uses.
 fn method(route: &Route) -> &'static str {
     match route.access {
-        Access::Changes => "POST",
-        Access::Health | Access::Reads => "GET",
+        Access::Changes | Access::LocalOnly => "POST",
+        Access::Health | Access::Reads | Access::Claims => "GET",
     }
 }
 
@@ -294,6 +336,7 @@ fn outcome(answer: &Answer) -> String {
         Some(serde_json::Value::Array(_)) => "list".to_owned(),
         Some(serde_json::Value::Null) => "null".to_owned(),
         Some(other) => other.to_string(),
+        None if answer.body.is_empty() => "empty".to_owned(),
         None => "text".to_owned(),
     };
     match answer.header("orchestrator-error") {

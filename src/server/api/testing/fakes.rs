@@ -16,8 +16,12 @@ use orchestrator_core::ports::{
 use tokio::sync::watch;
 use tower::ServiceExt;
 
+use crate::api::access::{AccessConfig, Gate, Peer};
+use crate::api::serve::Limits;
 use crate::api::view::samples::{NOW, Sample, server};
-use crate::api::{ApiConfig, AppState, Caller, Deps, Health, HealthReport, Reload, routes};
+use crate::api::{
+    ApiConfig, AppState, Caller, Deps, Health, HealthReport, Reload, assemble, routes,
+};
 
 /// Every port, from memory: proposals are applied at once by the real `apply`, a probe finds a server that is well.
 pub(crate) struct Fakes {
@@ -71,13 +75,20 @@ pub(crate) fn bare_router(state: AppState) -> Router {
     router.layer(Extension(caller)).with_state(state)
 }
 
+/// The routes behind the real gate, asked by `peer`.
+pub(crate) fn gated(state: AppState, access: AccessConfig, peer: Peer) -> Router {
+    // The gate goes on with what it was told last when nobody is left to tell it more.
+    let (_sender, access) = watch::channel(Arc::new(access));
+    assemble(state, routes(), &Gate::new(access), &Limits::default()).layer(Extension(peer))
+}
+
 impl Service {
     pub(crate) fn of(sample: Sample) -> Self {
         Self::assembled(sample, bare_router)
     }
 
     /// The same with another way around the routes.
-    pub(crate) fn assembled(sample: Sample, assemble: fn(AppState) -> Router) -> Self {
+    pub(crate) fn assembled(sample: Sample, assemble: impl FnOnce(AppState) -> Router) -> Self {
         let fakes = Arc::new(Fakes::new(sample.picture(), sample.decided));
         let (sender, config) = watch::channel(Arc::new(sample.config));
         let state = AppState::new(Deps {
@@ -129,6 +140,12 @@ impl Answer {
     pub(crate) fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name);
         value.map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Whether what was asked for was done; some refusals have status 200 and say so in the header only.
+    pub(crate) fn is_done(&self) -> bool {
+        let has_status = self.status.is_success() || self.status.is_redirection();
+        has_status && self.header("orchestrator-error").is_empty()
     }
 
     /// The keys of all instances in a list, or of one.

@@ -5,7 +5,11 @@ mod errors;
 mod evidence;
 mod fakes;
 mod instance_json;
+mod matrix;
 mod shapes;
 mod speed;
+mod tokens;
 
-pub(crate) use fakes::{Answer, Service};
+pub(crate) use evidence::sample;
+pub(crate) use fakes::{Answer, Service, gated};
+pub(crate) use matrix::{config as access_config, local, remote};

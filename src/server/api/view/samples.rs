@@ -68,6 +68,8 @@ pub(crate) fn config() -> ApiConfig {
         node_name: "orc1".into(),
         version: "4.0.0-test",
         store_place: "/var/lib/orchestrator/orchestrator.sqlite3".into(),
+        tokens: None,
+        serves_tls: false,
     }
 }
 

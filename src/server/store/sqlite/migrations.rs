@@ -21,10 +21,16 @@ impl Migration {
 }
 
 /// Schema of decided state.
-pub(super) const DECISIONS: &[Migration] = &[Migration {
-    number: 1,
-    sql: include_str!("migrations/0001_decided_state.sql"),
-}];
+pub(super) const DECISIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        sql: include_str!("migrations/0001_decided_state.sql"),
+    },
+    Migration {
+        number: 2,
+        sql: include_str!("migrations/0002_access_token.sql"),
+    },
+];
 
 /// Schema of observations.
 pub(super) const OBSERVATIONS: &[Migration] = &[Migration {
@@ -144,6 +150,17 @@ mod tests {
     }
 
     #[test]
+    fn a_store_from_before_access_tokens_keeps_its_rows() {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate(&connection, &DECISIONS[..1], NOW).unwrap();
+        let insert = "INSERT INTO decided_forgotten VALUES ('db1', 3306, 5)";
+        connection.execute(insert, []).unwrap();
+        migrate(&connection, DECISIONS, NOW).unwrap();
+        let rows = super::super::rows::load(&connection).unwrap();
+        assert_eq!(rows.len(), 1, "{rows:?}");
+    }
+
+    #[test]
     fn a_later_schema_is_refused_and_left_alone() {
         let connection = Connection::open_in_memory().unwrap();
         migrate(&connection, &[ONE, TWO], NOW).unwrap();
@@ -191,10 +208,16 @@ mod tests {
         };
         assert_eq!(
             checksums(DECISIONS),
-            [(
-                1,
-                "7525545402d16e735c12fe3bea24d0b1dc23783ad722f5ebbfcd67f245603535".to_owned()
-            )]
+            [
+                (
+                    1,
+                    "7525545402d16e735c12fe3bea24d0b1dc23783ad722f5ebbfcd67f245603535".to_owned()
+                ),
+                (
+                    2,
+                    "ef91213f4999df9dc836301f356c6fb147276597cbd5e856451ebf22b8545049".to_owned()
+                ),
+            ]
         );
         assert_eq!(
             checksums(OBSERVATIONS),

@@ -15,6 +15,7 @@ mod observations;
 mod place;
 mod readers;
 mod rows;
+mod token_rows;
 mod writer;
 
 pub use decisions::{SqliteOptions, SqliteStore};

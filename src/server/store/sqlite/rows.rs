@@ -5,9 +5,15 @@ use orchestrator_core::domain::{
 use rusqlite::{Connection, Row, params};
 
 use super::fault::Fault;
+use super::token_rows;
 
 /// Every table of decided state, in the order of `Decided::rows`.
-pub(super) const TABLES: [&str; 3] = ["decided_downtime", "decided_candidate", "decided_forgotten"];
+pub(super) const TABLES: [&str; 4] = [
+    "decided_downtime",
+    "decided_candidate",
+    "decided_forgotten",
+    "decided_access_token",
+];
 
 const PUT_DOWNTIME: &str = "INSERT OR REPLACE INTO decided_downtime \
      (host, port, owner, reason, begins_at_micros, ends_at_micros) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -53,6 +59,8 @@ pub(super) fn write(connection: &Connection, change: &RowChange) -> Result<(), F
         RowChange::DeleteDowntime(key) => delete(connection, DELETE_DOWNTIME, key)?,
         RowChange::DeleteCandidate(key) => delete(connection, DELETE_CANDIDATE, key)?,
         RowChange::DeleteForgotten(key) => delete(connection, DELETE_FORGOTTEN, key)?,
+        RowChange::PutAccessToken(public, row) => token_rows::put(connection, public, row)?,
+        RowChange::DeleteAccessToken(public) => token_rows::delete(connection, public)?,
     };
     Ok(())
 }
@@ -98,6 +106,7 @@ pub(super) fn load(connection: &Connection) -> Result<Vec<RowChange>, Fault> {
     collect(connection, FORGOTTEN, &mut rows, |key, row| {
         Ok(RowChange::PutForgotten(key, time(row, 2)?))
     })?;
+    token_rows::load(connection, &mut rows)?;
     Ok(rows)
 }
 
@@ -179,6 +188,7 @@ mod tests {
             DELETE_FORGOTTEN,
         ]
         .into_iter()
+        .chain(token_rows::STATEMENTS)
         .chain(super::super::log::STATEMENTS)
         .chain(super::super::meta::STATEMENTS)
         {
