@@ -102,6 +102,14 @@ fn without_authentication_changes_come_from_this_machine_unless_one_key_opens_th
         (Unset, false, "10.0.0.7", &[][..], "NotLocal"),
         (Unset, false, "[fe80::1]", &[][..], "NotLocal"),
         (Unset, false, "127.0.0.1", &through_proxy[..], "NotLocal"),
+        (
+            Unset,
+            false,
+            "127.0.0.1",
+            &[("x-forwarded-proto", "https")][..],
+            "NotLocal",
+        ),
+        (Unset, false, "unix", &[("via", "1.1 p")][..], "NotLocal"),
         (Unset, true, "127.0.0.1", &[][..], "ReadOnly"),
         (Nobody, false, "10.0.0.7", &[][..], "yes "),
         (Nobody, false, "127.0.0.1", &through_proxy[..], "yes "),
@@ -339,7 +347,8 @@ fn pages_of_other_sites_change_nothing_and_scripts_pass() {
     let foreign = Some(CrossSite::ForeignPage);
     let unknown = Some(CrossSite::UnknownHost);
     let navigation = Some(CrossSite::Navigation);
-    let cases: &[(&Method, &[(&str, &str)], Option<CrossSite>)] = &[
+    type Case<'a> = (&'a Method, &'a [(&'a str, &'a str)], Option<CrossSite>);
+    let cases: &[Case<'_>] = &[
         (&get, &[own, ("sec-fetch-site", "cross-site")], foreign),
         (&post, &[own, ("sec-fetch-site", "cross-site")], foreign),
         (&get, &[own, ("sec-fetch-site", "same-site")], foreign),
