@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::fakes::{bare_router, gated};
-use super::{evidence, matrix};
+use super::{callers, evidence};
 use crate::api::{Access, routes};
 
 const BEGIN: &str = "<!-- made from the table of routes: begin -->\n";
@@ -60,9 +60,9 @@ fn the_reference_page_has_every_route() {
 #[tokio::test]
 async fn the_evidence_page_shows_what_every_route_answers() {
     let no_token: evidence::Assemble =
-        |state| gated(state, matrix::config(matrix::token()), matrix::remote());
+        |state| gated(state, callers::config(callers::token()), callers::remote());
     let no_password: evidence::Assemble =
-        |state| gated(state, matrix::config(matrix::basic()), matrix::remote());
+        |state| gated(state, callers::config(callers::basic()), callers::remote());
     let refusing = [
         ("method `token`, none held, from elsewhere", no_token),
         ("method `basic`, no password", no_password),

@@ -1,21 +1,17 @@
 //! Every route of the table, behind the real gate, asked by every kind of caller with every method: the answer must be
 //! what the route's access class says, and what is refused must have decided nothing.
 
-use std::sync::Arc;
+use axum::http::StatusCode;
 
-use axum::http::{HeaderName, StatusCode};
-use orchestrator_core::domain::Secret;
-
+use super::callers::{May, Who, callers, certified, remote, who};
 use super::evidence::{cases, sample};
 use super::{Answer, Service, gated};
-use crate::api::access::{
-    AccessConfig, Authentication, CertificateRule, ClientCertificate, GroupLookup, Peer,
-    ProxyUsers, TokenLookup, TrustedProxy,
-};
+use crate::api::access::Authentication;
 use crate::api::{Access, routes};
 
 const METHODS: [&str; 3] = ["GET", "POST", "HEAD"];
 
+<<<<<<< HEAD
 /// `admin:s3cret`, `admin:guessed` and `readonly:x`.
 const RIGHT: (&str, &str) = ("authorization", "Basic YWRtaW46czNjcmV0");
 const WRONG: (&str, &str) = ("authorization", "Basic YWRtaW46Z3Vlc3NlZA==");
@@ -340,6 +336,8 @@ fn callers() -> Vec<Who> {
     ]
 }
 
+=======
+>>>>>>> tokens
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     /// 401.
@@ -405,7 +403,8 @@ fn verdict(answer: &Answer) -> Result<Verdict, String> {
     }
 }
 
-fn service(who: &Who) -> Service {
+/// The routes as this caller meets them.
+pub(crate) fn service(who: &Who) -> Service {
     let (config, peer) = (who.config.clone(), who.peer.clone());
     Service::assembled(sample(), |state| gated(state, config, peer))
 }
@@ -506,120 +505,4 @@ async fn no_writing_of_a_path_takes_the_exception_of_the_status_path_for_another
             }
         }
     }
-}
-
-/// What a browser sends with a request that a page of another site, or a link, made it send; and by which method.
-const FOREIGN: [(&str, &[(&str, &str)]); 12] = [
-    ("GET", &[OWN, ("sec-fetch-site", "cross-site")]),
-    ("POST", &[OWN, ("sec-fetch-site", "cross-site")]),
-    ("POST", &[OWN, ("sec-fetch-site", "same-site")]),
-    ("GET", &[OWN, ("origin", "https://evil.example")]),
-    ("POST", &[OWN, ("origin", "https://evil.example")]),
-    ("POST", &[OWN, ("origin", "null")]),
-    ("GET", &[OWN, ("referer", "https://evil.example/page")]),
-    ("GET", &[OWN, ("referer", "http://10.9.9.9:3001/")]),
-    (
-        "GET",
-        &[
-            OWN,
-            ("sec-fetch-mode", "navigate"),
-            ("sec-fetch-site", "none"),
-        ],
-    ),
-    (
-        "GET",
-        &[
-            OWN,
-            ("sec-fetch-mode", "navigate"),
-            ("sec-fetch-site", "same-origin"),
-        ],
-    ),
-    (
-        "POST",
-        &[("host", "evil.example"), ("origin", "http://evil.example")],
-    ),
-    (
-        "GET",
-        &[
-            ("host", "evil.example:3000"),
-            ("sec-fetch-site", "same-origin"),
-        ],
-    ),
-];
-
-const OWN: (&str, &str) = ("host", "10.9.9.9:3000");
-
-/// What it sends with a request of a page of ours.
-const OURS: [(&str, &str); 3] = [
-    OWN,
-    ("origin", "http://10.9.9.9:3000"),
-    ("sec-fetch-site", "same-origin"),
-];
-
-#[tokio::test]
-async fn pages_of_other_sites_and_links_change_nothing_on_any_route() {
-    let who = who(
-        "none, loopback",
-        config(Authentication::Nobody),
-        local(),
-        &[],
-        May::Everything,
-    );
-    let refusing = service(&who);
-    let cases = cases();
-    for route in routes() {
-        let case = cases.iter().find(|case| case.path == route.path);
-        let uri = case.expect("every route has a case").success;
-        match route.access {
-            Access::Health | Access::Reads => continue,
-            // Opened as a link; see the next test.
-            Access::Claims => continue,
-            Access::Changes => {
-                let answer = service(&who).ask("POST", uri, &OURS).await;
-                assert!(answer.is_done(), "{uri}: {}", answer.body);
-            }
-            Access::LocalOnly => {
-                let answer = refusing.ask("POST", uri, &OURS).await;
-                assert_cross_site(&answer, uri);
-            }
-        }
-        for (method, headers) in FOREIGN {
-            // A route for this machine has no GET.
-            let method = match route.access {
-                Access::LocalOnly => "POST",
-                _ => method,
-            };
-            let answer = refusing.ask(method, uri, headers).await;
-            assert_cross_site(&answer, &format!("{method} {uri} {headers:?}"));
-        }
-    }
-    assert!(refusing.fakes.proposals.lock().unwrap().is_empty());
-}
-
-fn assert_cross_site(answer: &Answer, what: &str) {
-    let kind = answer.header("orchestrator-error");
-    assert_eq!(
-        (answer.status.as_u16(), kind),
-        (403, "cross-site"),
-        "{what}"
-    );
-}
-
-#[tokio::test]
-async fn a_claim_is_opened_as_a_link_from_anywhere_but_under_a_name_of_ours() {
-    let uri = "/web/access-token?publicToken=1111111111111111111111111111111111111111111111111111111111111111";
-    let who = who("token, none", config(token()), remote(), &[], May::Claim);
-    let link = [
-        ("sec-fetch-site", "cross-site"),
-        ("sec-fetch-mode", "navigate"),
-        ("referer", "https://chat.example/"),
-    ];
-    let foreign_name = [[("host", "evil.example")].as_slice(), &link].concat();
-    let refusing = service(&who);
-    assert_cross_site(&refusing.ask("GET", uri, &foreign_name).await, uri);
-    assert!(refusing.fakes.proposals.lock().unwrap().is_empty());
-    let answer = refusing
-        .ask("GET", uri, &[[OWN].as_slice(), &link].concat())
-        .await;
-    assert_eq!(answer.status, 302, "{}", answer.body);
 }

@@ -1,5 +1,7 @@
 //! The API over fakes of all ports, and the tests that ask it.
 
+mod browsers;
+mod callers;
 mod docs;
 mod errors;
 mod evidence;
@@ -10,6 +12,6 @@ mod shapes;
 mod speed;
 mod tokens;
 
+pub(crate) use callers::{config as access_config, local, remote};
 pub(crate) use evidence::sample;
 pub(crate) use fakes::{Answer, Service, gated};
-pub(crate) use matrix::{config as access_config, local, remote};
