@@ -37,6 +37,7 @@ pub(crate) fn config(authentication: Authentication) -> AccessConfig {
         allowed_hosts: vec![],
         own_hosts: vec!["node1".into()],
         status_path: "/api/status".into(),
+        audit: None,
     }
 }
 
