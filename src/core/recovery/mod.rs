@@ -3,11 +3,13 @@
 //!
 //! * [`gate()`]: whether a finding may be acted on, and if not, why.
 //! * [`ranking`]: the replicas of the dead primary in one strict order, with reasons.
+//! * [`plan`]: the steps of a recovery as data, their checker, the next step, the statement about data loss.
 //! * [`Holdings`]: what a replica has received and applied, in GTIDs of either flavour or in positions.
 //! * [`RecoveryPolicy`]: what configuration says.
 
 mod gate;
 mod holdings;
+pub mod plan;
 mod policy;
 pub mod ranking;
 

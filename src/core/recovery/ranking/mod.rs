@@ -16,7 +16,7 @@ mod gather;
 mod order;
 mod rank;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod veto;
 
 pub use choice::{Choice, Preference, choose};

@@ -2,7 +2,7 @@
 
 mod constraints;
 mod criteria;
-mod properties;
+pub(in crate::recovery) mod properties;
 mod vetoes;
 
 use super::{Ranking, choose, rank};

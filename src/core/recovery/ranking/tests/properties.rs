@@ -34,7 +34,7 @@ const CHOICES: [&[&str]; 9] = [
     &["", "", "sql=no", "sql=no sql-errno=1062"],
 ];
 
-fn a_replica() -> impl Strategy<Value = String> {
+pub(in crate::recovery) fn a_replica() -> impl Strategy<Value = String> {
     CHOICES.map(proptest::sample::select).prop_map(|words| {
         // The version stands first: it decides what the other words are about.
         let mut words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
@@ -43,7 +43,7 @@ fn a_replica() -> impl Strategy<Value = String> {
     })
 }
 
-fn drawn(replicas: &[String]) -> String {
+pub(in crate::recovery) fn drawn(replicas: &[String]) -> String {
     let mut text = "a [8.0.36 unreachable dc=x env=p]\n".to_owned();
     for (i, words) in replicas.iter().enumerate() {
         let name = char::from(b'b' + u8::try_from(i).expect("few"));
