@@ -147,7 +147,14 @@ fn order(plan: &Plan) -> Result<(), Unsound> {
 
 fn touches_only_whom_it_may(plan: &Plan, number: StepNumber) -> Result<(), Unsound> {
     let step = &plan.steps[number];
+    let is_about_feeding = matches!(
+        step.action,
+        Action::StartApplier | Action::StopReceiver | Action::AwaitApplied
+    );
     let may = match plan.fates.get(&step.on) {
+        Some(Fate::Left(left)) if step.on == plan.choice.head && step.phase < Phase::Promoted => {
+            left.is_lost() && is_about_feeding
+        }
         Some(Fate::Promoted | Fate::Moved) => step.action != Action::Detach,
         Some(Fate::Left(left)) => {
             left.is_lost()

@@ -75,7 +75,7 @@ pub fn plan(
     refuse_without_gtids(&ranking, &choice, &fates)?;
     let holdings = ranking
         .all()
-        .filter(|one| !matches!(fates.get(&one.key), Some(Fate::Left(_))))
+        .filter(|one| one.key == choice.head || !matches!(fates.get(&one.key), Some(Fate::Left(_))))
         .filter_map(|one| Some((one.key.clone(), one.holdings.clone()?)))
         .collect();
     let steps = Steps::of(&ranking, &choice, &fates, policy);
@@ -217,11 +217,11 @@ impl<'a> Steps<'a> {
             policy,
             choice,
         };
-        let is_kept = |fate: &Fate| matches!(fate, Fate::Promoted | Fate::Moved);
+        let is_left = |key: &InstanceKey| matches!(fates.get(key), Some(Fate::Left(_)));
+        // The head gives what it has also where it cannot be moved afterwards.
         let mut kept: Vec<&InstanceKey> = fates
-            .iter()
-            .filter(|(_, fate)| is_kept(fate))
-            .map(|(key, _)| key)
+            .keys()
+            .filter(|key| **key == choice.head || !is_left(key))
             .collect();
         // What decides about being writable again goes first.
         kept.sort_by_key(|key| (**key != choice.promoted, **key != choice.head));
@@ -230,7 +230,9 @@ impl<'a> Steps<'a> {
             made.add(Phase::Registered, key, Action::StopReceiver);
         }
         made.promotion();
-        let moved = kept.into_iter().filter(|key| **key != choice.promoted);
+        let moved = kept
+            .into_iter()
+            .filter(|key| **key != choice.promoted && !is_left(key));
         for key in moved {
             let source = choice.promoted.clone();
             made.drained(Phase::Published, key);

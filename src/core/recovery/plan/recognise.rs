@@ -16,10 +16,11 @@ pub(super) fn seen_done(
     let seen = fresh(scene, &step.on, since)?;
     let link = seen.replication.as_ref();
     let is_done = match &step.action {
-        // An applier that has nothing to do, and will get nothing, need not run.
+        // An applier that an error stopped, that has nothing to do and will get nothing, need not run.
         Action::StartApplier => link.is_some_and(|link| {
             link.applier.is_running()
-                || (!link.receiver.is_running()
+                || (link.applier_errno != 0
+                    && !link.receiver.is_running()
                     && unapplied(seen, ground) == Some(Unapplied::Nothing))
         }),
         Action::StopReceiver => link.is_some_and(|link| link.receiver == ThreadState::Stopped),

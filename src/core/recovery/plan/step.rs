@@ -178,7 +178,7 @@ pub struct Plan {
     pub comparisons: Vec<Comparison>,
     /// What becomes of each direct replica.
     pub fates: BTreeMap<InstanceKey, Fate>,
-    /// What each promoted or moved replica had when the plan was made.
+    /// What each promoted or moved replica, and the head, had when the plan was made.
     pub holdings: BTreeMap<InstanceKey, Holdings>,
     /// The steps.
     pub steps: Vec<Step>,

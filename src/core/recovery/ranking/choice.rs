@@ -77,7 +77,8 @@ fn ahead_of<'a>(
     })
 }
 
-/// Whether `one` can get everything from `head`, and `head` follow it then.
+/// Whether `one` can get everything from `head`, and `head` follow it then. A head that may not be promoted need not: what it
+/// has counts more than where it stands afterwards.
 fn can_take_over(one: &Contender, head: &Contender, policy: &RecoveryPolicy) -> bool {
     if one.key == head.key {
         return true;
@@ -87,7 +88,8 @@ fn can_take_over(one: &Contender, head: &Contender, policy: &RecoveryPolicy) -> 
         _ => false,
     };
     let by_gtid = one.holdings.as_ref().is_some_and(Holdings::is_by_gtid);
-    (is_level || (by_gtid && follows(one, head, policy))) && follows(head, one, policy)
+    (is_level || (by_gtid && follows(one, head, policy)))
+        && (!head.vetoes.is_empty() || follows(head, one, policy))
 }
 
 fn follows(replica: &Contender, source: &Contender, policy: &RecoveryPolicy) -> bool {

@@ -43,6 +43,25 @@ fn two_steps_bring_the_preferred_server_everything() {
 }
 
 #[test]
+fn a_head_that_cannot_follow_afterwards_gives_what_it_has_all_the_same() {
+    let text = "a [8.0.36 unreachable]
++ b [8.0.36 io=connecting promotion=must_not gtid=..1-95 received=..1-100]
++ c [8.4.6 io=connecting gtid=..1-95]
++ d [8.4.6 io=connecting gtid=..1-90]";
+    let mut world = World::of(text);
+    assert_eq!(world.run(), succeeded());
+    assert!(!world.seen("c").read_only && world.seen("b").read_only);
+    assert!(world.seen("c").gtid.executed.ends_with(":1-100"));
+    let lost: Vec<&str> = world
+        .plan
+        .lost()
+        .map(|(key, _)| key.host().as_str())
+        .collect();
+    assert_eq!(lost, ["b"], "version 8.0 cannot replicate from 8.4");
+    assert_eq!(world.seen("d").source(), Some(&key("c")));
+}
+
+#[test]
 fn a_new_leader_goes_on_from_what_is_seen() {
     // The old leader did everything of the first phase and wrote nothing down.
     let mut world = World::of(SIMPLE);
