@@ -58,6 +58,38 @@ fn no_wait_for_the_applier_can_be_left_out() {
     );
 }
 
+/// The action on d that is refused when these are taken out of its steps after the promotion.
+fn refused_on_d(left_out: impl Fn(&Action) -> bool) -> Action {
+    let mut plan = two_steps();
+    for number in (0..plan.steps.len()).rev() {
+        let step = &plan.steps[number];
+        if step.on == key("d") && step.phase == Phase::Published && left_out(&step.action) {
+            without(&mut plan, number);
+        }
+    }
+    match check(&plan) {
+        Err(Unsound::Discards { number, .. }) => plan.steps[number].action.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn neither_stopping_nor_repointing_nor_starting_goes_without_the_wait() {
+    let is_wait = |action: &Action| *action == Action::AwaitApplied;
+    let is_stop = |action: &Action| *action == Action::StopApplier;
+    let is_repoint = |action: &Action| matches!(action, Action::Repoint { .. });
+    assert_eq!(refused_on_d(is_wait), Action::StopApplier);
+    let source = key("c");
+    assert_eq!(
+        refused_on_d(|action| is_wait(action) || is_stop(action)),
+        Action::Repoint { source }
+    );
+    assert_eq!(
+        refused_on_d(|action| is_wait(action) || is_stop(action) || is_repoint(action)),
+        Action::StartReplication
+    );
+}
+
 #[test]
 fn no_receiver_can_go_on_before_anything_is_discarded() {
     let stops: Vec<usize> = (0..two_steps().steps.len())
