@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules of the core crate, and what of the core each may import beside itself.
-const CORE: [(&str, &[&str]); 6] = [
+const CORE: [(&str, &[&str]); 7] = [
     ("domain", &[]),
     ("topology", &["domain", "legacy"]),
     ("decided", &["domain"]),
     ("analysis", &["domain", "topology", "decided", "legacy"]),
+    ("recovery", &["domain", "topology", "analysis", "legacy"]),
     ("legacy", &["domain"]),
     ("ports", &["domain", "decided"]),
 ];

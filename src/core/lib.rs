@@ -6,6 +6,7 @@
 //! * [`domain`]: the nouns (instance key, observation, picture, downtime …); imports nothing of ours.
 //! * [`topology`]: the graph of replication links, built from a picture; how its members are; their text.
 //! * [`analysis`]: what is wrong, and how we know: findings about the servers of a picture.
+//! * [`recovery`]: what to do about a dead primary: gate, ranking, plan, the next step.
 //! * [`decided`]: agreed state: commands, the pure `apply`, row changes, effects, encodings, digest.
 //! * [`ports`]: one trait for each outside thing, implemented in the service and simulated in tests.
 //! * [`legacy`]: the one dictionary of the predecessor's names, for whoever reads or writes them outside.
@@ -16,4 +17,5 @@ pub mod decided;
 pub mod domain;
 pub mod legacy;
 pub mod ports;
+pub mod recovery;
 pub mod topology;

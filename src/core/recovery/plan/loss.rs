@@ -1,0 +1,121 @@
+use std::fmt;
+
+use super::{Fate, Left, Plan};
+use crate::domain::{InstanceKey, Observation, Timestamp};
+use crate::recovery::Holdings;
+use crate::recovery::ranking::Ranking;
+
+/// What is known about transactions that the old primary had committed and the promoted server has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataLoss {
+    /// Nothing that a client was told is lost, and that is proven.
+    NoneProven,
+    /// It is not known.
+    Unknown {
+        /// When the old primary was last seen: what was committed before and reached a replica is there. `None` when it
+        /// was never seen.
+        at_most_since: Option<Timestamp>,
+        /// What is lost for certain, as replicas have it that are left behind.
+        at_least: Vec<(InstanceKey, String)>,
+    },
+    /// Exactly this is lost.
+    Exactly {
+        /// The transactions.
+        set: String,
+    },
+}
+
+/// Semi-sync replicas among those ranked that cannot be asked what they have.
+pub(super) fn unreachable_semi_sync(ranking: &Ranking) -> usize {
+    let unreachable = ranking.all().filter(|one| !one.is_reachable);
+    // One that was never seen may have been a semi-sync replica.
+    let may_acknowledge = unreachable.filter(|one| {
+        one.seen
+            .as_ref()
+            .is_none_or(|seen| seen.semi_sync.replica_enabled)
+    });
+    may_acknowledge.count()
+}
+
+/// What is known when a plan has been carried out and the old primary cannot be read.
+///
+/// `dead` is what was last seen of the old primary. `waits_after_sync` says whether it committed only after the
+/// acknowledgement (`rpl_semi_sync_…_wait_point` is `AFTER_SYNC`), where that is known.
+pub fn data_loss(
+    ranking: &Ranking,
+    plan: &Plan,
+    dead: Option<&Observation>,
+    waits_after_sync: Option<bool>,
+) -> DataLoss {
+    let is_proven = dead.is_some_and(|dead| is_covered(dead, ranking))
+        && waits_after_sync == Some(true)
+        && has_the_union(ranking, plan);
+    if is_proven {
+        return DataLoss::NoneProven;
+    }
+    let at_least = plan.fates.iter().filter_map(|(key, fate)| match fate {
+        Fate::Left(Left::HasMore { set }) => Some((key.clone(), set.clone())),
+        _ => None,
+    });
+    DataLoss::Unknown {
+        at_most_since: dead.map(|dead| dead.observed_at),
+        at_least: at_least.collect(),
+    }
+}
+
+/// What is known once the old primary, or its binary log, was read.
+pub fn data_loss_when_read(old: &Holdings, promoted: &Holdings) -> DataLoss {
+    match promoted.has_applied_all_of(old) {
+        true => DataLoss::NoneProven,
+        false => DataLoss::Exactly {
+            set: old.missing_in(promoted),
+        },
+    }
+}
+
+/// Semi-sync was on when last seen, and fewer semi-sync replicas are out of reach than it waited for: of those that
+/// acknowledged, one at least can be asked.
+fn is_covered(dead: &Observation, ranking: &Ranking) -> bool {
+    let semi_sync = &dead.semi_sync;
+    let waits_for = semi_sync.wait_for_replica_count;
+    semi_sync.source_enabled
+        && semi_sync.source_status
+        && u32::try_from(unreachable_semi_sync(ranking)).is_ok_and(|count| count < waits_for)
+}
+
+/// The promoted server has everything that a reachable replica has received, whoever that is.
+fn has_the_union(ranking: &Ranking, plan: &Plan) -> bool {
+    let Some(most) = plan.holdings.get(&plan.choice.head) else {
+        return false;
+    };
+    let reachable = ranking.all().filter(|one| one.is_reachable);
+    reachable
+        .into_iter()
+        .all(|one| one.holdings.as_ref().is_some_and(|own| most.covers(own)))
+}
+
+impl fmt::Display for DataLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoneProven => f.write_str("nothing is lost, proven"),
+            Self::Exactly { set } => write!(f, "lost: {set}"),
+            Self::Unknown {
+                at_most_since,
+                at_least,
+            } => {
+                match at_most_since {
+                    Some(at) => write!(
+                        f,
+                        "unknown; at most what was committed since {} s after 1970",
+                        at.as_seconds()
+                    )?,
+                    None => f.write_str("unknown; the old primary was never seen")?,
+                }
+                for (key, set) in at_least {
+                    write!(f, "; only {key} has {set}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}

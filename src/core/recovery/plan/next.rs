@@ -1,0 +1,289 @@
+use super::recognise::{fresh, seen_done, unapplied};
+use super::{
+    Action, EndOfRecovery, Fate, OldPrimary, Phase, Plan, Progress, StepNumber, StepState,
+    WhyFailed,
+};
+use crate::analysis::Scene;
+use crate::domain::{InstanceKey, Timestamp};
+use crate::recovery::Holdings;
+
+/// What to do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Write down what came of these steps, as it was seen, and ask again.
+    Record(Vec<(StepNumber, StepState)>),
+    /// Begin these steps, side by side.
+    Do(Vec<StepNumber>),
+    /// Nothing: steps are under way.
+    Wait,
+    /// Close the old primary before anything else: it is back.
+    CloseOldPrimary,
+    /// Commit this phase.
+    Advance(Phase),
+    /// The old primary is back and nothing was done to anybody: end the recovery.
+    CallOff,
+    /// What the plan was made from no longer holds: make another.
+    Replan(Replan),
+    /// End the recovery.
+    End(EndOfRecovery),
+}
+
+/// Why another plan is needed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Replan {
+    /// With receivers stopped, a kept replica has more than the most advanced one.
+    #[error("{on} has received what {head} has not: {set}")]
+    HasMore {
+        /// The replica.
+        on: InstanceKey,
+        /// The one that was the most advanced.
+        head: InstanceKey,
+        /// What.
+        set: String,
+    },
+    /// A server has less than it had when the plan was made: relay logs were lost.
+    #[error("{on} has lost what it had received: {set}")]
+    Shrank {
+        /// The server.
+        on: InstanceKey,
+        /// What.
+        set: String,
+    },
+    /// What the promoted or the most advanced server has cannot be read any more.
+    #[error("it cannot be read any more what {on} has")]
+    Unreadable {
+        /// The server.
+        on: InstanceKey,
+    },
+}
+
+/// How a step is.
+enum Status {
+    Done(Timestamp),
+    Failed(WhyFailed),
+    /// A step before it failed, or its phase is over.
+    Dropped,
+    UnderWay,
+    Ready,
+    Blocked,
+}
+
+/// What to do now about a registered recovery. Looks at the world anew each time; calling it again without a change gives the
+/// same answer.
+pub fn next(plan: &Plan, progress: &Progress, scene: &Scene<'_>) -> Next {
+    if progress.old_primary == OldPrimary::Answers {
+        return match has_stopped_a_receiver(plan, progress) {
+            true => Next::CloseOldPrimary,
+            false => Next::CallOff,
+        };
+    }
+    let Some(following) = progress.phase.following() else {
+        return Next::End(EndOfRecovery::Succeeded {
+            unmoved: Vec::new(),
+        });
+    };
+    let statuses = statuses(plan, progress, scene);
+    let of_phase = |number: &StepNumber| plan.steps[*number].phase == progress.phase;
+    let current: Vec<StepNumber> = (0..plan.steps.len()).filter(of_phase).collect();
+    let news = news(&current, &statuses, progress);
+    if !news.is_empty() {
+        return Next::Record(news);
+    }
+    if let Some(failed) = required_failure(plan, &current, &statuses) {
+        return Next::End(failed);
+    }
+    let is = |wanted: fn(&Status) -> bool| {
+        let statuses = &statuses;
+        current
+            .iter()
+            .copied()
+            .filter(move |number| wanted(&statuses[*number]))
+    };
+    let under_way = is(|status| matches!(status, Status::UnderWay)).count();
+    let room = plan.steps_at_once.saturating_sub(under_way);
+    let ready: Vec<StepNumber> = is(|status| matches!(status, Status::Ready))
+        .take(room)
+        .collect();
+    if !ready.is_empty() {
+        return Next::Do(ready);
+    }
+    if is(|status| matches!(status, Status::UnderWay | Status::Ready | Status::Blocked)).count() > 0
+    {
+        return Next::Wait;
+    }
+    if progress.phase == Phase::Registered
+        && let Some(why) = no_longer_covered(plan, &statuses, scene)
+    {
+        return Next::Replan(why);
+    }
+    match following {
+        Phase::Ended => Next::End(EndOfRecovery::Succeeded {
+            unmoved: unmoved(plan, &statuses),
+        }),
+        phase => Next::Advance(phase),
+    }
+}
+
+/// What is seen of steps and not written down yet. Written down, it holds, whatever later steps make of the server.
+fn news(
+    current: &[StepNumber],
+    statuses: &[Status],
+    progress: &Progress,
+) -> Vec<(StepNumber, StepState)> {
+    let outcomes = current.iter().filter_map(|number| {
+        let outcome = match &statuses[*number] {
+            Status::Done(at) => StepState::Done(*at),
+            Status::Failed(why) => StepState::Failed(why.clone()),
+            _ => return None,
+        };
+        Some((*number, outcome))
+    });
+    outcomes
+        .filter(|(number, outcome)| progress.steps.get(number) != Some(outcome))
+        .collect()
+}
+
+/// Once a receiver may have been stopped, the cluster is changed, and the old primary must not go on.
+fn has_stopped_a_receiver(plan: &Plan, progress: &Progress) -> bool {
+    progress.phase > Phase::Registered
+        || progress
+            .steps
+            .keys()
+            .filter_map(|number| plan.steps.get(*number))
+            .any(|step| step.action == Action::StopReceiver)
+}
+
+fn statuses(plan: &Plan, progress: &Progress, scene: &Scene<'_>) -> Vec<Status> {
+    let mut statuses: Vec<Status> = Vec::with_capacity(plan.steps.len());
+    for number in 0..plan.steps.len() {
+        let status = status(plan, number, &statuses, progress, scene);
+        statuses.push(status);
+    }
+    statuses
+}
+
+fn status(
+    plan: &Plan,
+    number: StepNumber,
+    before: &[Status],
+    progress: &Progress,
+    scene: &Scene<'_>,
+) -> Status {
+    let step = &plan.steps[number];
+    let state = progress.steps.get(&number);
+    if let Some(StepState::Done(at)) = state {
+        return Status::Done(*at);
+    }
+    if let Some(StepState::Failed(why)) = state {
+        return Status::Failed(why.clone());
+    }
+    if step.phase < progress.phase {
+        return Status::Dropped;
+    }
+    let mut since = plan.made_at;
+    for before in step.after.iter().map(|number| &before[*number]) {
+        match before {
+            Status::Done(at) => since = since.max(*at),
+            Status::Failed(_) | Status::Dropped => return Status::Dropped,
+            Status::UnderWay | Status::Ready | Status::Blocked => return Status::Blocked,
+        }
+    }
+    if let Some(at) = seen_done(step, scene, plan.ground, since) {
+        return Status::Done(at);
+    }
+    match (state, step.deadline) {
+        (Some(StepState::Begun(at)), Some(deadline)) if scene.now.since(*at) >= deadline => {
+            Status::Failed(too_late(plan, number, scene))
+        }
+        (Some(_), _) => Status::UnderWay,
+        (None, _) => Status::Ready,
+    }
+}
+
+fn too_late(plan: &Plan, number: StepNumber, scene: &Scene<'_>) -> WhyFailed {
+    let step = &plan.steps[number];
+    let on = step.on.clone();
+    match step.action {
+        Action::AwaitApplied => WhyFailed::NotApplied {
+            unapplied: fresh(scene, &on, plan.made_at)
+                .and_then(|seen| unapplied(seen, plan.ground)),
+            on,
+        },
+        _ => WhyFailed::Deadline {
+            number,
+            on,
+            action: step.action.clone(),
+        },
+    }
+}
+
+fn required_failure(
+    plan: &Plan,
+    current: &[StepNumber],
+    statuses: &[Status],
+) -> Option<EndOfRecovery> {
+    let required = current
+        .iter()
+        .filter(|number| plan.steps[**number].is_required);
+    required
+        .into_iter()
+        .find_map(|number| match &statuses[*number] {
+            Status::Failed(why) => Some(EndOfRecovery::Failed {
+                on: plan.steps[*number].on.clone(),
+                why: why.clone(),
+            }),
+            _ => None,
+        })
+}
+
+/// With all receivers stopped, what each has is final. Whoever did not stop is left out: its steps have failed.
+fn no_longer_covered(plan: &Plan, statuses: &[Status], scene: &Scene<'_>) -> Option<Replan> {
+    let head = &plan.choice.head;
+    let stopped_at = |key: &InstanceKey| {
+        let steps = plan.steps.iter().zip(statuses);
+        let mut stops = steps.filter(|(step, _)| {
+            step.on == *key
+                && step.action == Action::StopReceiver
+                && step.phase == Phase::Registered
+        });
+        stops.find_map(|(_, status)| match status {
+            Status::Done(at) => Some(*at),
+            _ => None,
+        })
+    };
+    let has = |key: &InstanceKey| {
+        let seen = fresh(scene, key, stopped_at(key)?)?;
+        Holdings::read(seen, plan.ground)
+    };
+    let Some(most) = has(head) else {
+        return Some(Replan::Unreadable { on: head.clone() });
+    };
+    for key in plan.kept().filter(|key| stopped_at(key).is_some()) {
+        let on = key.clone();
+        let Some(own) = has(key) else {
+            return Some(Replan::Unreadable { on });
+        };
+        if let Some(had) = plan.holdings.get(key).filter(|had| !own.covers(had)) {
+            let set = had.missing_in(&own);
+            return Some(Replan::Shrank { on, set });
+        }
+        if !most.covers(&own) {
+            let set = own.missing_in(&most);
+            let head = head.clone();
+            return Some(Replan::HasMore { on, head, set });
+        }
+    }
+    None
+}
+
+/// Replicas that were to be moved, and a step of theirs failed.
+fn unmoved(plan: &Plan, statuses: &[Status]) -> Vec<(InstanceKey, WhyFailed)> {
+    let steps = plan.steps.iter().zip(statuses);
+    let failed = steps.filter_map(|(step, status)| match status {
+        Status::Failed(why) => Some((step.on.clone(), why.clone())),
+        _ => None,
+    });
+    failed
+        .filter(|(key, _)| plan.fates.get(key) == Some(&Fate::Moved))
+        .collect()
+}

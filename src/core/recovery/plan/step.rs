@@ -1,0 +1,220 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::domain::{InstanceKey, Timestamp};
+use crate::recovery::ranking::{Choice, Comparison};
+use crate::recovery::{Ground, Holdings, Unapplied};
+
+/// How far a recovery is; each is committed before the steps that follow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// The plan is committed, and receivers are being stopped.
+    Registered,
+    /// No kept replica receives any more: what each has is final. The promoted server gets ready.
+    ReceiversStopped,
+    /// The promoted server is writable, and to be published.
+    Promoted,
+    /// Clients are told. The others are moved below it.
+    Published,
+    /// Nothing is left to do.
+    Ended,
+}
+
+impl Phase {
+    /// The one that follows; `None` after the last.
+    pub const fn following(self) -> Option<Self> {
+        match self {
+            Self::Registered => Some(Self::ReceiversStopped),
+            Self::ReceiversStopped => Some(Self::Promoted),
+            Self::Promoted => Some(Self::Published),
+            Self::Published => Some(Self::Ended),
+            Self::Ended => None,
+        }
+    }
+}
+
+/// Position of a step in its plan, from 0.
+pub type StepNumber = usize;
+
+/// What a step does to a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start the applier, where it does not run. Only while the receiver has not been stopped.
+    StartApplier,
+    /// Stop the receiver.
+    StopReceiver,
+    /// Wait until all that was received is applied.
+    AwaitApplied,
+    /// Stop the applier, which has nothing left to do.
+    StopApplier,
+    /// Replicate from another source, by GTID. Discards relay logs.
+    Repoint {
+        /// The source.
+        source: InstanceKey,
+    },
+    /// Start receiver and applier.
+    StartReplication,
+    /// Wait until it has applied everything that another server has.
+    AwaitAllOf {
+        /// That server.
+        other: InstanceKey,
+    },
+    /// Forget the source. Discards relay logs.
+    ForgetSource,
+    /// Take writes.
+    MakeWritable,
+    /// Keep the server from ever connecting to its source again. Discards relay logs.
+    Detach,
+}
+
+impl Action {
+    /// Whether it discards what was received and is not applied.
+    pub fn discards(&self) -> bool {
+        matches!(
+            self,
+            Self::Repoint { .. } | Self::ForgetSource | Self::Detach
+        )
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StartApplier => f.write_str("start the applier"),
+            Self::StopReceiver => f.write_str("stop the receiver"),
+            Self::AwaitApplied => f.write_str("wait until all received is applied"),
+            Self::StopApplier => f.write_str("stop the applier"),
+            Self::Repoint { source } => write!(f, "replicate from {source}"),
+            Self::StartReplication => f.write_str("start replication"),
+            Self::AwaitAllOf { other } => write!(f, "wait until it has all of {other}"),
+            Self::ForgetSource => f.write_str("forget the source"),
+            Self::MakeWritable => f.write_str("make it writable"),
+            Self::Detach => f.write_str("detach it"),
+        }
+    }
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The phase in which it is done.
+    pub phase: Phase,
+    /// The server.
+    pub on: InstanceKey,
+    /// What.
+    pub action: Action,
+    /// Steps that must be done before, all with smaller numbers.
+    pub after: Vec<StepNumber>,
+    /// For how long it may go on; `None` without bound, for a wait that configuration wants so.
+    pub deadline: Option<Duration>,
+    /// Whether the recovery fails when it does; else its server is left as it is.
+    pub is_required: bool,
+}
+
+/// What becomes of a direct replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is promoted.
+    Promoted,
+    /// It is moved below the promoted one.
+    Moved,
+    /// It is not.
+    Left(Left),
+}
+
+/// Why a replica is not moved below the promoted one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Left {
+    /// It cannot be probed.
+    #[error("it cannot be probed")]
+    Unreachable,
+    /// An operator has put it in downtime.
+    #[error("it is in downtime")]
+    Downtime,
+    /// It has what the promoted one has not.
+    #[error("it has what the promoted server has not: {set}")]
+    HasMore {
+        /// What.
+        set: String,
+    },
+    /// Nothing is known of what it has.
+    #[error("its GTIDs or positions cannot be read")]
+    Illegible,
+    /// It may not replicate from the promoted one.
+    #[error("it could not replicate from the promoted server: {why}")]
+    CannotFollow {
+        /// The first reason.
+        why: String,
+    },
+    /// It has more to apply than it can in time; repointing it would discard that.
+    #[error("it has yet to apply {unapplied}, which moving it now would discard")]
+    AppliesLater {
+        /// How much.
+        unapplied: Unapplied,
+    },
+}
+
+impl Left {
+    /// Whether it counts as lost: put in downtime, told to hooks. One that an operator has taken out, or that
+    /// needs only time, does not.
+    pub fn is_lost(&self) -> bool {
+        !matches!(self, Self::Downtime | Self::AppliesLater { .. })
+    }
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The dead primary.
+    pub dead: InstanceKey,
+    /// When it was made, by the clock of the picture. What was observed before says nothing about its steps.
+    pub made_at: Timestamp,
+    /// By what servers are compared.
+    pub ground: Ground,
+    /// Who is promoted, and why.
+    pub choice: Choice,
+    /// How contenders stood to each other.
+    pub comparisons: Vec<Comparison>,
+    /// What becomes of each direct replica.
+    pub fates: BTreeMap<InstanceKey, Fate>,
+    /// What each promoted or moved replica, and the head, had when the plan was made.
+    pub holdings: BTreeMap<InstanceKey, Holdings>,
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// How many steps may be under way at once.
+    pub steps_at_once: usize,
+}
+
+impl Plan {
+    /// The promoted server and those that are moved.
+    pub fn kept(&self) -> impl Iterator<Item = &InstanceKey> {
+        self.fates
+            .iter()
+            .filter(|(_, fate)| !matches!(fate, Fate::Left(_)))
+            .map(|(key, _)| key)
+    }
+
+    /// Lost replicas, each with the reason.
+    pub fn lost(&self) -> impl Iterator<Item = (&InstanceKey, &Left)> {
+        self.fates.iter().filter_map(|(key, fate)| match fate {
+            Fate::Left(left) if left.is_lost() => Some((key, left)),
+            _ => None,
+        })
+    }
+}
+
+/// Numbered steps, one in a line, for operators and tests.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, step) in self.steps.iter().enumerate() {
+            writeln!(f, "{number} {:?} {}: {}", step.phase, step.on, step.action)?;
+        }
+        for (key, fate) in &self.fates {
+            if let Fate::Left(why) = fate {
+                writeln!(f, "left {key}: {why}")?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,302 @@
+//! Plans carried out on servers that do what they are told, or do not.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::world::World;
+use crate::domain::ThreadState;
+use crate::recovery::plan::{
+    Action, EndOfRecovery, Fate, Next, OldPrimary, Phase, Replan, StepState, WhyFailed,
+};
+use crate::recovery::ranking::tests::properties::{a_replica, drawn};
+use crate::recovery::testing::key;
+
+const SIMPLE: &str = "a [unreachable]\n+ b [io=connecting gtid=..1-90 received=..1-100]\n+ c [io=connecting gtid=..1-95]";
+
+fn succeeded() -> Next {
+    Next::End(EndOfRecovery::Succeeded {
+        unmoved: Vec::new(),
+    })
+}
+
+#[test]
+fn a_plan_ends_with_one_writable_head_and_everybody_below_it() {
+    let mut world = World::of(SIMPLE);
+    assert_eq!(world.run(), succeeded());
+    assert_eq!(world.told, ["ReceiversStopped", "Promoted", "Published"]);
+    assert!(!world.seen("b").read_only && world.seen("c").read_only);
+    assert_eq!(world.seen("c").source(), Some(&key("b")));
+    assert!(world.seen("c").is_replicating());
+    assert!(world.seen("b").gtid.executed.ends_with(":1-100"));
+}
+
+#[test]
+fn two_steps_bring_the_preferred_server_everything() {
+    let mut world = World::of(
+        "a [unreachable]\n+ b [io=connecting]\n+ c [io=connecting gtid=..1-95 promotion=prefer]",
+    );
+    assert_eq!(world.run(), succeeded());
+    assert!(!world.seen("c").read_only && world.seen("b").read_only);
+    assert!(world.seen("c").gtid.executed.ends_with(":1-100"));
+    assert_eq!(world.seen("b").source(), Some(&key("c")));
+}
+
+#[test]
+fn a_head_that_cannot_follow_afterwards_gives_what_it_has_all_the_same() {
+    let text = "a [8.0.36 unreachable]
++ b [8.0.36 io=connecting promotion=must_not gtid=..1-95 received=..1-100]
++ c [8.4.6 io=connecting gtid=..1-95]
++ d [8.4.6 io=connecting gtid=..1-90]";
+    let mut world = World::of(text);
+    assert_eq!(world.run(), succeeded());
+    assert!(!world.seen("c").read_only && world.seen("b").read_only);
+    assert!(world.seen("c").gtid.executed.ends_with(":1-100"));
+    let lost: Vec<&str> = world
+        .plan
+        .lost()
+        .map(|(key, _)| key.host().as_str())
+        .collect();
+    assert_eq!(lost, ["b"], "version 8.0 cannot replicate from 8.4");
+    assert_eq!(world.seen("d").source(), Some(&key("c")));
+}
+
+#[test]
+fn a_new_leader_goes_on_from_what_is_seen() {
+    // The old leader did everything of the first phase and wrote nothing down.
+    let mut world = World::of(SIMPLE);
+    for name in ["b", "c"] {
+        world.change(&key(name), |seen| {
+            let link = seen.replication.as_mut().expect("a link");
+            link.receiver = ThreadState::Stopped;
+        });
+    }
+    let answer = world.ask();
+    let Next::Record(outcomes) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(
+        outcomes.len(),
+        4,
+        "both threads of both are as they should be"
+    );
+}
+
+#[test]
+fn what_was_seen_before_the_plan_proves_nothing() {
+    // In the drawing c's receiver was stopped by somebody; it may run again.
+    let mut world = World::of("a [unreachable]\n+ b [io=connecting]\n+ c [io=no]");
+    world.plan.made_at = world.now.plus(Duration::from_millis(1));
+    let Next::Do(steps) = world.ask() else {
+        panic!("{:?}", world.ask());
+    };
+    assert_eq!(steps.len(), 2, "the first step of both is to be done");
+}
+
+#[test]
+fn steps_wait_for_the_ones_before_and_are_bounded() {
+    let mut world = World::of(
+        "a [unreachable]\n+ b [io=connecting sql=no gtid=..1-90 received=..1-100]\n+ c [io=connecting sql=no gtid=..1-90 received=..1-100]",
+    );
+    world.plan.steps_at_once = 1;
+    assert_eq!(world.ask(), Next::Do(vec![0]));
+    world.progress.steps.insert(0, StepState::Begun(world.now));
+    assert_eq!(world.ask(), Next::Wait);
+}
+
+#[test]
+fn an_old_primary_that_is_back_before_anything_was_done_ends_the_recovery() {
+    let mut world = World::of(SIMPLE);
+    world.progress.old_primary = OldPrimary::Answers;
+    assert_eq!(world.ask(), Next::CallOff);
+    // Starting an applier harms nobody.
+    world.progress.steps.insert(0, StepState::Begun(world.now));
+    assert_eq!(world.ask(), Next::CallOff);
+}
+
+#[test]
+fn an_old_primary_that_is_back_later_is_closed_before_anything_else() {
+    let mut world = World::of(SIMPLE);
+    let stop = world
+        .plan
+        .steps
+        .iter()
+        .position(|step| step.action == Action::StopReceiver);
+    let begun = StepState::Begun(world.now);
+    world.progress.steps.insert(stop.expect("a step"), begun);
+    world.progress.old_primary = OldPrimary::Answers;
+    assert_eq!(world.ask(), Next::CloseOldPrimary);
+    for phase in [Phase::ReceiversStopped, Phase::Promoted, Phase::Published] {
+        let mut world = World::of(SIMPLE);
+        world.progress.phase = phase;
+        world.progress.old_primary = OldPrimary::Answers;
+        assert_eq!(world.ask(), Next::CloseOldPrimary, "{phase:?}");
+    }
+    let mut world = World::of(SIMPLE);
+    world.progress.old_primary = OldPrimary::Closed;
+    assert_eq!(world.run(), succeeded());
+}
+
+/// The world when all receivers are stopped, just before that is committed.
+fn stopped(change: impl Fn(&mut World)) -> Next {
+    let mut world = World::of(SIMPLE);
+    loop {
+        let answer = world.ask();
+        if answer == Next::Advance(Phase::ReceiversStopped) {
+            change(&mut world);
+            return world.ask();
+        }
+        assert!(world.follow(answer), "it ended before");
+    }
+}
+
+fn receive(world: &mut World, name: &str, last: u64) {
+    world.change(&key(name), |seen| {
+        let link = seen.replication.as_mut().expect("a link");
+        let (uuid, _) = link.retrieved.split_once(':').expect("a set");
+        link.retrieved = format!("{uuid}:1-{last}");
+    });
+}
+
+#[test]
+fn more_that_came_in_before_receivers_stopped_makes_another_plan() {
+    let answer = stopped(|world| receive(world, "c", 105));
+    let Next::Replan(Replan::HasMore { on, head, set }) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!((on, head), (key("c"), key("b")));
+    assert!(set.starts_with("5 transactions ("), "{set}");
+    let answer = stopped(|world| receive(world, "b", 105));
+    assert_eq!(answer, Next::Advance(Phase::ReceiversStopped));
+}
+
+#[test]
+fn received_that_shrank_makes_another_plan() {
+    let answer = stopped(|world| receive(world, "b", 97));
+    let Next::Replan(Replan::Shrank { on, set }) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(on, key("b"));
+    assert!(set.starts_with("3 transactions ("), "{set}");
+    let answer = stopped(|world| {
+        world.change(&key("b"), |seen| seen.gtid.executed = "nonsense".to_owned());
+    });
+    assert_eq!(answer, Next::Replan(Replan::Unreadable { on: key("b") }));
+}
+
+#[test]
+fn a_promoted_server_that_does_not_apply_in_time_ends_the_recovery_with_nothing_discarded() {
+    let mut world = World::of(SIMPLE);
+    while world.progress.phase < Phase::ReceiversStopped {
+        let answer = world.ask();
+        assert!(world.follow(answer), "it ended before");
+    }
+    world.dumb.push(key("b"));
+    let answer = world.run();
+    let Next::End(EndOfRecovery::Failed { on, why }) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(on, key("b"));
+    assert_eq!(
+        why.to_string(),
+        "received but not applied by b:3306: 10 transactions"
+    );
+    assert!(world.seen("b").read_only && world.seen("b").replication.is_some());
+}
+
+#[test]
+fn a_promoted_server_that_is_told_to_wait_without_bound_waits() {
+    let mut world = World::of(SIMPLE);
+    while world.progress.phase < Phase::ReceiversStopped {
+        let answer = world.ask();
+        assert!(world.follow(answer), "it ended before");
+    }
+    world.dumb.push(key("b"));
+    for step in &mut world.plan.steps {
+        if step.action == Action::AwaitApplied && step.on == key("b") {
+            step.deadline = None;
+        }
+    }
+    for _ in 0..10_000 {
+        let answer = world.ask();
+        assert!(world.follow(answer), "it ended");
+    }
+    assert_eq!(world.ask(), Next::Wait);
+}
+
+#[test]
+fn a_replica_that_does_not_answer_any_more_does_not_hold_up_the_promotion() {
+    let mut world = World::of(SIMPLE);
+    world.dumb.push(key("c"));
+    let answer = world.run();
+    let Next::End(EndOfRecovery::Succeeded { unmoved }) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(unmoved.len(), 1);
+    assert_eq!(unmoved[0].0, key("c"));
+    assert!(matches!(
+        unmoved[0].1,
+        WhyFailed::Deadline {
+            action: Action::StopReceiver,
+            ..
+        }
+    ));
+    assert!(!world.seen("b").read_only);
+    assert_eq!(
+        world.seen("c").source(),
+        Some(&key("a")),
+        "it is left as it was"
+    );
+}
+
+#[test]
+fn a_refused_promotion_ends_the_recovery() {
+    let mut world = World::of(SIMPLE);
+    let number = 0;
+    let refused = WhyFailed::Refused {
+        number,
+        on: key("b"),
+        reason: "access denied".to_owned(),
+    };
+    world
+        .progress
+        .steps
+        .insert(number, StepState::Failed(refused.clone()));
+    let expected = EndOfRecovery::Failed {
+        on: key("b"),
+        why: refused,
+    };
+    // Outcomes that are seen come first.
+    let answer = world.run();
+    assert_eq!(answer, Next::End(expected));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn plans_of_all_sorts_end_well_and_discard_nothing(replicas in proptest::collection::vec(a_replica(), 1..7)) {
+        let text = drawn(&replicas);
+        let stage = crate::recovery::testing::Stage::of(&text);
+        let policy = crate::recovery::RecoveryPolicy::default();
+        match crate::recovery::plan::plan(&stage.scene(), &key("a"), &policy) {
+            Err(why) => {
+                let is_no_fault = !matches!(why, crate::recovery::plan::NoPlan::Unsound(_));
+                prop_assert!(is_no_fault, "{}\n{}", why, text);
+            }
+            Ok(_) => {
+                let mut world = World::of(&text);
+                prop_assert_eq!(world.run(), succeeded(), "{}\n{}", text, world.plan);
+                let promoted = &world.plan.choice.promoted;
+                for (on, fate) in &world.plan.fates {
+                    let seen = world.picture.observation(on).expect("it was seen");
+                    prop_assert_eq!(seen.read_only, on != promoted, "{}", text);
+                    if *fate == Fate::Moved {
+                        prop_assert_eq!(seen.source(), Some(promoted), "{}", text);
+                        prop_assert!(seen.is_replicating());
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The checker refuses what a plan must never be, each as one change of a sound plan.
+
+use super::sound;
+use crate::recovery::plan::{Action, Fate, Left, Phase, Plan, Unsound, check};
+use crate::recovery::testing::key;
+
+fn two_steps() -> Plan {
+    sound(
+        "a [unreachable]\n+ b [io=connecting]\n+ c [io=connecting gtid=..1-95 promotion=prefer]\n+ d [io=connecting]\n+ e [io=connecting errant]",
+    )
+}
+
+fn with(change: impl Fn(&mut Plan)) -> Result<(), Unsound> {
+    let mut plan = two_steps();
+    check(&plan).expect("it is sound");
+    change(&mut plan);
+    check(&plan)
+}
+
+/// Takes a step out; what waited for it waits for what it waited for.
+fn without(plan: &mut Plan, number: usize) {
+    let gone = plan.steps.remove(number);
+    for step in &mut plan.steps {
+        if let Some(at) = step.after.iter().position(|before| *before == number) {
+            step.after.remove(at);
+            step.after.extend(&gone.after);
+        }
+        for before in &mut step.after {
+            *before -= usize::from(*before > number);
+        }
+    }
+}
+
+#[test]
+fn no_wait_for_the_applier_can_be_left_out() {
+    let waits: Vec<usize> = (0..two_steps().steps.len())
+        .filter(|number| two_steps().steps[*number].action == Action::AwaitApplied)
+        .collect();
+    // On the head before c catches up from it; on c before and after that; on b and on d before they are moved; on e
+    // before it is detached. The head waits twice, so that one of its waits can be left out, and not both.
+    assert_eq!(waits.len(), 6);
+    for number in &waits {
+        let answer = with(|plan| without(plan, *number));
+        let is_refused = matches!(answer, Err(Unsound::Discards { .. }));
+        let is_on_the_head = two_steps().steps[*number].on == key("b");
+        assert_eq!(is_refused, !is_on_the_head, "step {number}: {answer:?}");
+    }
+    let answer = with(|plan| {
+        for number in waits.iter().rev() {
+            if plan.steps[*number].on == key("b") {
+                without(plan, *number);
+            }
+        }
+    });
+    assert!(
+        matches!(answer, Err(Unsound::Discards { .. })),
+        "{answer:?}"
+    );
+}
+
+/// The action on d that is refused when these are taken out of its steps after the promotion.
+fn refused_on_d(left_out: impl Fn(&Action) -> bool) -> Action {
+    let mut plan = two_steps();
+    for number in (0..plan.steps.len()).rev() {
+        let step = &plan.steps[number];
+        if step.on == key("d") && step.phase == Phase::Published && left_out(&step.action) {
+            without(&mut plan, number);
+        }
+    }
+    match check(&plan) {
+        Err(Unsound::Discards { number, .. }) => plan.steps[number].action.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn neither_stopping_nor_repointing_nor_starting_goes_without_the_wait() {
+    let is_wait = |action: &Action| *action == Action::AwaitApplied;
+    let is_stop = |action: &Action| *action == Action::StopApplier;
+    let is_repoint = |action: &Action| matches!(action, Action::Repoint { .. });
+    assert_eq!(refused_on_d(is_wait), Action::StopApplier);
+    let source = key("c");
+    assert_eq!(
+        refused_on_d(|action| is_wait(action) || is_stop(action)),
+        Action::Repoint { source }
+    );
+    assert_eq!(
+        refused_on_d(|action| is_wait(action) || is_stop(action) || is_repoint(action)),
+        Action::StartReplication
+    );
+}
+
+#[test]
+fn no_receiver_can_go_on_before_anything_is_discarded() {
+    let stops: Vec<usize> = (0..two_steps().steps.len())
+        .filter(|number| two_steps().steps[*number].action == Action::StopReceiver)
+        .collect();
+    assert_eq!(stops.len(), 5);
+    for number in stops {
+        let answer = with(|plan| without(plan, number));
+        assert!(answer.is_err(), "step {number}");
+    }
+}
+
+#[test]
+fn an_applier_is_not_started_after_its_receiver_was_stopped() {
+    let answer = with(|plan| {
+        let (first, second) = (plan.steps[0].action.clone(), plan.steps[1].action.clone());
+        plan.steps[0].action = second;
+        plan.steps[1].action = first;
+    });
+    assert!(
+        matches!(answer, Err(Unsound::Discards { number: 1, .. })),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn only_the_chosen_server_becomes_writable() {
+    let writable = |plan: &Plan| {
+        let mut steps = plan.steps.iter();
+        steps
+            .position(|step| step.action == Action::MakeWritable)
+            .expect("a step")
+    };
+    let answer = with(|plan| {
+        let number = writable(plan);
+        plan.steps[number].on = key("b");
+    });
+    assert_eq!(answer, Err(Unsound::Promotes));
+    let answer = with(|plan| {
+        plan.fates.insert(key("b"), Fate::Promoted);
+    });
+    assert_eq!(answer, Err(Unsound::Promotes));
+    let answer = with(|plan| {
+        for step in &mut plan.steps {
+            step.phase = Phase::Registered;
+        }
+    });
+    assert!(
+        matches!(
+            answer,
+            Err(Unsound::WrongSource(_) | Unsound::WritableTooSoon(_) | Unsound::Touches { .. })
+        ),
+        "{answer:?}"
+    );
+    let answer = with(|plan| {
+        // Somebody is kept whose receiver nobody stops.
+        plan.fates.insert(key("z"), Fate::Moved);
+        let holdings = plan.holdings[&key("b")].clone();
+        plan.holdings.insert(key("z"), holdings);
+    });
+    assert!(
+        matches!(answer, Err(Unsound::WritableTooSoon(_))),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn the_promoted_server_gets_all_that_a_kept_one_has() {
+    let answer = with(|plan| {
+        plan.choice.head = key("c");
+    });
+    assert!(matches!(answer, Err(Unsound::Uncovered(_))), "{answer:?}");
+    let answer = with(|plan| {
+        plan.holdings.remove(&key("d"));
+    });
+    assert_eq!(answer, Err(Unsound::Uncovered(key("d"))));
+    let answer = with(|plan| {
+        let mut steps = plan.steps.iter();
+        let number = steps.position(|step| matches!(step.action, Action::AwaitAllOf { .. }));
+        without(plan, number.expect("a step"));
+    });
+    assert_eq!(answer, Err(Unsound::Uncovered(key("b"))));
+}
+
+#[test]
+fn nobody_follows_the_wrong_server_and_who_is_left_is_left() {
+    let answer = with(|plan| {
+        let last = plan.steps.iter_mut().rev();
+        for step in last.filter(|step| step.on == key("d")) {
+            if let Action::Repoint { source } = &mut step.action {
+                *source = key("b");
+            }
+        }
+    });
+    assert!(matches!(answer, Err(Unsound::WrongSource(_))), "{answer:?}");
+    let answer = with(|plan| {
+        plan.fates.insert(key("d"), Fate::Left(Left::Downtime));
+    });
+    assert!(matches!(answer, Err(Unsound::Touches { .. })), "{answer:?}");
+}
+
+#[test]
+fn steps_are_in_order_and_bounded() {
+    let answer = with(|plan| plan.steps[2].after = vec![2]);
+    assert_eq!(answer, Err(Unsound::Disorder(2)));
+    let answer = with(|plan| plan.steps[1].after.clear());
+    assert_eq!(answer, Err(Unsound::Unchained(1)));
+    let answer = with(|plan| plan.steps[0].phase = Phase::Published);
+    assert_eq!(answer, Err(Unsound::PhaseDisorder(1)));
+    let answer = with(|plan| {
+        let step = plan.steps[0].clone();
+        plan.steps.resize(20_001, step);
+    });
+    assert_eq!(answer, Err(Unsound::TooLong(20_001)));
+}
