@@ -339,8 +339,10 @@ async fn no_rogue_server_holds_a_probe_fills_the_memory_or_learns_a_secret() {
             failure.message
         );
     }
+    // An answer of 16 MiB, what the allocator keeps between its pieces, and the rogues themselves, which live in this
+    // process too: 45 to 80 MiB were seen. Without bounds, two seconds bring gigabytes.
     let grown = peak_memory() - before;
-    assert!(grown < 64 * 1024, "{grown} KiB more at the worst moment");
+    assert!(grown < 128 * 1024, "{grown} KiB more at the worst moment");
 }
 
 #[tokio::test(flavor = "multi_thread")]
