@@ -397,8 +397,15 @@ async fn after_kill_9_decided_state_and_the_topology_are_there_before_the_first_
         .get(&format!("/api/topology/{}", fleet["a"].key()))
         .await?
         .json;
-    // Written behind within a fraction of a second; a poll is more than enough.
-    tokio::time::sleep(POLL).await;
+    wait_until("the picture to be written", SOON, async || {
+        let metrics = node.get("/metrics").await?.text;
+        ensure!(
+            metrics.contains("\norchestrator_write_behind_backlog 0\n"),
+            "something still waits"
+        );
+        Ok(())
+    })
+    .await?;
     node.kill()?;
     for server in fleet.servers() {
         server.freeze()?;
