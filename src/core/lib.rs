@@ -9,6 +9,7 @@
 //! * [`recovery`]: what to do about a dead primary: gate, ranking, plan, the next step.
 //! * [`decided`]: agreed state: commands, the pure `apply`, row changes, effects, encodings, digest.
 //! * [`ports`]: one trait for each outside thing, implemented in the service and simulated in tests.
+//! * [`planted`]: faults that simulations switch on; none in a release.
 //! * [`legacy`]: the one dictionary of the predecessor's names, for whoever reads or writes them outside.
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,7 @@ pub mod analysis;
 pub mod decided;
 pub mod domain;
 pub mod legacy;
+pub mod planted;
 pub mod ports;
 pub mod recovery;
 pub mod topology;

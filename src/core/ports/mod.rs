@@ -6,9 +6,13 @@ mod clock;
 mod decisions;
 mod discovery;
 mod effects;
+mod group;
+mod hooks;
+mod leadership;
 mod observations;
 mod probe;
 mod resolver;
+mod servers;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,9 +21,16 @@ pub use clock::{Clock, Ids};
 pub use decisions::{Committed, DecisionReader, ProposeError, Proposer};
 pub use discovery::{DiscoverError, Discovery, PictureReader, ProbeState};
 pub use effects::{EffectLog, OwedEffects};
+pub use group::{
+    ForwardError, ForwardHandler, ForwardedRequest, ForwardedResponse, Group, GroupError,
+    GroupMember, GroupRole, GroupStatus, Successor,
+};
+pub use hooks::{HookOutcome, HookReport, HookRun, HookRunner};
+pub use leadership::{Leadership, NotLeading};
 pub use observations::{ObservationStore, ObservationWrite, StoreError};
 pub use probe::{ProbeSession, Prober};
 pub use resolver::{ResolveError, Resolver};
+pub use servers::{Change, ChangeError, OnBehalfOf, ServerSession, Servers};
 
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

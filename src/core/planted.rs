@@ -1,0 +1,71 @@
+//! Faults that a simulation can switch on to prove that it would find them. A release has none of this: there,
+//! [`is_planted`] is the constant `false`, and what stands behind it is not compiled.
+
+/// A fault that somebody once made, or could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bug {
+    /// Whether another recovery works on the same servers is checked before the proposal, and not in apply.
+    RegistrationCheckedOutsideApply,
+    /// Leadership is not confirmed again before each changing statement.
+    FenceNotRechecked,
+    /// The receiver is stopped before the applier runs.
+    ReceiverStoppedFirst,
+    /// A command of a recovery is taken after that recovery ended.
+    CommandAfterEnd,
+    /// The record of a dead leader's recovery keeps its successor from going on with it.
+    OwnRecordBlocksResume,
+    /// Apply reads a clock.
+    ClockInApply,
+    /// A server is promoted while the old primary, back already, was not closed.
+    OldPrimaryNotClosed,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::RegistrationCheckedOutsideApply,
+        Self::FenceNotRechecked,
+        Self::ReceiverStoppedFirst,
+        Self::CommandAfterEnd,
+        Self::OwnRecordBlocksResume,
+        Self::ClockInApply,
+        Self::OldPrimaryNotClosed,
+    ];
+}
+
+#[cfg(all(feature = "planted-bugs", debug_assertions))]
+mod switch {
+    use std::cell::Cell;
+
+    use super::Bug;
+
+    thread_local! {
+        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+    }
+
+    /// Whether this bug is switched on for this thread.
+    pub fn is_planted(bug: Bug) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+
+    /// Runs `body` with a bug switched on in this thread.
+    pub fn with<T>(bug: Option<Bug>, body: impl FnOnce() -> T) -> T {
+        struct Restore(Option<Bug>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                PLANTED.set(self.0);
+            }
+        }
+        let _restore = Restore(PLANTED.replace(bug));
+        body()
+    }
+}
+
+#[cfg(all(feature = "planted-bugs", debug_assertions))]
+pub use switch::{is_planted, with};
+
+/// Whether this bug is switched on: never.
+#[cfg(not(all(feature = "planted-bugs", debug_assertions)))]
+pub const fn is_planted(_: Bug) -> bool {
+    false
+}

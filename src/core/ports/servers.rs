@@ -1,0 +1,144 @@
+use std::time::Duration;
+
+use super::BoxFuture;
+use crate::domain::{Fence, InstanceKey, Observation, ProbeFailure, RecoveryId};
+
+/// For whom statements are made. It stands in a comment of each changing statement, so that a server's own log tells
+/// which recovery, under which leadership, did what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnBehalfOf {
+    /// The recovery.
+    pub recovery: RecoveryId,
+    /// The leadership.
+    pub fence: Fence,
+}
+
+/// A change of one server. Each recognises that it is done already, so it may be asked for twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Start the applier where it does not run.
+    StartApplier,
+    /// Stop the receiver.
+    StopReceiver,
+    /// Stop the applier.
+    StopApplier,
+    /// Replicate from `source` by GTID, with the whole connection profile (account, TLS, public key, heartbeat, retry) that
+    /// the server has now. Where it has none, as an old primary, with that of `profile_of`.
+    Repoint {
+        /// The source.
+        source: InstanceKey,
+        /// A replica of the same topology that has a profile.
+        profile_of: Option<InstanceKey>,
+    },
+    /// Start receiver and applier.
+    StartReplication,
+    /// Forget the source.
+    ForgetSource,
+    /// Take writes: `super_read_only` and `read_only` off.
+    MakeWritable,
+    /// Take no writes: `super_read_only` where there is one, `read_only`, and every session of clients ended; replication
+    /// threads and our own sessions go on.
+    Close,
+    /// Let the server never connect to its source again, in a way that says so and can be taken back.
+    Detach,
+    /// Switch the source's half of semi-sync on or off.
+    SemiSyncSource(bool),
+    /// Switch the replica's half of semi-sync on or off. In force from the receiver's next start on.
+    SemiSyncReplica(bool),
+}
+
+/// Why a change was not made, or is not known to be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// Nothing was sent: no connection within the time.
+    #[error("{server} cannot be connected to: {reason}")]
+    Unreachable {
+        /// The server.
+        server: InstanceKey,
+        /// Why.
+        reason: String,
+    },
+    /// The server refused; nothing was changed by the refused statement.
+    #[error("{server} refused ({errno}): {reason}")]
+    Refused {
+        /// The server.
+        server: InstanceKey,
+        /// Its error number.
+        errno: u16,
+        /// Its words, without credentials.
+        reason: String,
+    },
+    /// It may have been made or not; the session was ended from a second connection, or that was tried.
+    #[error("the outcome on {server} is unknown: {reason}")]
+    Unknown {
+        /// The server.
+        server: InstanceKey,
+        /// What is known.
+        reason: String,
+    },
+    /// It was made by the server's word, and reading back showed that it was not.
+    #[error("{server} does not show the change: {reason}")]
+    NotSeen {
+        /// The server.
+        server: InstanceKey,
+        /// What was seen instead.
+        reason: String,
+    },
+    /// This server, or this release, cannot do it.
+    #[error("{server} cannot do that: {reason}")]
+    Unsupported {
+        /// The server.
+        server: InstanceKey,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A connection to one server that was opened for one recovery under one leadership.
+pub trait ServerSession: Send {
+    /// The server's id of this connection (`CONNECTION_ID()`), by which the next leader ends it.
+    fn connection_id(&self) -> u64;
+
+    /// Reads the server's state over this connection.
+    ///
+    /// # Errors
+    /// [`ProbeFailure`].
+    fn observe(&mut self) -> BoxFuture<'_, Result<Observation, ProbeFailure>>;
+
+    /// Makes a change, and reads it back. Ends within `deadline`; when the deadline passes, the session is ended from a
+    /// second connection and the outcome is unknown. Not cancel-safe: a dropped future leaves the outcome unknown.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    fn make<'a>(
+        &'a mut self,
+        change: &'a Change,
+        deadline: Duration,
+    ) -> BoxFuture<'a, Result<(), ChangeError>>;
+}
+
+/// Opens sessions that change servers. Whoever calls has confirmed its leadership just before.
+pub trait Servers: Send + Sync {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`ChangeError::Unreachable`] or [`ChangeError::Refused`].
+    fn open<'a>(
+        &'a self,
+        server: &'a InstanceKey,
+        on_behalf_of: OnBehalfOf,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<Box<dyn ServerSession>, ChangeError>>;
+
+    /// Ends the sessions with these connection ids, where they still are our account's; completes when none of them can do
+    /// anything any more.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    fn end_sessions<'a>(
+        &'a self,
+        server: &'a InstanceKey,
+        connection_ids: &'a [u64],
+        within: Duration,
+    ) -> BoxFuture<'a, Result<(), ChangeError>>;
+}

@@ -1,0 +1,1 @@
+//! Carries out recoveries: the loop that asks the core what comes next, and performs it.

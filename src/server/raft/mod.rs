@@ -1,0 +1,1 @@
+//! The raft group: log, transport, first start, membership, leadership. The only module that knows openraft and tonic.
