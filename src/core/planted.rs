@@ -36,6 +36,7 @@ impl Bug {
 #[cfg(all(feature = "planted-bugs", debug_assertions))]
 mod switch {
     use std::cell::Cell;
+    use std::time::Duration;
 
     use super::Bug;
 
@@ -46,6 +47,16 @@ mod switch {
     /// Whether this bug is switched on for this thread.
     pub fn is_planted(bug: Bug) -> bool {
         PLANTED.get() == Some(bug)
+    }
+
+    /// What a clock would say that somebody reads in apply: another time for each reader.
+    pub fn reading() -> Duration {
+        thread_local! {
+            static READ: Cell<u32> = const { Cell::new(0) };
+        }
+        let read = READ.get().wrapping_add(1);
+        READ.set(read);
+        Duration::from_millis(u64::from(read % 1_000))
     }
 
     /// Runs `body` with a bug switched on in this thread.
@@ -62,10 +73,16 @@ mod switch {
 }
 
 #[cfg(all(feature = "planted-bugs", debug_assertions))]
-pub use switch::{is_planted, with};
+pub use switch::{is_planted, reading, with};
 
 /// Whether this bug is switched on: never.
 #[cfg(not(all(feature = "planted-bugs", debug_assertions)))]
 pub const fn is_planted(_: Bug) -> bool {
     false
+}
+
+/// Not asked: [`Bug::ClockInApply`] is never planted.
+#[cfg(not(all(feature = "planted-bugs", debug_assertions)))]
+pub const fn reading() -> std::time::Duration {
+    std::time::Duration::ZERO
 }

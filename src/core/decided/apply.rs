@@ -1,7 +1,10 @@
 use std::time::Duration;
 
-use super::{Command, Decided, Effect, Proposal, Refusal, Reply, RowChange, access_tokens};
+use super::{
+    Command, Decided, Effect, Proposal, Refusal, Reply, RowChange, access_tokens, recoveries,
+};
 use crate::domain::{Candidate, Downtime, InstanceKey, PromotionRule, Timestamp};
+use crate::planted::{Bug, is_planted};
 
 /// How long a mark of forgetting is kept: longer than any node is away and still comes back with an old picture that is
 /// worth anything.
@@ -24,6 +27,10 @@ pub struct Applied {
 pub fn apply(state: &Decided, proposal: &Proposal) -> Applied {
     // Time never goes back, also when leadership moves to a node whose clock is behind.
     let now = state.decided_at.max(proposal.proposed_at);
+    let now = match is_planted(Bug::ClockInApply) {
+        true => now.plus(crate::planted::reading()),
+        false => now,
+    };
     let (reply, changes, effects) = decide(state, &proposal.command, now);
     Applied {
         reply,
@@ -96,6 +103,15 @@ fn decide(state: &Decided, command: &Command, now: Timestamp) -> Decision {
             secret_digest,
             expires_at,
         } => access_tokens::claim(state, *public, *secret_digest, *expires_at, now),
+        Command::RegisterDetection(new) => recoveries::register_detection(state, new, now),
+        Command::RegisterRecovery(new) => recoveries::register(state, new, now),
+        Command::RecoveryStep { id, step } => recoveries::step(state, *id, step, now),
+        Command::EndRecovery(end) => recoveries::end(state, end, now),
+        Command::AcknowledgeRecoveries { which, by, comment } => {
+            recoveries::acknowledge(state, which, by, comment, now)
+        }
+        Command::DisableRecoveries { by } => recoveries::disable(state, by, now),
+        Command::EnableRecoveries => recoveries::enable(state),
     }
 }
 
@@ -155,6 +171,7 @@ fn due(state: &Decided, now: Timestamp) -> impl Iterator<Item = RowChange> + '_ 
         .chain(candidates)
         .chain(forgotten)
         .chain(access_tokens)
+        .chain(recoveries::due(state, now))
 }
 
 /// Whether [`Command::Expire`], proposed at `now`, would remove anything.
@@ -217,7 +234,7 @@ mod tests {
     fn refusal(applied: &Applied) -> Option<Refusal> {
         match &applied.reply {
             Reply::Refused(why) => Some(why.clone()),
-            Reply::Done | Reply::Unchanged => None,
+            Reply::Done | Reply::Unchanged | Reply::Acknowledged(_) => None,
         }
     }
 
@@ -449,7 +466,7 @@ mod tests {
                 prop_assert!(state.decided_at >= before.decided_at.max(at));
                 prop_assert_eq!(state.applied_index, before.applied_index + 1);
                 // A refusal and an answer of "unchanged" change no row and owe nothing.
-                if applied.reply != Reply::Done {
+                if matches!(applied.reply, Reply::Unchanged | Reply::Refused(_)) {
                     prop_assert!(applied.changes.is_empty() && applied.effects.is_empty());
                 }
                 // Absorbing the same entry again changes nothing.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Command, Effect, Proposal, Reply, RowChange, Snapshot};
-use crate::domain::InstanceRecord;
+use crate::domain::{Detection, InstanceRecord, Recovery};
 
 /// Largest encoded value, in bytes. A command comes from a request of at most 64 KiB; an observation holds GTID sets and
 /// a list of replicas; a snapshot is the largest: 64 MiB are about half a million decided rows. A length in damaged
@@ -49,6 +49,8 @@ stored! {
     Vec<Effect> = "list of effects", format 1;
     Snapshot = "snapshot", format 1;
     InstanceRecord = "instance record", format 1;
+    Recovery = "recovery", format 1;
+    Detection = "detection", format 1;
 }
 
 /// Why a value has no encoding.

@@ -1,6 +1,9 @@
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{InstanceKey, PromotionRule, PublicToken, SecretDigest, Timestamp};
+use super::{Acknowledged, EndRecovery, RecoveryStepCommand, RegisterDetection, RegisterRecovery};
+use crate::domain::{
+    Fence, InstanceKey, Phase, PromotionRule, PublicToken, RecoveryId, SecretDigest, Timestamp,
+};
 
 /// Who asked for a change, and from where; kept with it for the audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +53,7 @@ pub enum Command {
         expires_at: Timestamp,
     },
     /// Drops everything whose time is over at the proposal's time: downtimes, candidates, old marks of forgetting, access
-    /// tokens.
+    /// tokens, old recoveries and detections.
     Expire,
     /// Makes an access token that may be claimed once.
     CreateAccessToken {
@@ -70,6 +73,35 @@ pub enum Command {
         /// Until when it is worth something.
         expires_at: Timestamp,
     },
+    /// Writes down that something was found, unless the same is written down already.
+    RegisterDetection(Box<RegisterDetection>),
+    /// Registers a recovery, unless another works on one of its servers, or did a short while ago.
+    RegisterRecovery(Box<RegisterRecovery>),
+    /// A recovery goes on.
+    RecoveryStep {
+        /// Which.
+        id: RecoveryId,
+        /// How.
+        step: Box<RecoveryStepCommand>,
+    },
+    /// Ends a recovery.
+    EndRecovery(Box<EndRecovery>),
+    /// Takes note of recoveries, so that they hold nobody back any more.
+    AcknowledgeRecoveries {
+        /// Which.
+        which: Acknowledged,
+        /// Who.
+        by: String,
+        /// Why.
+        comment: String,
+    },
+    /// Switches all automatic recoveries off.
+    DisableRecoveries {
+        /// Who does it.
+        by: String,
+    },
+    /// Switches them on again.
+    EnableRecoveries,
 }
 
 /// A command on its way to being committed, with all that apply may use.
@@ -94,6 +126,8 @@ pub enum Reply {
     Unchanged,
     /// It is refused, with the reason; nothing changed.
     Refused(Refusal),
+    /// It took effect: of so many recoveries note was taken.
+    Acknowledged(u32),
 }
 
 /// Why a committed command changed nothing although it was asked to.
@@ -127,6 +161,65 @@ pub enum Refusal {
     /// As many tokens are in use as may be.
     #[error("too many tokens are in use; wait until some of them expire")]
     TooManyTokens,
+    /// Another recovery works on one of the servers.
+    #[error(
+        "recovery {number} of {subject} is under way and may touch {server} too; wait for its end"
+    )]
+    RecoveryUnderWay {
+        /// Its number.
+        number: u64,
+        /// What it is about.
+        subject: InstanceKey,
+        /// The server that both may touch.
+        server: InstanceKey,
+    },
+    /// A recovery of the same kind ended a short while ago.
+    #[error(
+        "recovery {number} of {subject} touched {server} too and ended a short while ago; acknowledge it (ack-recovery) to let another begin before its block period is over"
+    )]
+    InBlockPeriod {
+        /// Its number.
+        number: u64,
+        /// What it was about.
+        subject: InstanceKey,
+        /// The server that both may touch.
+        server: InstanceKey,
+        /// When the block period ends.
+        until: Timestamp,
+    },
+    /// Automatic recoveries are switched off.
+    #[error("{by} has disabled all recoveries; enable-global-recoveries enables them")]
+    RecoveriesDisabled {
+        /// Who did it.
+        by: String,
+    },
+    /// There is a recovery with this id already.
+    #[error("there is a recovery with this id already")]
+    RecoveryExists,
+    /// There is no recovery with this id.
+    #[error("there is no recovery with this id; it may have been long ago")]
+    UnknownRecovery,
+    /// The recovery is over.
+    #[error("the recovery has ended, and nothing more is done for it")]
+    RecoveryHasEnded,
+    /// The recovery is not over yet.
+    #[error("the recovery has not ended yet")]
+    RecoveryHasNotEnded,
+    /// Another leadership works on the recovery.
+    #[error("the recovery is carried out under the leadership {current}")]
+    OtherFence {
+        /// Its fence.
+        current: Fence,
+    },
+    /// Phases follow one another; this one is not the next.
+    #[error("the recovery is in another phase ({current:?}), and phases are not skipped")]
+    PhaseOutOfOrder {
+        /// The phase it is in.
+        current: Phase,
+    },
+    /// More lines than a command may have.
+    #[error("the command has too many lines; use several")]
+    TooLong,
 }
 
 /// Which nodes perform an effect.

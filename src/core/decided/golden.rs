@@ -11,20 +11,21 @@ use serde::forward_to_deserialize_any;
 
 use super::codec::{Stored, decode, encode};
 use super::{
-    Command, Decided, Effect, EffectScope, GroupId, Origin, Proposal, Refusal, Reply, RowChange,
-    Snapshot,
+    Acknowledged, Command, Decided, Effect, EffectScope, GroupId, Origin, Proposal,
+    RecoveryStepCommand, Refusal, Reply, RowChange, Snapshot, golden_recoveries,
 };
 use crate::domain::{
-    AccessToken, BinlogPosition, Candidate, Downtime, Flavor, InstanceKey, InstanceRecord,
-    Observation, ProbeFailure, ProbeFailureKind, PromotionRule, PublicToken, ReplicationLink,
-    SecretDigest, SourceAddress, ThreadState, Timestamp, TokenClaim,
+    AccessToken, BinlogPosition, Candidate, DataLoss, Downtime, FindingCode, Flavor, InstanceKey,
+    InstanceRecord, Observation, Phase, ProbeFailure, ProbeFailureKind, PromotionRule, PublicToken,
+    RecoveryKind, RecoveryOutcome, ReplicationLink, SecretDigest, SourceAddress, ThreadState,
+    Timestamp, TokenClaim,
 };
 
-fn key() -> InstanceKey {
+pub(super) fn key() -> InstanceKey {
     InstanceKey::parse("db1:3307", 1).unwrap()
 }
 
-const fn at(seconds: i64) -> Timestamp {
+pub(super) const fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds)
 }
 
@@ -210,7 +211,7 @@ fn commands() -> Vec<(&'static str, Command, &'static str)> {
 
 #[test]
 fn commands_keep_their_bytes() {
-    let golden = commands();
+    let golden = [commands(), golden_recoveries::commands()].concat();
     check(&golden);
     complete::<Command>(golden.iter().map(|(name, ..)| *name));
     assert_eq!(
@@ -284,6 +285,7 @@ fn replies_keep_their_bytes() {
             "010207",
         ),
     ];
+    let golden = [golden.to_vec(), golden_recoveries::replies()].concat();
     check(&golden);
     complete::<Reply>(golden.iter().map(|(name, ..)| *name));
     assert_eq!(
@@ -297,6 +299,16 @@ fn replies_keep_their_bytes() {
             "TokenExists",
             "TooManyUnclaimedTokens",
             "TooManyTokens",
+            "RecoveryUnderWay",
+            "InBlockPeriod",
+            "RecoveriesDisabled",
+            "RecoveryExists",
+            "UnknownRecovery",
+            "RecoveryHasEnded",
+            "RecoveryHasNotEnded",
+            "OtherFence",
+            "PhaseOutOfOrder",
+            "TooLong",
         ],
         "a new refusal needs its bytes above"
     );
@@ -358,8 +370,50 @@ fn row_changes_keep_their_bytes() {
             "0107a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7",
         ),
     ];
+    let golden = [golden.to_vec(), golden_recoveries::row_changes()].concat();
     check(&golden);
     complete::<RowChange>(golden.iter().map(|(name, ..)| *name));
+}
+
+#[test]
+fn records_of_recoveries_keep_their_bytes() {
+    let (recoveries, detections) = golden_recoveries::records();
+    check(&recoveries);
+    check(&detections);
+    assert_eq!(
+        variants::<RecoveryStepCommand>(),
+        ["TakeOver", "Enter", "Record", "StateLoss", "Note"],
+        "a new step of a recovery needs a command with its bytes"
+    );
+    assert_eq!(
+        variants::<Acknowledged>(),
+        ["All", "Number", "Id", "Cluster", "Instance"]
+    );
+    assert_eq!(
+        variants::<Phase>(),
+        [
+            "Registered",
+            "ReceiversStopped",
+            "Promoted",
+            "Published",
+            "Ended"
+        ]
+    );
+    assert_eq!(
+        variants::<RecoveryOutcome>(),
+        ["Succeeded", "Failed", "CalledOff"]
+    );
+    assert_eq!(variants::<DataLoss>(), ["NoneProven", "Unknown", "Exactly"]);
+    assert_eq!(variants::<RecoveryKind>().len(), 5);
+    let codes: Vec<String> = FindingCode::ALL
+        .iter()
+        .map(|it| format!("{it:?}"))
+        .collect();
+    assert_eq!(
+        variants::<FindingCode>(),
+        codes,
+        "the order of findings is in their bytes: append only"
+    );
 }
 
 #[test]

@@ -14,7 +14,11 @@ mod command;
 mod digest;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod golden_recoveries;
 mod group;
+mod recoveries;
+mod recovery_commands;
 mod snapshot;
 mod state;
 
@@ -22,5 +26,9 @@ pub use apply::{Applied, apply, is_anything_due};
 pub use command::{Command, Effect, EffectScope, Origin, Proposal, Refusal, Reply};
 pub use digest::Digest;
 pub use group::GroupId;
+pub use recovery_commands::{
+    Acknowledged, EndRecovery, LINES_IN_COMMAND_MAX, LostServer, RecoveryNews, RecoveryStepCommand,
+    RegisterDetection, RegisterRecovery,
+};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use state::{Decided, RowChange};

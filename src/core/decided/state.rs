@@ -1,7 +1,12 @@
+use std::sync::Arc;
+
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AccessToken, Candidate, Downtime, InstanceKey, PublicToken, Timestamp};
+use crate::domain::{
+    AccessToken, Candidate, Detection, Downtime, InstanceKey, PublicToken, RecordedStep,
+    RecoveriesDisabled, Recovery, RecoveryId, RecoveryNote, Timestamp,
+};
 
 /// All decided state, in memory. Cloning is cheap. Maps are ordered, so that walking them is the same everywhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +19,16 @@ pub struct Decided {
     pub forgotten: OrdMap<InstanceKey, Timestamp>,
     /// Access tokens, also those over and not yet expired: readers compare with their own time.
     pub access_tokens: OrdMap<PublicToken, AccessToken>,
+    /// What was found and written down, by number; also past its time and not yet expired.
+    pub detections: OrdMap<u64, Arc<Detection>>,
+    /// Recoveries, under way and ended.
+    pub recoveries: OrdMap<RecoveryId, Arc<Recovery>>,
+    /// What came of steps of their plans, by number.
+    pub recovery_steps: OrdMap<(RecoveryId, u32), RecordedStep>,
+    /// Their records for people, by number.
+    pub recovery_notes: OrdMap<(RecoveryId, u64), RecoveryNote>,
+    /// That automatic recoveries are switched off; `None` when they are on.
+    pub recoveries_disabled: Option<RecoveriesDisabled>,
     /// Index of the last applied entry; 0 before the first.
     pub applied_index: u64,
     /// Time of decided state: the latest of all proposals so far.
@@ -39,6 +54,26 @@ pub enum RowChange {
     PutAccessToken(PublicToken, AccessToken),
     /// Removes an access token.
     DeleteAccessToken(PublicToken),
+    /// Writes a detection.
+    PutDetection(u64, Arc<Detection>),
+    /// Removes a detection.
+    DeleteDetection(u64),
+    /// Writes a recovery.
+    PutRecovery(RecoveryId, Arc<Recovery>),
+    /// Removes a recovery.
+    DeleteRecovery(RecoveryId),
+    /// Writes what came of a step.
+    PutRecoveryStep(RecoveryId, u32, RecordedStep),
+    /// Removes what came of a step.
+    DeleteRecoveryStep(RecoveryId, u32),
+    /// Writes a line of a recovery's record.
+    PutRecoveryNote(RecoveryId, RecoveryNote),
+    /// Removes a line of a recovery's record.
+    DeleteRecoveryNote(RecoveryId, u64),
+    /// Writes that recoveries are switched off.
+    PutRecoveriesDisabled(RecoveriesDisabled),
+    /// Removes that.
+    DeleteRecoveriesDisabled,
 }
 
 impl RowChange {
@@ -49,6 +84,13 @@ impl RowChange {
             Self::PutCandidate(..) | Self::DeleteCandidate(_) => "candidate",
             Self::PutForgotten(..) | Self::DeleteForgotten(_) => "forgotten",
             Self::PutAccessToken(..) | Self::DeleteAccessToken(_) => "access_token",
+            Self::PutDetection(..) | Self::DeleteDetection(_) => "detection",
+            Self::PutRecovery(..) | Self::DeleteRecovery(_) => "recovery",
+            Self::PutRecoveryStep(..) | Self::DeleteRecoveryStep(..) => "recovery_step",
+            Self::PutRecoveryNote(..) | Self::DeleteRecoveryNote(..) => "recovery_note",
+            Self::PutRecoveriesDisabled(_) | Self::DeleteRecoveriesDisabled => {
+                "recoveries_disabled"
+            }
         }
     }
 }
@@ -63,6 +105,11 @@ impl Decided {
             candidates,
             forgotten,
             access_tokens,
+            detections,
+            recoveries,
+            recovery_steps,
+            recovery_notes,
+            recoveries_disabled,
             applied_index: _,
             decided_at: _,
         } = self;
@@ -78,10 +125,30 @@ impl Decided {
         let access_tokens = access_tokens
             .iter()
             .map(|(public, row)| RowChange::PutAccessToken(*public, row.clone()));
+        let detections = detections
+            .iter()
+            .map(|(number, row)| RowChange::PutDetection(*number, Arc::clone(row)));
+        let recoveries = recoveries
+            .iter()
+            .map(|(id, row)| RowChange::PutRecovery(*id, Arc::clone(row)));
+        let steps = recovery_steps
+            .iter()
+            .map(|((id, number), row)| RowChange::PutRecoveryStep(*id, *number, row.clone()));
+        let notes = recovery_notes
+            .iter()
+            .map(|((id, _), row)| RowChange::PutRecoveryNote(*id, row.clone()));
+        let disabled = recoveries_disabled
+            .iter()
+            .map(|row| RowChange::PutRecoveriesDisabled(row.clone()));
         downtimes
             .chain(candidates)
             .chain(forgotten)
             .chain(access_tokens)
+            .chain(detections)
+            .chain(recoveries)
+            .chain(steps)
+            .chain(notes)
+            .chain(disabled)
     }
 
     /// The state with these rows, in any order.
@@ -132,6 +199,34 @@ impl Decided {
             RowChange::DeleteAccessToken(public) => {
                 self.access_tokens.remove(public);
             }
+            RowChange::PutDetection(number, row) => {
+                self.detections.insert(*number, Arc::clone(row));
+            }
+            RowChange::DeleteDetection(number) => {
+                self.detections.remove(number);
+            }
+            RowChange::PutRecovery(id, row) => {
+                self.recoveries.insert(*id, Arc::clone(row));
+            }
+            RowChange::DeleteRecovery(id) => {
+                self.recoveries.remove(id);
+            }
+            RowChange::PutRecoveryStep(id, number, row) => {
+                self.recovery_steps.insert((*id, *number), row.clone());
+            }
+            RowChange::DeleteRecoveryStep(id, number) => {
+                self.recovery_steps.remove(&(*id, *number));
+            }
+            RowChange::PutRecoveryNote(id, row) => {
+                self.recovery_notes.insert((*id, row.number), row.clone());
+            }
+            RowChange::DeleteRecoveryNote(id, number) => {
+                self.recovery_notes.remove(&(*id, *number));
+            }
+            RowChange::PutRecoveriesDisabled(row) => {
+                self.recoveries_disabled = Some(row.clone());
+            }
+            RowChange::DeleteRecoveriesDisabled => self.recoveries_disabled = None,
         }
     }
 

@@ -3,6 +3,7 @@
 mod access_token;
 mod binlog;
 pub mod coordinates;
+mod data_loss;
 mod downtime;
 mod fence;
 mod finding_code;
@@ -12,6 +13,7 @@ mod instance_key;
 mod observation;
 mod picture;
 mod promotion_rule;
+mod recovery;
 mod recovery_id;
 mod secret;
 mod timestamp;
@@ -20,6 +22,7 @@ pub mod version;
 pub use access_token::{AccessToken, NotAPublicToken, PublicToken, SecretDigest, TokenClaim};
 pub use binlog::BinlogPosition;
 pub use coordinates::{CoordinatesError, LogCoordinates, LogFile, ReportedLogFile, ReportedSource};
+pub use data_loss::DataLoss;
 pub use downtime::{Candidate, Downtime};
 pub use fence::Fence;
 pub use finding_code::FindingCode;
@@ -31,6 +34,10 @@ pub use observation::{
 };
 pub use picture::{InstanceRecord, Picture, ProbeFailure, ProbeFailureKind};
 pub use promotion_rule::{PromotionRule, UnknownPromotionRule};
+pub use recovery::{
+    Acknowledgement, Detection, Phase, RecordedStep, RecoveriesDisabled, Recovery, RecoveryEnd,
+    RecoveryKind, RecoveryNote, RecoveryOutcome, RecoverySessionId, TimeSplit, TouchedServer,
+};
 pub use recovery_id::{NotARecoveryId, RecoveryId};
 pub use secret::Secret;
 pub use timestamp::Timestamp;

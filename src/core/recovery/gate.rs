@@ -7,52 +7,21 @@ use std::time::Duration;
 
 use crate::analysis::rules::Registration;
 use crate::analysis::{Finding, Muted, Scene};
-use crate::domain::{FindingCode, InstanceKey, Timestamp};
+use crate::domain::{
+    FindingCode, InstanceKey, Recovery, RecoveryId, RecoveryKind, RecoveryOutcome, Timestamp,
+    TouchedServer,
+};
 use crate::legacy::cluster_filters_match;
 
 use super::RecoveryPolicy;
 
-/// What a recovery is about; two of different kinds do not hold each other back by their block periods.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RecoveryKind {
-    /// A dead primary is replaced.
-    DeadPrimary,
-    /// A dead intermediate source is replaced.
-    DeadIntermediateSource,
-    /// A dead co-primary is replaced.
-    DeadCoPrimary,
-    /// An operator moves the primary.
-    Takeover,
-    /// Anything that changes one server's settings.
-    Settings,
-}
-
-impl RecoveryKind {
-    /// The kind that answers a finding; `None` where this release has no recovery for it.
-    pub fn of(code: FindingCode) -> Option<Self> {
-        match code {
-            FindingCode::DeadPrimary | FindingCode::DeadPrimaryAndSomeReplicas => {
-                Some(Self::DeadPrimary)
-            }
-            _ => None,
+/// The kind of recovery that answers a finding; `None` where this release has none for it.
+pub fn recovery_for(code: FindingCode) -> Option<RecoveryKind> {
+    match code {
+        FindingCode::DeadPrimary | FindingCode::DeadPrimaryAndSomeReplicas => {
+            Some(RecoveryKind::DeadPrimary)
         }
-    }
-}
-
-/// A server as recoveries know it, to tell whether two recoveries are about the same one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TouchedServer {
-    /// Its address.
-    pub key: InstanceKey,
-    /// `server_uuid`; empty where it has none, as MariaDB. Empty ones equal nothing.
-    pub uuid: String,
-}
-
-impl TouchedServer {
-    /// Whether both are one server: the same address, or the same UUID where both have one.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.key == other.key
-            || (!self.uuid.is_empty() && self.uuid.eq_ignore_ascii_case(&other.uuid))
+        _ => None,
     }
 }
 
@@ -88,6 +57,24 @@ pub struct PastRecovery {
     pub ended_at: Option<Timestamp>,
     /// Somebody has acknowledged it: it holds nobody back any more.
     pub is_acknowledged: bool,
+}
+
+impl PastRecovery {
+    /// What is decided about one, as the gate asks for it.
+    pub fn of(id: RecoveryId, decided: &Recovery) -> Self {
+        let end = decided.end.as_ref();
+        let was_called_off = end.is_some_and(|end| end.outcome == RecoveryOutcome::CalledOff);
+        Self {
+            id: id.to_string(),
+            kind: decided.kind,
+            subject: decided.subject.clone(),
+            servers: decided.servers.clone(),
+            began_at: decided.registered_at,
+            ended_at: end.map(|end| end.at),
+            // One that touched nobody holds nobody back.
+            is_acknowledged: decided.acknowledgement.is_some() || was_called_off,
+        }
+    }
 }
 
 /// The switch that turns all automatic recoveries off.
@@ -213,7 +200,7 @@ pub fn gate(
     if finding.registration != Registration::Actionable {
         return Gate::Blocked(Blocked::NotActionable);
     }
-    let Some(kind) = RecoveryKind::of(finding.code) else {
+    let Some(kind) = recovery_for(finding.code) else {
         return Gate::Blocked(Blocked::NoRecovery);
     };
     let mut reasons = under_way(request, history).into_iter().collect::<Vec<_>>();

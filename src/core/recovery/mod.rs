@@ -27,8 +27,9 @@ pub mod plan;
 mod policy;
 pub mod ranking;
 
+pub use crate::domain::{RecoveryKind, TouchedServer};
 pub use gate::{
-    Blocked, Gate, GlobalSwitch, History, PastRecovery, RecoveryKind, Request, TouchedServer, gate,
+    Blocked, Gate, GlobalSwitch, History, PastRecovery, Request, gate, recovery_for,
     servers_touched,
 };
 pub use holdings::{Ground, Holdings, Unapplied};

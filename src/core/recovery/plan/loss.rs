@@ -1,29 +1,7 @@
-use std::fmt;
-
 use super::{Fate, Left, Plan};
-use crate::domain::{InstanceKey, Observation, Timestamp};
+use crate::domain::{DataLoss, Observation};
 use crate::recovery::Holdings;
 use crate::recovery::ranking::Ranking;
-
-/// What is known about transactions that the old primary had committed and the promoted server has not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DataLoss {
-    /// Nothing that a client was told is lost, and that is proven.
-    NoneProven,
-    /// It is not known.
-    Unknown {
-        /// When the old primary was last seen: what was committed before and reached a replica is there. `None` when it
-        /// was never seen.
-        at_most_since: Option<Timestamp>,
-        /// What is lost for certain, as replicas have it that are left behind.
-        at_least: Vec<(InstanceKey, String)>,
-    },
-    /// Exactly this is lost.
-    Exactly {
-        /// The transactions.
-        set: String,
-    },
-}
 
 /// Semi-sync replicas among those ranked that cannot be asked what they have.
 pub(super) fn unreachable_semi_sync(ranking: &Ranking) -> usize {
@@ -92,30 +70,4 @@ fn has_the_union(ranking: &Ranking, plan: &Plan) -> bool {
     reachable
         .into_iter()
         .all(|one| one.holdings.as_ref().is_some_and(|own| most.covers(own)))
-}
-
-impl fmt::Display for DataLoss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoneProven => f.write_str("nothing is lost, proven"),
-            Self::Exactly { set } => write!(f, "lost: {set}"),
-            Self::Unknown {
-                at_most_since,
-                at_least,
-            } => {
-                match at_most_since {
-                    Some(at) => write!(
-                        f,
-                        "unknown; at most what was committed since {} s after 1970",
-                        at.as_seconds()
-                    )?,
-                    None => f.write_str("unknown; the old primary was never seen")?,
-                }
-                for (key, set) in at_least {
-                    write!(f, "; only {key} has {set}")?;
-                }
-                Ok(())
-            }
-        }
-    }
 }

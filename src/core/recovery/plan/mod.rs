@@ -24,9 +24,10 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+pub use crate::domain::{DataLoss, Phase};
 pub use check::{Unsound, check};
-pub use loss::{DataLoss, data_loss, data_loss_when_read};
+pub use loss::{data_loss, data_loss_when_read};
 pub use make::{NoPlan, plan};
 pub use next::{Next, Replan, next};
 pub use progress::{EndOfRecovery, OldPrimary, Progress, StepState, WhyFailed};
-pub use step::{Action, Fate, Left, Phase, Plan, Step, StepNumber};
+pub use step::{Action, Fate, Left, Plan, Step, StepNumber};

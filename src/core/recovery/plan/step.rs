@@ -2,37 +2,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::domain::{InstanceKey, Timestamp};
+use crate::domain::{InstanceKey, Phase, Timestamp};
 use crate::recovery::ranking::{Choice, Comparison};
 use crate::recovery::{Ground, Holdings, Unapplied};
-
-/// How far a recovery is; each is committed before the steps that follow it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
-    /// The plan is committed, and receivers are being stopped.
-    Registered,
-    /// No kept replica receives any more: what each has is final. The promoted server gets ready.
-    ReceiversStopped,
-    /// The promoted server is writable, and to be published.
-    Promoted,
-    /// Clients are told. The others are moved below it.
-    Published,
-    /// Nothing is left to do.
-    Ended,
-}
-
-impl Phase {
-    /// The one that follows; `None` after the last.
-    pub const fn following(self) -> Option<Self> {
-        match self {
-            Self::Registered => Some(Self::ReceiversStopped),
-            Self::ReceiversStopped => Some(Self::Promoted),
-            Self::Promoted => Some(Self::Published),
-            Self::Published => Some(Self::Ended),
-            Self::Ended => None,
-        }
-    }
-}
 
 /// Position of a step in its plan, from 0.
 pub type StepNumber = usize;

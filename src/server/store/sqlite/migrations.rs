@@ -30,6 +30,10 @@ pub(super) const DECISIONS: &[Migration] = &[
         number: 2,
         sql: include_str!("migrations/0002_access_token.sql"),
     },
+    Migration {
+        number: 3,
+        sql: include_str!("migrations/0003_recovery.sql"),
+    },
 ];
 
 /// Schema of observations.

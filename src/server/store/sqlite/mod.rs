@@ -14,6 +14,7 @@ mod migrations;
 mod observations;
 mod place;
 mod readers;
+mod recovery_rows;
 mod rows;
 mod token_rows;
 mod writer;

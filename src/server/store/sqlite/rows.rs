@@ -5,14 +5,19 @@ use orchestrator_core::domain::{
 use rusqlite::{Connection, Row, params};
 
 use super::fault::Fault;
-use super::token_rows;
+use super::{recovery_rows, token_rows};
 
 /// Every table of decided state, in the order of `Decided::rows`.
-pub(super) const TABLES: [&str; 4] = [
+pub(super) const TABLES: [&str; 9] = [
     "decided_downtime",
     "decided_candidate",
     "decided_forgotten",
     "decided_access_token",
+    "decided_detection",
+    "decided_recovery",
+    "decided_recovery_step",
+    "decided_recovery_note",
+    "decided_recoveries_disabled",
 ];
 
 const PUT_DOWNTIME: &str = "INSERT OR REPLACE INTO decided_downtime \
@@ -61,6 +66,24 @@ pub(super) fn write(connection: &Connection, change: &RowChange) -> Result<(), F
         RowChange::DeleteForgotten(key) => delete(connection, DELETE_FORGOTTEN, key)?,
         RowChange::PutAccessToken(public, row) => token_rows::put(connection, public, row)?,
         RowChange::DeleteAccessToken(public) => token_rows::delete(connection, public)?,
+        RowChange::PutDetection(number, row) => {
+            recovery_rows::put_detection(connection, *number, row)?
+        }
+        RowChange::DeleteDetection(number) => recovery_rows::delete_detection(connection, *number)?,
+        RowChange::PutRecovery(id, row) => recovery_rows::put_recovery(connection, *id, row)?,
+        RowChange::DeleteRecovery(id) => recovery_rows::delete_recovery(connection, *id)?,
+        RowChange::PutRecoveryStep(id, number, row) => {
+            recovery_rows::put_step(connection, *id, *number, row)?
+        }
+        RowChange::DeleteRecoveryStep(id, number) => {
+            recovery_rows::delete_step(connection, *id, *number)?
+        }
+        RowChange::PutRecoveryNote(id, row) => recovery_rows::put_note(connection, *id, row)?,
+        RowChange::DeleteRecoveryNote(id, number) => {
+            recovery_rows::delete_note(connection, *id, *number)?
+        }
+        RowChange::PutRecoveriesDisabled(row) => recovery_rows::put_disabled(connection, row)?,
+        RowChange::DeleteRecoveriesDisabled => recovery_rows::delete_disabled(connection)?,
     };
     Ok(())
 }
@@ -107,6 +130,7 @@ pub(super) fn load(connection: &Connection) -> Result<Vec<RowChange>, Fault> {
         Ok(RowChange::PutForgotten(key, time(row, 2)?))
     })?;
     token_rows::load(connection, &mut rows)?;
+    recovery_rows::load(connection, &mut rows)?;
     Ok(rows)
 }
 
@@ -189,6 +213,7 @@ mod tests {
         ]
         .into_iter()
         .chain(token_rows::STATEMENTS)
+        .chain(recovery_rows::STATEMENTS)
         .chain(super::super::log::STATEMENTS)
         .chain(super::super::meta::STATEMENTS)
         {
