@@ -1,11 +1,13 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::gtid::{MariadbPosition, OracleGtidSet, Relation};
 use crate::domain::{Flavor, LogCoordinates, Observation};
 
 /// By what the replicas of one server are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ground {
     /// GTID sets of MySQL.
     Oracle,
@@ -44,7 +46,7 @@ impl Ground {
 }
 
 /// What a replica has received, and how much of it it has applied. An acknowledgement of semi-sync says "received".
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Holdings {
     /// Sets of MySQL. Received holds all that is applied.
     Oracle {
@@ -71,7 +73,7 @@ pub enum Holdings {
 
 /// How much of what was received is not applied. Ordered: less first; the order says something only between servers that
 /// have received the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Unapplied {
     /// Nothing.
     Nothing,

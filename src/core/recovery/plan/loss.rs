@@ -1,12 +1,14 @@
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Fate, Left, Plan};
 use crate::domain::{InstanceKey, Observation, Timestamp};
 use crate::recovery::Holdings;
 use crate::recovery::ranking::Ranking;
 
 /// What is known about transactions that the old primary had committed and the promoted server has not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DataLoss {
     /// Nothing that a client was told is lost, and that is proven.
     NoneProven,

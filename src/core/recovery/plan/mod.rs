@@ -21,6 +21,7 @@ mod next;
 mod progress;
 mod recognise;
 mod step;
+mod stored;
 #[cfg(test)]
 mod tests;
 

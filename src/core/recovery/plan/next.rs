@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::recognise::{fresh, seen_done, unapplied};
 use super::{
     Action, EndOfRecovery, Fate, OldPrimary, Phase, Plan, Progress, StepNumber, StepState,
@@ -29,7 +31,7 @@ pub enum Next {
 }
 
 /// Why another plan is needed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Replan {
     /// With receivers stopped, a kept replica has more than the most advanced one.
     #[error("{on} has received what {head} has not: {set}")]

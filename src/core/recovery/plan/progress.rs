@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Phase, StepNumber};
 use crate::domain::{InstanceKey, Timestamp};
 use crate::recovery::Unapplied;
 
 /// What came of a step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StepState {
     /// It was begun then; what came of it is not known.
     Begun(Timestamp),
@@ -16,7 +18,7 @@ pub enum StepState {
 }
 
 /// How the old primary is, tried all the time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OldPrimary {
     /// It says nothing.
     #[default]
@@ -28,7 +30,7 @@ pub enum OldPrimary {
 }
 
 /// How far a recovery is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The committed phase.
     pub phase: Phase,
@@ -50,7 +52,7 @@ impl Progress {
 }
 
 /// How a recovery ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EndOfRecovery {
     /// The chosen server is the primary.
     Succeeded {
@@ -67,7 +69,7 @@ pub enum EndOfRecovery {
 }
 
 /// Why a step came to nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum WhyFailed {
     /// It has relay logs that it did not apply in time. They are left as they are.
     #[error("received but not applied by {on}: {}", unapplied.map_or_else(|| "an unknown number of transactions".to_owned(), |it| it.to_string()))]

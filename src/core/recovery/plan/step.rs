@@ -2,12 +2,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::{InstanceKey, Timestamp};
 use crate::recovery::ranking::{Choice, Comparison};
 use crate::recovery::{Ground, Holdings, Unapplied};
 
 /// How far a recovery is; each is committed before the steps that follow it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Phase {
     /// The plan is committed, and receivers are being stopped.
     Registered,
@@ -38,7 +40,7 @@ impl Phase {
 pub type StepNumber = usize;
 
 /// What a step does to a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Start the applier, where it does not run. Only while the receiver has not been stopped.
     StartApplier,
@@ -96,7 +98,7 @@ impl fmt::Display for Action {
 }
 
 /// One step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// The phase in which it is done.
     pub phase: Phase,
@@ -113,7 +115,7 @@ pub struct Step {
 }
 
 /// What becomes of a direct replica.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fate {
     /// It is promoted.
     Promoted,
@@ -124,7 +126,7 @@ pub enum Fate {
 }
 
 /// Why a replica is not moved below the promoted one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Left {
     /// It cannot be probed.
     #[error("it cannot be probed")]
@@ -164,7 +166,7 @@ impl Left {
 }
 
 /// What is to be done.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The dead primary.
     pub dead: InstanceKey,

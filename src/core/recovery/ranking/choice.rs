@@ -1,10 +1,12 @@
+use serde::{Deserialize, Serialize};
+
 use super::{Contender, Ranking};
 use crate::domain::{InstanceKey, PromotionRule};
 use crate::recovery::{Holdings, RecoveryPolicy};
 use crate::topology::may_replicate;
 
 /// Why a server is the one to be promoted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Preference {
     /// It is preferred, and stands where the dead primary stood.
     PreferredInPlace,
@@ -25,7 +27,7 @@ pub enum Preference {
 }
 
 /// Who is to be promoted, and from whom it gets what it lacks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
     /// The most advanced server. Never writable, unless it is the promoted one.
     pub head: InstanceKey,

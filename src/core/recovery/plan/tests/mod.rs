@@ -4,6 +4,7 @@ mod carried_out;
 mod checked;
 mod loss;
 mod made;
+mod stored;
 mod world;
 
 use super::{NoPlan, Plan, plan};
