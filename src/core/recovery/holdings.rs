@@ -114,6 +114,20 @@ impl Holdings {
         }
     }
 
+    /// Whether another server, which need not be a replica, has applied everything that the replica `own` has received.
+    /// Positions of two servers do not compare, so by them the answer is no.
+    pub fn is_all_applied_at(own: &Observation, other: &Observation, ground: Ground) -> bool {
+        match Self::read(own, ground) {
+            Some(Self::Oracle { received, .. }) => OracleGtidSet::parse(&other.gtid.executed)
+                .is_ok_and(|applied| applied.contains(&received)),
+            Some(Self::Mariadb { received, .. }) => {
+                MariadbPosition::parse(&other.gtid.mariadb_current)
+                    .is_ok_and(|applied| applied.contains(&received))
+            }
+            Some(Self::Positions { .. }) | None => false,
+        }
+    }
+
     /// How far it has received, compared with another; `None` when each has what the other lacks, or nothing is known.
     pub fn compare_received(&self, other: &Self) -> Option<Ordering> {
         let relation = match (self, other) {

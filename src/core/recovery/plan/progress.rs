@@ -15,6 +15,15 @@ pub enum StepState {
     Done(Timestamp),
     /// It came to nothing.
     Failed(WhyFailed),
+    /// Its deadline passed, and the recovery goes on without it, because an operator insists ([`Plan::gives_up`]).
+    ///
+    /// [`Plan::gives_up`]: super::Plan::gives_up
+    GivenUp {
+        /// When.
+        at: Timestamp,
+        /// What was received and not applied then, and is lost; `None` when it cannot be read.
+        unapplied: Option<Unapplied>,
+    },
 }
 
 /// How the old primary is, tried all the time.
@@ -88,6 +97,14 @@ pub enum WhyFailed {
         on: InstanceKey,
         /// What it was.
         action: super::Action,
+    },
+    /// It has what the promoted server gave up.
+    #[error(
+        "{on} is left as it is: it has what the promoted server had not applied when that was given up"
+    )]
+    HasMore {
+        /// The server.
+        on: InstanceKey,
     },
     /// The server refused.
     #[error("step {number} failed on {on}: {reason}")]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{InstanceKey, Timestamp};
 use crate::recovery::ranking::{Choice, Comparison};
-use crate::recovery::{Ground, Holdings, Unapplied};
+use crate::recovery::{Demand, Ground, Holdings, Unapplied};
 
 /// How far a recovery is; each is committed before the steps that follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -170,6 +170,8 @@ impl Left {
 pub struct Plan {
     /// The dead primary.
     pub dead: InstanceKey,
+    /// Who wants it.
+    pub demand: Demand,
     /// When it was made, by the clock of the picture. What was observed before says nothing about its steps.
     pub made_at: Timestamp,
     /// By what servers are compared.
@@ -195,6 +197,14 @@ impl Plan {
             .iter()
             .filter(|(_, fate)| !matches!(fate, Fate::Left(_)))
             .map(|(key, _)| key)
+    }
+
+    /// Whether a step whose deadline has passed is given up, and the next ones are done all the same: the promoted server was to
+    /// apply what it had received, and an operator insists.
+    pub fn gives_up(&self, step: &Step) -> bool {
+        self.demand.is_forced()
+            && step.on == self.choice.promoted
+            && matches!(step.action, Action::StartApplier | Action::AwaitApplied)
     }
 
     /// Lost replicas, each with the reason.

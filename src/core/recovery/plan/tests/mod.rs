@@ -2,6 +2,7 @@
 
 mod carried_out;
 mod checked;
+mod demanded;
 mod loss;
 mod made;
 mod stored;

@@ -14,7 +14,7 @@ use crate::recovery::plan::{
 };
 use crate::recovery::ranking::{Choice, Comparison, Criterion, Preference};
 use crate::recovery::testing::key;
-use crate::recovery::{Ground, Holdings, Unapplied};
+use crate::recovery::{Demand, DemandLevel, Ground, Holdings, Unapplied};
 
 const UUID: &str = "00000000-0000-0000-0000-0000000000aa";
 
@@ -91,6 +91,7 @@ fn full() -> Plan {
     let names = ["b", "c", "d", "e", "f", "g", "h", "i"];
     Plan {
         dead: key("a"),
+        demand: Demand::forced(Some(key("b"))),
         made_at: Timestamp::from_seconds(1_800_000_000),
         ground: Ground::Mariadb,
         choice: Choice {
@@ -118,11 +119,7 @@ fn full() -> Plan {
 
 #[test]
 fn a_plan_keeps_its_bytes() {
-    check(&[(
-        "Plan",
-        full(),
-        "010161fbea0cfd000031512eca0c00010163fbea0c0162fbea0c03010162fbea0c0163fbea0c02017a080162fbea0c000163fbea0c010164fbea0c02000165fbea0c02010166fbea0c020201780167fbea0c02030168fbea0c020401790169fbea0c02050105030162fbea0c010b302d312d392c312d322d3505302d312d370163fbea0c002e30303030303030302d303030302d303030302d303030302d3030303030303030303061613a312d393a7461673a332830303030303030302d303030302d303030302d303030302d3030303030303030303061613a312d370164fbea0c020e62696e2e3030303030343a3930300e62696e2e3030303030343a3135340a030162fbea0c000200fb2c010101fc0065cd1d01030162fbea0c010200fb2c010101fc0065cd1d01030162fbea0c020200fb2c010101fc0065cd1d01030162fbea0c030200fb2c010101fc0065cd1d01030162fbea0c040173fbea0c0200fb2c010101fc0065cd1d01030162fbea0c050200fb2c010101fc0065cd1d01030162fbea0c06016ffbea0c0200fb2c010101fc0065cd1d01030162fbea0c070200fb2c010101fc0065cd1d01030162fbea0c080200fb2c010101fc0065cd1d01030162fbea0c090200fb2c010101fc0065cd1d0105",
-    )]);
+    check(&[("Plan", full(), "010161fbea0c02010162fbea0cfd000031512eca0c00010163fbea0c0162fbea0c03010162fbea0c0163fbea0c02017a080162fbea0c000163fbea0c010164fbea0c02000165fbea0c02010166fbea0c020201780167fbea0c02030168fbea0c020401790169fbea0c02050105030162fbea0c010b302d312d392c312d322d3505302d312d370163fbea0c002e30303030303030302d303030302d303030302d303030302d3030303030303030303061613a312d393a7461673a332830303030303030302d303030302d303030302d303030302d3030303030303030303061613a312d370164fbea0c020e62696e2e3030303030343a3930300e62696e2e3030303030343a3135340a030162fbea0c000200fb2c010101fc0065cd1d01030162fbea0c010200fb2c010101fc0065cd1d01030162fbea0c020200fb2c010101fc0065cd1d01030162fbea0c030200fb2c010101fc0065cd1d01030162fbea0c040173fbea0c0200fb2c010101fc0065cd1d01030162fbea0c050200fb2c010101fc0065cd1d01030162fbea0c06016ffbea0c0200fb2c010101fc0065cd1d01030162fbea0c070200fb2c010101fc0065cd1d01030162fbea0c080200fb2c010101fc0065cd1d01030162fbea0c090200fb2c010101fc0065cd1d0105")]);
 }
 
 #[test]
@@ -150,22 +147,26 @@ fn progress_and_its_end_keep_their_bytes() {
             (2, failed(not_applied.clone())),
             (3, failed(deadline)),
             (4, failed(refused.clone())),
+            (5, failed(WhyFailed::HasMore { on: key("d") })),
+            (
+                6,
+                StepState::GivenUp {
+                    at: Timestamp::from_seconds(3),
+                    unapplied: Some(Unapplied::Nothing),
+                },
+            ),
         ]
         .into(),
         old_primary: OldPrimary::Closed,
     };
-    check(&[(
-        "Progress",
-        progress,
-        "0102050000fc80841e000101fc00093d000202000162fbea0c01020102030201070162fbea0c09040202080163fbea0c026e6f02",
-    )]);
+    check(&[("Progress", progress, "0102070000fc80841e000101fc00093d000202000162fbea0c01020102030201070162fbea0c09040203080163fbea0c026e6f0502020164fbea0c0603fc808d5b00010002")]);
     check(&[
         (
             "Succeeded",
             EndOfRecovery::Succeeded {
                 unmoved: vec![(key("c"), refused)],
             },
-            "0100010163fbea0c02080163fbea0c026e6f",
+            "0100010163fbea0c03080163fbea0c026e6f",
         ),
         (
             "Failed",
@@ -224,6 +225,7 @@ fn variants_keep_their_places() {
         "Detach",
     ];
     assert_eq!(variants::<Action>(), actions);
+    assert_eq!(variants::<DemandLevel>(), ["Automatic", "ByHand", "Forced"]);
     assert_eq!(variants::<Fate>(), ["Promoted", "Moved", "Left"]);
     let left = [
         "Unreachable",
@@ -246,6 +248,7 @@ fn variants_keep_their_places() {
         "NeutralBesideHead",
         "Neutral",
         "MostAdvanced",
+        "Named",
     ];
     assert_eq!(variants::<Preference>(), preferences);
     let criteria = [
@@ -260,12 +263,15 @@ fn variants_keep_their_places() {
         "Address",
     ];
     assert_eq!(variants::<Criterion>(), criteria);
-    assert_eq!(variants::<StepState>(), ["Begun", "Done", "Failed"]);
+    assert_eq!(
+        variants::<StepState>(),
+        ["Begun", "Done", "Failed", "GivenUp"]
+    );
     assert_eq!(variants::<OldPrimary>(), ["Silent", "Answers", "Closed"]);
     assert_eq!(variants::<EndOfRecovery>(), ["Succeeded", "Failed"]);
     assert_eq!(
         variants::<WhyFailed>(),
-        ["NotApplied", "Deadline", "Refused"]
+        ["NotApplied", "Deadline", "HasMore", "Refused"]
     );
     assert_eq!(variants::<DataLoss>(), ["NoneProven", "Unknown", "Exactly"]);
     assert_eq!(variants::<Replan>(), ["HasMore", "Shrank", "Unreadable"]);
