@@ -10,7 +10,10 @@ const CORE: [(&str, &[&str]); 7] = [
     ("topology", &["domain", "legacy"]),
     ("decided", &["domain"]),
     ("analysis", &["domain", "topology", "decided", "legacy"]),
-    ("recovery", &["domain", "topology", "analysis", "legacy"]),
+    (
+        "recovery",
+        &["domain", "topology", "decided", "analysis", "legacy"],
+    ),
     ("legacy", &["domain"]),
     ("ports", &["domain", "decided"]),
 ];

@@ -279,8 +279,13 @@ fn the_predecessors_tables_in_the_same_file_stay_as_they_are() {
         [
             "decided_access_token",
             "decided_candidate",
+            "decided_detection",
             "decided_downtime",
             "decided_forgotten",
+            "decided_recoveries_disabled",
+            "decided_recovery",
+            "decided_recovery_note",
+            "decided_recovery_step",
             "decision_log",
             "store_meta",
             "store_migration"

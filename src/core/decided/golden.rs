@@ -67,7 +67,7 @@ fn register(rule: PromotionRule) -> Command {
 }
 
 /// Each value is written as these bytes, and these bytes read as the value.
-fn check<T: Stored + Debug + PartialEq>(golden: &[(&str, T, &str)]) {
+pub(crate) fn check<T: Stored + Debug + PartialEq>(golden: &[(&str, T, &str)]) {
     for (name, value, hex) in golden {
         let bytes = encode(value).unwrap();
         let written: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -87,7 +87,7 @@ fn complete<'a, T: DeserializeOwned>(golden: impl IntoIterator<Item = &'a str>) 
 }
 
 /// Asks serde for the variants of an enum.
-fn variants<T: DeserializeOwned>() -> &'static [&'static str] {
+pub(crate) fn variants<T: DeserializeOwned>() -> &'static [&'static str] {
     T::deserialize(Shape)
         .err()
         .and_then(|Found(variants)| variants)

@@ -13,7 +13,7 @@ pub mod codec;
 mod command;
 mod digest;
 #[cfg(test)]
-mod golden;
+pub(crate) mod golden;
 #[cfg(test)]
 mod golden_recoveries;
 mod group;

@@ -11,6 +11,9 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// The largest number of a log file; a server that has come to it writes no more (MySQL and MariaDB, 2^31 - 1).
 pub const MAX_LOG_NUMBER: u32 = 0x7fff_ffff;
 
@@ -189,6 +192,21 @@ impl FromStr for LogCoordinates {
             .filter(|_| is_number)
             .ok_or_else(bad_offset)?;
         Self::new(file, offset)
+    }
+}
+
+/// Stored as its text.
+impl Serialize for LogCoordinates {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for LogCoordinates {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
     }
 }
 

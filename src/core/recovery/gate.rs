@@ -109,7 +109,7 @@ pub struct Request<'a> {
     pub cluster_alias: &'a str,
     /// The servers that would be touched, by [`servers_touched`].
     pub servers: &'a [TouchedServer],
-    /// An operator asks for it. That lifts filters, downtime, the switch, block periods and the bound on parallel
+    /// An operator asks for it, by hand or by force. That lifts filters, downtime, the switch, block periods and the bound on parallel
     /// recoveries. It never lets two recoveries work on one server.
     pub is_forced: bool,
 }

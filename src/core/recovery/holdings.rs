@@ -1,11 +1,13 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::gtid::{MariadbPosition, OracleGtidSet, Relation};
 use crate::domain::{Flavor, LogCoordinates, Observation};
 
 /// By what the replicas of one server are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ground {
     /// GTID sets of MySQL.
     Oracle,
@@ -44,7 +46,7 @@ impl Ground {
 }
 
 /// What a replica has received, and how much of it it has applied. An acknowledgement of semi-sync says "received".
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Holdings {
     /// Sets of MySQL. Received holds all that is applied.
     Oracle {
@@ -71,7 +73,7 @@ pub enum Holdings {
 
 /// How much of what was received is not applied. Ordered: less first; the order says something only between servers that
 /// have received the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Unapplied {
     /// Nothing.
     Nothing,
@@ -109,6 +111,20 @@ impl Holdings {
                 let (received, applied) = (read(&link.received)?, read(&link.applied)?);
                 Some(Self::Positions { received, applied })
             }
+        }
+    }
+
+    /// Whether another server, which need not be a replica, has applied everything that the replica `own` has received.
+    /// Positions of two servers do not compare, so by them the answer is no.
+    pub fn is_all_applied_at(own: &Observation, other: &Observation, ground: Ground) -> bool {
+        match Self::read(own, ground) {
+            Some(Self::Oracle { received, .. }) => OracleGtidSet::parse(&other.gtid.executed)
+                .is_ok_and(|applied| applied.contains(&received)),
+            Some(Self::Mariadb { received, .. }) => {
+                MariadbPosition::parse(&other.gtid.mariadb_current)
+                    .is_ok_and(|applied| applied.contains(&received))
+            }
+            Some(Self::Positions { .. }) | None => false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Recovery of a dead primary, as data: may we act, who is to be promoted, what is to be done, what comes next. Pure: no
 //! IO, no clock, and nothing is decided here for good.
 //!
+//! * [`Demand`]: who wants a recovery, and what that lifts.
 //! * [`gate()`]: whether a finding may be acted on, and if not, why.
 //! * [`ranking`]: the replicas of the dead primary in one strict order, with reasons.
 //! * [`plan`]: the steps of a recovery as data, their checker, the next step, the statement about data loss.
@@ -21,6 +22,7 @@
 //! * **One recovery for each server**, by address and UUID; block periods count from the end and hold for their own kind.
 //! * **A brake that cannot be read is on.**
 
+mod demand;
 mod gate;
 mod holdings;
 pub mod plan;
@@ -28,6 +30,7 @@ mod policy;
 pub mod ranking;
 
 pub use crate::domain::{RecoveryKind, TouchedServer};
+pub use demand::{Demand, DemandLevel};
 pub use gate::{
     Blocked, Gate, GlobalSwitch, History, PastRecovery, Request, gate, recovery_for,
     servers_touched,

@@ -13,6 +13,9 @@ pub enum UnappliedRelayLog {
     Refuse,
     /// It applies for as long as it takes (`DelayMasterPromotionIfSQLThreadNotUpToDate`).
     Wait,
+    /// It applies for as long as [`RecoveryPolicy::apply_timeout`] says; what is left then is lost. No configuration says
+    /// so, only an operator who insists.
+    GiveUp,
 }
 
 /// What is done where replicas that may have acknowledged transactions cannot be asked.
@@ -48,6 +51,11 @@ pub struct RecoveryPolicy {
     pub durability: Durability,
     /// `ApplyMySQLPromotionAfterMasterFailover`: the promoted server forgets its source and becomes writable.
     pub makes_writable: bool,
+    /// `MasterFailoverDetachReplicaMasterHost`: the promoted server is detached from the old primary, where it does not
+    /// forget it anyway.
+    pub detaches_promoted: bool,
+    /// `PostponeReplicaRecoveryOnLagMinutes`: replicas delayed by more than this are moved last.
+    pub postpones_from: Option<Duration>,
     /// `DetachLostReplicasAfterMasterFailover`: lost replicas are detached, where that discards nothing.
     pub detaches_lost: bool,
     /// `MasterFailoverLostInstancesDowntimeMinutes`: downtime of lost servers; `None` until they are healthy.
@@ -76,6 +84,8 @@ impl Default for RecoveryPolicy {
             unapplied: UnappliedRelayLog::Bounded,
             durability: Durability::NameTheLoss,
             makes_writable: true,
+            detaches_promoted: false,
+            postpones_from: None,
             detaches_lost: true,
             lost_downtime: None,
             stays_in_data_center: false,

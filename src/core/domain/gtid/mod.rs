@@ -39,6 +39,7 @@ mod oracle_text;
 mod relation;
 mod scanner;
 mod set;
+mod stored;
 mod tsid;
 
 #[cfg(test)]

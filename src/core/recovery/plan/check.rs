@@ -155,7 +155,8 @@ fn touches_only_whom_it_may(plan: &Plan, number: StepNumber) -> Result<(), Unsou
         Some(Fate::Left(left)) if step.on == plan.choice.head && step.phase < Phase::Promoted => {
             left.is_lost() && is_about_feeding
         }
-        Some(Fate::Promoted | Fate::Moved) => step.action != Action::Detach,
+        Some(Fate::Promoted) => step.action != Action::Detach || step.phase >= Phase::Published,
+        Some(Fate::Moved) => step.action != Action::Detach,
         Some(Fate::Left(left)) => {
             left.is_lost()
                 && step.phase >= Phase::Published

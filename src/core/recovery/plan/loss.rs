@@ -1,5 +1,5 @@
-use super::{Fate, Left, Plan};
-use crate::domain::{DataLoss, Observation};
+use super::{Action, Fate, Left, Plan, Progress, StepState};
+use crate::domain::{DataLoss, InstanceKey, Observation};
 use crate::recovery::Holdings;
 use crate::recovery::ranking::Ranking;
 
@@ -15,17 +15,20 @@ pub(super) fn unreachable_semi_sync(ranking: &Ranking) -> usize {
     may_acknowledge.count()
 }
 
-/// What is known when a plan has been carried out and the old primary cannot be read.
+/// What is known when a plan has been carried out, as far as `progress` says, and the old primary cannot be read.
 ///
 /// `dead` is what was last seen of the old primary. `waits_after_sync` says whether it committed only after the
 /// acknowledgement (`rpl_semi_sync_…_wait_point` is `AFTER_SYNC`), where that is known.
 pub fn data_loss(
     ranking: &Ranking,
     plan: &Plan,
+    progress: &Progress,
     dead: Option<&Observation>,
     waits_after_sync: Option<bool>,
 ) -> DataLoss {
-    let is_proven = dead.is_some_and(|dead| is_covered(dead, ranking))
+    let given_up = given_up(plan, progress);
+    let is_proven = given_up.is_none()
+        && dead.is_some_and(|dead| is_covered(dead, ranking))
         && waits_after_sync == Some(true)
         && has_the_union(ranking, plan);
     if is_proven {
@@ -37,8 +40,27 @@ pub fn data_loss(
     });
     DataLoss::Unknown {
         at_most_since: dead.map(|dead| dead.observed_at),
-        at_least: at_least.collect(),
+        at_least: at_least.chain(given_up).collect(),
     }
+}
+
+/// What the promoted server had received and was not given the time to apply.
+fn given_up(plan: &Plan, progress: &Progress) -> Option<(InstanceKey, String)> {
+    let unapplied = progress.steps.iter().find_map(|(number, state)| {
+        let step = plan.steps.get(*number)?;
+        match state {
+            StepState::GivenUp { unapplied, .. } if step.action == Action::AwaitApplied => {
+                Some(unapplied)
+            }
+            _ => None,
+        }
+    })?;
+    let amount = unapplied.map_or_else(
+        || "an unknown number of transactions".to_owned(),
+        |amount| amount.to_string(),
+    );
+    let told = format!("received and not applied {amount}, which was given up");
+    Some((plan.choice.promoted.clone(), told))
 }
 
 /// What is known once the old primary, or its binary log, was read.

@@ -5,8 +5,11 @@ use super::loss::unreachable_semi_sync;
 use super::{Action, Fate, Left, Phase, Plan, Step, StepNumber, Unsound, check};
 use crate::analysis::Scene;
 use crate::domain::InstanceKey;
-use crate::recovery::ranking::{Choice, Contender, Ranking, RankingRefused, Veto, choose, rank};
-use crate::recovery::{Durability, Holdings, RecoveryPolicy, Unapplied, UnappliedRelayLog};
+use crate::recovery::demand::lifted;
+use crate::recovery::ranking::{
+    CandidateRefused, Choice, Contender, Ranking, RankingRefused, Veto, choose, choose_named, rank,
+};
+use crate::recovery::{Demand, Durability, Holdings, RecoveryPolicy, Unapplied, UnappliedRelayLog};
 use crate::topology::may_replicate;
 
 /// How long a statement that changes one setting or thread may take: as long as any changing statement of a recovery.
@@ -18,6 +21,9 @@ pub enum NoPlan {
     /// There is no order among the replicas.
     #[error(transparent)]
     NoOrder(#[from] RankingRefused),
+    /// The server that an operator has named is not promoted.
+    #[error(transparent)]
+    Candidate(#[from] CandidateRefused),
     /// No replica may be promoted.
     #[error("no replica may be promoted{}", told(.0))]
     NobodyToPromote(Vec<(InstanceKey, Vec<Veto>)>),
@@ -44,7 +50,22 @@ pub enum NoPlan {
     Unsound(#[from] Unsound),
 }
 
+impl NoPlan {
+    /// Whether there may be a plan once force has lifted what it lifts.
+    fn yields_to_force(&self) -> bool {
+        matches!(
+            self,
+            Self::NobodyToPromote(_)
+                | Self::Candidate(CandidateRefused::Vetoed { .. })
+                | Self::Uncovered { .. }
+        )
+    }
+}
+
 fn told(vetoed: &[(InstanceKey, Vec<Veto>)]) -> String {
+    if vetoed.is_empty() {
+        return ": it has none".to_owned();
+    }
     let one = |(key, vetoes): &(InstanceKey, Vec<Veto>)| {
         let reasons: Vec<String> = vetoes.iter().map(ToString::to_string).collect();
         format!("; {key}: {}", reasons.join(", "))
@@ -52,7 +73,7 @@ fn told(vetoed: &[(InstanceKey, Vec<Veto>)]) -> String {
     vetoed.iter().map(one).collect()
 }
 
-/// Makes a plan for replacing the dead primary `dead`.
+/// Makes a plan for replacing the dead primary `dead`, which nobody has asked for.
 ///
 /// # Errors
 /// [`NoPlan`]: why none is made.
@@ -61,12 +82,48 @@ pub fn plan(
     dead: &InstanceKey,
     policy: &RecoveryPolicy,
 ) -> Result<Plan, NoPlan> {
-    let ranking = rank(scene, dead, policy)?;
-    let Some(choice) = choose(&ranking, policy) else {
+    plan_for(scene, dead, policy, &Demand::default())
+}
+
+/// Makes a plan for replacing the dead primary `dead`, as somebody wants it. Force is used only where there would be no
+/// plan without: whom strict rules would promote is promoted.
+///
+/// # Errors
+/// [`NoPlan`]: why none is made.
+pub fn plan_for(
+    scene: &Scene<'_>,
+    dead: &InstanceKey,
+    policy: &RecoveryPolicy,
+    demand: &Demand,
+) -> Result<Plan, NoPlan> {
+    let strict = plan_by(scene, dead, policy, demand);
+    match strict {
+        Err(why) if demand.is_forced() && why.yields_to_force() => {
+            plan_by(scene, dead, &lifted(policy), demand)
+        }
+        answer => answer,
+    }
+}
+
+fn chosen(ranking: &Ranking, policy: &RecoveryPolicy, demand: &Demand) -> Result<Choice, NoPlan> {
+    if let Some(candidate) = &demand.candidate {
+        return Ok(choose_named(ranking, candidate, policy)?);
+    }
+    choose(ranking, policy).ok_or_else(|| {
         let all = ranking.vetoed.iter();
         let vetoed = all.map(|one| (one.key.clone(), one.vetoes.clone()));
-        return Err(NoPlan::NobodyToPromote(vetoed.collect()));
-    };
+        NoPlan::NobodyToPromote(vetoed.collect())
+    })
+}
+
+fn plan_by(
+    scene: &Scene<'_>,
+    dead: &InstanceKey,
+    policy: &RecoveryPolicy,
+    demand: &Demand,
+) -> Result<Plan, NoPlan> {
+    let ranking = rank(scene, dead, policy)?;
+    let choice = chosen(&ranking, policy, demand)?;
     refuse_uncovered(scene, &ranking, policy)?;
     let fates: BTreeMap<InstanceKey, Fate> = ranking
         .all()
@@ -78,9 +135,10 @@ pub fn plan(
         .filter(|one| one.key == choice.head || !matches!(fates.get(&one.key), Some(Fate::Left(_))))
         .filter_map(|one| Some((one.key.clone(), one.holdings.clone()?)))
         .collect();
-    let steps = Steps::of(&ranking, &choice, &fates, policy);
+    let steps = Steps::of(&ranking, &choice, &fates, policy, demand);
     let plan = Plan {
         dead: dead.clone(),
+        demand: demand.clone(),
         made_at: scene.now,
         ground: ranking.ground,
         choice,
@@ -202,6 +260,7 @@ struct Steps<'a> {
     last: BTreeMap<InstanceKey, StepNumber>,
     policy: &'a RecoveryPolicy,
     choice: &'a Choice,
+    demand: &'a Demand,
 }
 
 impl<'a> Steps<'a> {
@@ -210,12 +269,14 @@ impl<'a> Steps<'a> {
         choice: &'a Choice,
         fates: &BTreeMap<InstanceKey, Fate>,
         policy: &'a RecoveryPolicy,
+        demand: &'a Demand,
     ) -> Vec<Step> {
         let mut made = Self {
             steps: Vec::new(),
             last: BTreeMap::new(),
             policy,
             choice,
+            demand,
         };
         let is_left = |key: &InstanceKey| matches!(fates.get(key), Some(Fate::Left(_)));
         // The head gives what it has also where it cannot be moved afterwards.
@@ -230,14 +291,24 @@ impl<'a> Steps<'a> {
             made.add(Phase::Registered, key, Action::StopReceiver);
         }
         made.promotion();
-        let moved = kept
+        let mut moved: Vec<&InstanceKey> = kept
             .into_iter()
-            .filter(|key| **key != choice.promoted && !is_left(key));
+            .filter(|key| **key != choice.promoted && !is_left(key))
+            .collect();
+        // A stable sort: who is late by configuration comes last.
+        moved.sort_by_key(|key| {
+            ranking
+                .find(key)
+                .is_some_and(|one| is_postponed(one, policy))
+        });
         for key in moved {
             let source = choice.promoted.clone();
             made.drained(Phase::Published, key);
             made.add(Phase::Published, key, Action::Repoint { source });
             made.add(Phase::Published, key, Action::StartReplication);
+        }
+        if policy.detaches_promoted && !policy.makes_writable {
+            made.add(Phase::Published, &choice.promoted, Action::Detach);
         }
         if policy.detaches_lost {
             let lost = ranking.all().filter(|one| is_to_be_detached(one, fates));
@@ -281,12 +352,10 @@ impl<'a> Steps<'a> {
         let number = self.steps.len();
         let is_promoted = *on == self.choice.promoted;
         let deadline = match &action {
-            Action::AwaitApplied if is_promoted => match self.policy.unapplied {
-                UnappliedRelayLog::Wait => None,
-                UnappliedRelayLog::Bounded | UnappliedRelayLog::Refuse => {
-                    Some(self.policy.apply_timeout)
-                }
-            },
+            Action::AwaitApplied if is_promoted && !self.demand.is_forced() => {
+                let waits = self.policy.unapplied == UnappliedRelayLog::Wait;
+                (!waits).then_some(self.policy.apply_timeout)
+            }
             Action::AwaitApplied | Action::AwaitAllOf { .. } => Some(self.policy.apply_timeout),
             _ => Some(STATEMENT_TIME),
         };
@@ -301,6 +370,16 @@ impl<'a> Steps<'a> {
         });
         number
     }
+}
+
+/// Whether a replica is delayed by more than configuration waits for. Its lag does not count.
+fn is_postponed(one: &Contender, policy: &RecoveryPolicy) -> bool {
+    let link = one
+        .seen
+        .as_deref()
+        .and_then(|seen| seen.replication.as_ref());
+    let from = policy.postpones_from;
+    from.zip(link).is_some_and(|(from, link)| link.delay > from)
 }
 
 /// A lost replica is detached where that discards nothing: what it has is what an operator may want to look at.

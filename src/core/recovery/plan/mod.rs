@@ -1,6 +1,6 @@
 //! What is to be done about a dead primary, as data: made from a ranking, checked, and carried out one answer at a time.
 //!
-//! * [`plan()`]: a [`Plan`], or the reason why there is none. It names who is promoted, who is moved, who is left, and
+//! * [`plan()`], [`plan_for()`]: a [`Plan`], or the reason why there is none. It names who is promoted, who is moved, who is left, and
 //!   every step; it leaves no choice to whoever carries it out.
 //! * [`check`]: whether a plan is sound. Every plan is checked before it is handed out, and a plan from elsewhere, such
 //!   as an older release's, can be.
@@ -21,13 +21,14 @@ mod next;
 mod progress;
 mod recognise;
 mod step;
+mod stored;
 #[cfg(test)]
 mod tests;
 
 pub use crate::domain::{DataLoss, Phase};
 pub use check::{Unsound, check};
 pub use loss::{data_loss, data_loss_when_read};
-pub use make::{NoPlan, plan};
+pub use make::{NoPlan, plan, plan_for};
 pub use next::{Next, Replan, next};
 pub use progress::{EndOfRecovery, OldPrimary, Progress, StepState, WhyFailed};
 pub use step::{Action, Fate, Left, Plan, Step, StepNumber};

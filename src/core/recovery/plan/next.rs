@@ -1,11 +1,13 @@
+use serde::{Deserialize, Serialize};
+
 use super::recognise::{fresh, seen_done, unapplied};
 use super::{
-    Action, EndOfRecovery, Fate, OldPrimary, Phase, Plan, Progress, StepNumber, StepState,
+    Action, EndOfRecovery, Fate, OldPrimary, Phase, Plan, Progress, Step, StepNumber, StepState,
     WhyFailed,
 };
 use crate::analysis::Scene;
 use crate::domain::{InstanceKey, Timestamp};
-use crate::recovery::Holdings;
+use crate::recovery::{Holdings, Unapplied};
 
 /// What to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +31,7 @@ pub enum Next {
 }
 
 /// Why another plan is needed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Replan {
     /// With receivers stopped, a kept replica has more than the most advanced one.
     #[error("{on} has received what {head} has not: {set}")]
@@ -61,6 +63,10 @@ pub enum Replan {
 enum Status {
     Done(Timestamp),
     Failed(WhyFailed),
+    GivenUp {
+        at: Timestamp,
+        unapplied: Option<Unapplied>,
+    },
     /// A step before it failed, or its phase is over.
     Dropped,
     UnderWay,
@@ -72,7 +78,7 @@ enum Status {
 /// same answer.
 pub fn next(plan: &Plan, progress: &Progress, scene: &Scene<'_>) -> Next {
     if progress.old_primary == OldPrimary::Answers {
-        return match has_stopped_a_receiver(plan, progress) {
+        return match plan.demand.is_forced() || has_stopped_a_receiver(plan, progress) {
             true => Next::CloseOldPrimary,
             false => Next::CallOff,
         };
@@ -134,6 +140,10 @@ fn news(
         let outcome = match &statuses[*number] {
             Status::Done(at) => StepState::Done(*at),
             Status::Failed(why) => StepState::Failed(why.clone()),
+            Status::GivenUp { at, unapplied } => StepState::GivenUp {
+                at: *at,
+                unapplied: *unapplied,
+            },
             _ => return None,
         };
         Some((*number, outcome))
@@ -171,11 +181,16 @@ fn status(
 ) -> Status {
     let step = &plan.steps[number];
     let state = progress.steps.get(&number);
-    if let Some(StepState::Done(at)) = state {
-        return Status::Done(*at);
-    }
-    if let Some(StepState::Failed(why)) = state {
-        return Status::Failed(why.clone());
+    match state {
+        Some(StepState::Done(at)) => return Status::Done(*at),
+        Some(StepState::Failed(why)) => return Status::Failed(why.clone()),
+        Some(StepState::GivenUp { at, unapplied }) => {
+            return Status::GivenUp {
+                at: *at,
+                unapplied: *unapplied,
+            };
+        }
+        Some(StepState::Begun(_)) | None => {}
     }
     if step.phase < progress.phase {
         return Status::Dropped;
@@ -183,7 +198,7 @@ fn status(
     let mut since = plan.made_at;
     for before in step.after.iter().map(|number| &before[*number]) {
         match before {
-            Status::Done(at) => since = since.max(*at),
+            Status::Done(at) | Status::GivenUp { at, .. } => since = since.max(*at),
             Status::Failed(_) | Status::Dropped => return Status::Dropped,
             Status::UnderWay | Status::Ready | Status::Blocked => return Status::Blocked,
         }
@@ -191,12 +206,39 @@ fn status(
     if let Some(at) = seen_done(step, scene, plan.ground, since) {
         return Status::Done(at);
     }
+    if would_bury(plan, step, before, scene) {
+        let on = step.on.clone();
+        return Status::Failed(WhyFailed::HasMore { on });
+    }
     match (state, step.deadline) {
         (Some(StepState::Begun(at)), Some(deadline)) if scene.now.since(*at) >= deadline => {
-            Status::Failed(too_late(plan, number, scene))
+            match plan.gives_up(step) {
+                true => Status::GivenUp {
+                    at: scene.now,
+                    unapplied: fresh(scene, &step.on, plan.made_at)
+                        .and_then(|seen| unapplied(seen, plan.ground)),
+                },
+                false => Status::Failed(too_late(plan, number, scene)),
+            }
         }
         (Some(_), _) => Status::UnderWay,
         (None, _) => Status::Ready,
+    }
+}
+
+/// Whether a step would put a replica below a promoted server that gave up what this replica has: it would go on with
+/// transactions that its source never had.
+fn would_bury(plan: &Plan, step: &Step, before: &[Status], scene: &Scene<'_>) -> bool {
+    let promoted = &plan.choice.promoted;
+    let is_move = matches!(&step.action, Action::Repoint { source } if source == promoted);
+    let mut ended = before.iter();
+    if !is_move || !ended.any(|status| matches!(status, Status::GivenUp { .. })) {
+        return false;
+    }
+    let seen = |key| fresh(scene, key, plan.made_at);
+    match (seen(&step.on), seen(promoted)) {
+        (Some(own), Some(source)) => !Holdings::is_all_applied_at(own, source, plan.ground),
+        _ => true,
     }
 }
 

@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Phase, StepNumber};
 use crate::domain::{InstanceKey, Timestamp};
 use crate::recovery::Unapplied;
 
 /// What came of a step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StepState {
     /// It was begun then; what came of it is not known.
     Begun(Timestamp),
@@ -13,10 +15,19 @@ pub enum StepState {
     Done(Timestamp),
     /// It came to nothing.
     Failed(WhyFailed),
+    /// Its deadline passed, and the recovery goes on without it, because an operator insists ([`Plan::gives_up`]).
+    ///
+    /// [`Plan::gives_up`]: super::Plan::gives_up
+    GivenUp {
+        /// When.
+        at: Timestamp,
+        /// What was received and not applied then, and is lost; `None` when it cannot be read.
+        unapplied: Option<Unapplied>,
+    },
 }
 
 /// How the old primary is, tried all the time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OldPrimary {
     /// It says nothing.
     #[default]
@@ -28,7 +39,7 @@ pub enum OldPrimary {
 }
 
 /// How far a recovery is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The committed phase.
     pub phase: Phase,
@@ -50,7 +61,7 @@ impl Progress {
 }
 
 /// How a recovery ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EndOfRecovery {
     /// The chosen server is the primary.
     Succeeded {
@@ -67,7 +78,7 @@ pub enum EndOfRecovery {
 }
 
 /// Why a step came to nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum WhyFailed {
     /// It has relay logs that it did not apply in time. They are left as they are.
     #[error("received but not applied by {on}: {}", unapplied.map_or_else(|| "an unknown number of transactions".to_owned(), |it| it.to_string()))]
@@ -86,6 +97,14 @@ pub enum WhyFailed {
         on: InstanceKey,
         /// What it was.
         action: super::Action,
+    },
+    /// It has what the promoted server gave up.
+    #[error(
+        "{on} is left as it is: it has what the promoted server had not applied when that was given up"
+    )]
+    HasMore {
+        /// The server.
+        on: InstanceKey,
     },
     /// The server refused.
     #[error("step {number} failed on {on}: {reason}")]

@@ -2,15 +2,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::{InstanceKey, Phase, Timestamp};
 use crate::recovery::ranking::{Choice, Comparison};
-use crate::recovery::{Ground, Holdings, Unapplied};
+use crate::recovery::{Demand, Ground, Holdings, Unapplied};
 
 /// Position of a step in its plan, from 0.
 pub type StepNumber = usize;
 
 /// What a step does to a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Start the applier, where it does not run. Only while the receiver has not been stopped.
     StartApplier,
@@ -68,7 +70,7 @@ impl fmt::Display for Action {
 }
 
 /// One step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// The phase in which it is done.
     pub phase: Phase,
@@ -85,7 +87,7 @@ pub struct Step {
 }
 
 /// What becomes of a direct replica.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fate {
     /// It is promoted.
     Promoted,
@@ -96,7 +98,7 @@ pub enum Fate {
 }
 
 /// Why a replica is not moved below the promoted one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Left {
     /// It cannot be probed.
     #[error("it cannot be probed")]
@@ -136,10 +138,12 @@ impl Left {
 }
 
 /// What is to be done.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The dead primary.
     pub dead: InstanceKey,
+    /// Who wants it.
+    pub demand: Demand,
     /// When it was made, by the clock of the picture. What was observed before says nothing about its steps.
     pub made_at: Timestamp,
     /// By what servers are compared.
@@ -165,6 +169,14 @@ impl Plan {
             .iter()
             .filter(|(_, fate)| !matches!(fate, Fate::Left(_)))
             .map(|(key, _)| key)
+    }
+
+    /// Whether a step whose deadline has passed is given up, and the next ones are done all the same: the promoted server was to
+    /// apply what it had received, and an operator insists.
+    pub fn gives_up(&self, step: &Step) -> bool {
+        self.demand.is_forced()
+            && step.on == self.choice.promoted
+            && matches!(step.action, Action::StartApplier | Action::AwaitApplied)
     }
 
     /// Lost replicas, each with the reason.

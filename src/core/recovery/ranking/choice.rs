@@ -1,10 +1,12 @@
-use super::{Contender, Ranking};
+use serde::{Deserialize, Serialize};
+
+use super::{Contender, Ranking, Veto};
 use crate::domain::{InstanceKey, PromotionRule};
 use crate::recovery::{Holdings, RecoveryPolicy};
 use crate::topology::may_replicate;
 
 /// Why a server is the one to be promoted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Preference {
     /// It is preferred, and stands where the dead primary stood.
     PreferredInPlace,
@@ -22,10 +24,12 @@ pub enum Preference {
     Neutral,
     /// It is the most advanced one, and nobody is wanted more.
     MostAdvanced,
+    /// An operator has named it.
+    Named,
 }
 
 /// Who is to be promoted, and from whom it gets what it lacks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
     /// The most advanced server. Never writable, unless it is the promoted one.
     pub head: InstanceKey,
@@ -33,6 +37,98 @@ pub struct Choice {
     pub promoted: InstanceKey,
     /// Why it.
     pub preference: Preference,
+}
+
+/// Why the server that an operator has named is not promoted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CandidateRefused {
+    /// It is not among those that could be.
+    #[error("{candidate} is not to be promoted: it is no direct replica of {dead}")]
+    NoReplica {
+        /// The server.
+        candidate: InstanceKey,
+        /// The dead primary.
+        dead: InstanceKey,
+    },
+    /// Something speaks against it.
+    #[error("{candidate} is not to be promoted: {}", listed(vetoes))]
+    Vetoed {
+        /// The server.
+        candidate: InstanceKey,
+        /// What; not empty.
+        vetoes: Vec<Veto>,
+    },
+    /// Another one has what it lacks, and cannot give it.
+    #[error(
+        "{candidate} is not to be promoted: it lacks what {head} has received, and cannot get it from there; put {head} in downtime to do without that"
+    )]
+    CannotCatchUp {
+        /// The server.
+        candidate: InstanceKey,
+        /// The most advanced one.
+        head: InstanceKey,
+    },
+}
+
+fn listed(vetoes: &[Veto]) -> String {
+    let all: Vec<String> = vetoes.iter().map(ToString::to_string).collect();
+    all.join(", ")
+}
+
+/// Chooses the server that an operator has named, and from whom it gets what it lacks.
+///
+/// # Errors
+/// [`CandidateRefused`]: why it is not promoted. Nobody else is, then.
+pub fn choose_named(
+    ranking: &Ranking,
+    candidate: &InstanceKey,
+    policy: &RecoveryPolicy,
+) -> Result<Choice, CandidateRefused> {
+    let named = candidate.clone();
+    let Some(one) = ranking.find(candidate) else {
+        let dead = ranking.dead.clone();
+        return Err(CandidateRefused::NoReplica {
+            candidate: named,
+            dead,
+        });
+    };
+    if !one.vetoes.is_empty() {
+        let vetoes = one.vetoes.clone();
+        return Err(CandidateRefused::Vetoed {
+            candidate: named,
+            vetoes,
+        });
+    }
+    let best = ranking.order.first().unwrap_or(one);
+    let head = ahead_of(best, ranking, policy).unwrap_or(best);
+    if is_level(one, head) {
+        return Ok(Choice {
+            head: named.clone(),
+            promoted: named,
+            preference: Preference::Named,
+        });
+    }
+    let by_gtid = one.holdings.as_ref().is_some_and(Holdings::is_by_gtid);
+    let head_key = head.key.clone();
+    match by_gtid && head.can_feed() && follows(one, head, policy) {
+        true => Ok(Choice {
+            head: head_key,
+            promoted: named,
+            preference: Preference::Named,
+        }),
+        false => Err(CandidateRefused::CannotCatchUp {
+            candidate: named,
+            head: head_key,
+        }),
+    }
+}
+
+/// Whether `one` has received all that `other` has.
+fn is_level(one: &Contender, other: &Contender) -> bool {
+    match (&one.holdings, &other.holdings) {
+        (Some(own), Some(most)) => own.covers(most),
+        _ => false,
+    }
 }
 
 /// Chooses from a ranking; `None` when nobody may be promoted.
@@ -49,11 +145,11 @@ pub fn choose(ranking: &Ranking, policy: &RecoveryPolicy) -> Option<Choice> {
         .filter_map(|one| Some((preference(one, best, head)?, one)))
         .min_by_key(|(preference, _)| *preference);
     let (preference, promoted) = wanted.unwrap_or((Preference::MostAdvanced, best));
-    let needs_nothing = match (&promoted.holdings, &head.holdings) {
-        (Some(own), Some(most)) => own.covers(most),
-        _ => false,
+    let head = if is_level(promoted, head) {
+        promoted
+    } else {
+        head
     };
-    let head = if needs_nothing { promoted } else { head };
     Some(Choice {
         head: head.key.clone(),
         promoted: promoted.key.clone(),
@@ -83,12 +179,8 @@ fn can_take_over(one: &Contender, head: &Contender, policy: &RecoveryPolicy) -> 
     if one.key == head.key {
         return true;
     }
-    let is_level = match (&one.holdings, &head.holdings) {
-        (Some(own), Some(most)) => own.covers(most),
-        _ => false,
-    };
     let by_gtid = one.holdings.as_ref().is_some_and(Holdings::is_by_gtid);
-    (is_level || (by_gtid && follows(one, head, policy)))
+    (is_level(one, head) || (by_gtid && follows(one, head, policy)))
         && (!head.vetoes.is_empty() || follows(head, one, policy))
 }
 

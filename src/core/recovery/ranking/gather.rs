@@ -231,6 +231,7 @@ impl Measure<'_> {
         match holdings.map(Holdings::unapplied) {
             None => found.push(Veto::Illegible),
             Some(Unapplied::Nothing) => {}
+            Some(_) if self.policy.unapplied == UnappliedRelayLog::GiveUp => {}
             Some(unapplied) if link.applier_errno != 0 && !link.applier.is_running() => {
                 let errno = link.applier_errno;
                 found.push(Veto::CannotApply { errno, unapplied });

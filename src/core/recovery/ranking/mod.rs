@@ -19,7 +19,7 @@ mod rank;
 pub(super) mod tests;
 mod veto;
 
-pub use choice::{Choice, Preference, choose};
+pub use choice::{CandidateRefused, Choice, Preference, choose, choose_named};
 pub use contender::{Contender, Traits};
 pub use order::{Comparison, Criterion, compare};
 pub use rank::{Ranking, RankingRefused, rank};

@@ -1,11 +1,13 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::Contender;
 use crate::domain::InstanceKey;
 
 /// By what one contender is better than another; the first that differs decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Criterion {
     /// It has received more: nothing weighs as much as data.
     Received,
@@ -75,7 +77,7 @@ pub fn compare(a: &Contender, b: &Contender) -> (Ordering, Criterion) {
 }
 
 /// Why one contender stands before the next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
     /// The one before.
     pub better: InstanceKey,

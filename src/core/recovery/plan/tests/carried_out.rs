@@ -7,10 +7,13 @@ use proptest::prelude::*;
 use super::world::World;
 use crate::domain::ThreadState;
 use crate::recovery::plan::{
-    Action, EndOfRecovery, Fate, Next, OldPrimary, Phase, Replan, StepState, WhyFailed,
+    Action, EndOfRecovery, Fate, Next, NoPlan, OldPrimary, Phase, Replan, StepState, WhyFailed,
 };
-use crate::recovery::ranking::tests::properties::{a_replica, drawn};
+use crate::recovery::ranking::tests::properties::{
+    a_replica, a_replica_of_mariadb, drawn, drawn_of_mariadb,
+};
 use crate::recovery::testing::key;
+use crate::recovery::{Ground, RecoveryPolicy};
 
 const SIMPLE: &str = "a [unreachable]\n+ b [io=connecting gtid=..1-90 received=..1-100]\n+ c [io=connecting gtid=..1-95]";
 
@@ -40,6 +43,59 @@ fn two_steps_bring_the_preferred_server_everything() {
     assert!(!world.seen("c").read_only && world.seen("b").read_only);
     assert!(world.seen("c").gtid.executed.ends_with(":1-100"));
     assert_eq!(world.seen("b").source(), Some(&key("c")));
+}
+
+#[test]
+fn a_plan_of_mariadb_ends_with_one_writable_head_that_has_everything() {
+    let mut world = World::of(
+        "a [10.11.6-MariaDB unreachable]
++ b [io=connecting gtid=0-1-90,1-2-5 received=0-1-100,1-2-5]
++ c [io=connecting gtid=0-1-95,1-2-5]",
+    );
+    assert_eq!(world.plan.ground, Ground::Mariadb);
+    assert_eq!(world.run(), succeeded());
+    assert!(!world.seen("b").read_only && world.seen("c").read_only);
+    assert_eq!(world.seen("b").gtid.mariadb_current, "0-1-100,1-2-5");
+    assert_eq!(world.seen("c").source(), Some(&key("b")));
+    assert_eq!(world.seen("c").gtid.mariadb_current, "0-1-100,1-2-5");
+    assert!(world.seen("c").is_replicating());
+}
+
+#[test]
+fn two_steps_bring_the_preferred_server_of_mariadb_everything() {
+    let mut world = World::of(
+        "a [10.11.6-MariaDB unreachable]
++ b [io=connecting gtid=0-1-90 received=0-1-100]
++ c [io=connecting gtid=0-1-95 promotion=prefer]",
+    );
+    assert_eq!(
+        (&world.plan.choice.head, &world.plan.choice.promoted),
+        (&key("b"), &key("c"))
+    );
+    assert_eq!(world.run(), succeeded());
+    assert!(!world.seen("c").read_only && world.seen("b").read_only);
+    assert_eq!(world.seen("c").gtid.mariadb_current, "0-1-100");
+    assert_eq!(world.seen("b").source(), Some(&key("c")));
+}
+
+#[test]
+fn a_server_of_mariadb_that_does_not_apply_in_time_keeps_its_relay_logs() {
+    let mut world = World::of(
+        "a [10.11.6-MariaDB unreachable]\n+ b [io=connecting gtid=0-1-90 received=0-1-100]",
+    );
+    let waits = |number: &usize| world.plan.steps[*number].action == Action::AwaitApplied;
+    world.lazy = (0..world.plan.steps.len()).filter(waits).collect();
+    let answer = world.run();
+    let Next::End(EndOfRecovery::Failed { why, .. }) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(
+        why.to_string(),
+        "received but not applied by b:3306: 10 transactions"
+    );
+    assert!(world.seen("b").read_only && world.seen("b").replication.is_some());
+    let link = world.seen("b").replication.as_ref().expect("a link");
+    assert_eq!(link.mariadb_received, "0-1-100");
 }
 
 #[test]
@@ -271,32 +327,38 @@ fn a_refused_promotion_ends_the_recovery() {
     assert_eq!(answer, Next::End(expected));
 }
 
+/// Carries out what is planned for a drawing, if anything is.
+fn ends_well(text: &str) -> Result<(), TestCaseError> {
+    let planned = super::planned(text, &RecoveryPolicy::default());
+    if let Err(why) = planned {
+        let is_no_fault = !matches!(why, NoPlan::Unsound(_));
+        prop_assert!(is_no_fault, "{}\n{}", why, text);
+        return Ok(());
+    }
+    let mut world = World::of(text);
+    prop_assert_eq!(world.run(), succeeded(), "{}\n{}", text, world.plan);
+    let promoted = &world.plan.choice.promoted;
+    for (on, fate) in &world.plan.fates {
+        let seen = world.picture.observation(on).expect("it was seen");
+        prop_assert_eq!(seen.read_only, on != promoted, "{}", text);
+        if *fate == Fate::Moved {
+            prop_assert_eq!(seen.source(), Some(promoted), "{}", text);
+            prop_assert!(seen.is_replicating());
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn plans_of_all_sorts_end_well_and_discard_nothing(replicas in proptest::collection::vec(a_replica(), 1..7)) {
-        let text = drawn(&replicas);
-        let stage = crate::recovery::testing::Stage::of(&text);
-        let policy = crate::recovery::RecoveryPolicy::default();
-        match crate::recovery::plan::plan(&stage.scene(), &key("a"), &policy) {
-            Err(why) => {
-                let is_no_fault = !matches!(why, crate::recovery::plan::NoPlan::Unsound(_));
-                prop_assert!(is_no_fault, "{}\n{}", why, text);
-            }
-            Ok(_) => {
-                let mut world = World::of(&text);
-                prop_assert_eq!(world.run(), succeeded(), "{}\n{}", text, world.plan);
-                let promoted = &world.plan.choice.promoted;
-                for (on, fate) in &world.plan.fates {
-                    let seen = world.picture.observation(on).expect("it was seen");
-                    prop_assert_eq!(seen.read_only, on != promoted, "{}", text);
-                    if *fate == Fate::Moved {
-                        prop_assert_eq!(seen.source(), Some(promoted), "{}", text);
-                        prop_assert!(seen.is_replicating());
-                    }
-                }
-            }
-        }
+        ends_well(&drawn(&replicas))?;
+    }
+
+    #[test]
+    fn plans_of_mariadb_of_all_sorts_end_well_and_discard_nothing(replicas in proptest::collection::vec(a_replica_of_mariadb(), 1..7)) {
+        ends_well(&drawn_of_mariadb(&replicas))?;
     }
 }

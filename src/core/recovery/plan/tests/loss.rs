@@ -1,4 +1,4 @@
-use crate::recovery::plan::{DataLoss, data_loss, data_loss_when_read, plan};
+use crate::recovery::plan::{DataLoss, Progress, data_loss, data_loss_when_read, plan};
 use crate::recovery::ranking::rank;
 use crate::recovery::testing::{Stage, key};
 use crate::recovery::{Ground, Holdings, RecoveryPolicy};
@@ -9,7 +9,9 @@ fn loss(text: &str, waits_after_sync: Option<bool>) -> DataLoss {
     let ranking = rank(&stage.scene(), &key("a"), &policy).expect("one history");
     let plan = plan(&stage.scene(), &key("a"), &policy).expect("a plan");
     let dead = stage.drawing.picture.observation(&key("a"));
-    data_loss(&ranking, &plan, dead.map(AsRef::as_ref), waits_after_sync)
+    let progress = Progress::registered();
+    let dead = dead.map(AsRef::as_ref);
+    data_loss(&ranking, &plan, &progress, dead, waits_after_sync)
 }
 
 fn semi_sync(source: &str, b: &str, c: &str) -> String {

@@ -2,8 +2,10 @@
 
 mod carried_out;
 mod checked;
+mod demanded;
 mod loss;
 mod made;
+mod stored;
 mod world;
 
 use super::{NoPlan, Plan, plan};

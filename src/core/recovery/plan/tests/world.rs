@@ -8,10 +8,10 @@ use crate::domain::{
     InstanceKey, InstanceRecord, Observation, Picture, SourceAddress, ThreadState, Timestamp,
 };
 use crate::recovery::plan::{
-    Action, Next, OldPrimary, Plan, Progress, StepNumber, StepState, next, plan,
+    Action, Next, OldPrimary, Plan, Progress, StepNumber, StepState, next, plan_for,
 };
 use crate::recovery::testing::{NOW, Stage, key};
-use crate::recovery::{Ground, Holdings, RecoveryPolicy, Unapplied};
+use crate::recovery::{Demand, Ground, Holdings, RecoveryPolicy, Unapplied};
 
 pub(super) struct World {
     stage: Stage,
@@ -21,14 +21,20 @@ pub(super) struct World {
     pub progress: Progress,
     /// Servers that no longer do anything.
     pub dumb: Vec<InstanceKey>,
+    /// Steps that are begun and never done.
+    pub lazy: Vec<StepNumber>,
     /// What was answered, in short.
     pub told: Vec<String>,
 }
 
 impl World {
     pub fn of(text: &str) -> Self {
+        Self::demanded(text, &RecoveryPolicy::default(), &Demand::default())
+    }
+
+    pub fn demanded(text: &str, policy: &RecoveryPolicy, demand: &Demand) -> Self {
         let stage = Stage::of(text);
-        let plan = plan(&stage.scene(), &key("a"), &RecoveryPolicy::default())
+        let plan = plan_for(&stage.scene(), &key("a"), policy, demand)
             .unwrap_or_else(|why| panic!("{why}\n{text}"));
         Self {
             picture: stage.drawing.picture.clone(),
@@ -37,6 +43,7 @@ impl World {
             plan,
             progress: Progress::registered(),
             dumb: Vec::new(),
+            lazy: Vec::new(),
             told: Vec::new(),
         }
     }
@@ -104,10 +111,17 @@ impl World {
         self.progress
             .steps
             .insert(number, StepState::Begun(self.now));
-        if self.dumb.contains(&step.on) {
+        if self.dumb.contains(&step.on) || self.lazy.contains(&number) {
             return;
         }
         let ground = self.plan.ground;
+        let gave_up = |(number, state): (&StepNumber, &StepState)| {
+            matches!(state, StepState::GivenUp { .. }) && self.plan.steps[*number].on == step.on
+        };
+        let discards = step.action.discards() && !self.progress.steps.iter().any(gave_up);
+        if discards {
+            self.is_drained(&step.on, &step.action);
+        }
         let source = match &step.action {
             Action::Repoint { source } => Some(source.clone()),
             _ => self
@@ -115,25 +129,21 @@ impl World {
                 .observation(&step.on)
                 .and_then(|seen| seen.source().cloned()),
         };
-        let executed = source
+        let above = source
             .and_then(|source| self.picture.observation(&source).cloned())
-            .map(|seen| seen.gtid.executed.clone())
-            .unwrap_or_default();
-        self.change(&step.on, |seen| act(seen, &step.action, ground, &executed));
+            .unwrap_or_else(|| Arc::new(Observation::blank(step.on.clone(), self.now)));
+        self.change(&step.on, |seen| act(seen, &step.action, ground, &above));
+    }
+
+    fn is_drained(&self, on: &InstanceKey, action: &Action) {
+        let seen = self.picture.observation(on).expect("it was seen");
+        let unapplied = Holdings::read(seen, self.plan.ground).map(|own| own.unapplied());
+        assert_eq!(unapplied, Some(Unapplied::Nothing), "{on}: {action}");
     }
 }
 
-fn act(seen: &mut Observation, action: &Action, ground: Ground, above: &str) {
+fn act(seen: &mut Observation, action: &Action, ground: Ground, above: &Observation) {
     let holdings = Holdings::read(seen, ground);
-    if action.discards() {
-        let unapplied = holdings.as_ref().map(Holdings::unapplied);
-        assert_eq!(
-            unapplied,
-            Some(Unapplied::Nothing),
-            "{}: {action}",
-            seen.key
-        );
-    }
     if *action == Action::MakeWritable {
         assert!(seen.replication.is_none(), "{} still replicates", seen.key);
         seen.read_only = false;
@@ -159,21 +169,30 @@ fn act(seen: &mut Observation, action: &Action, ground: Ground, above: &str) {
         Action::StopReceiver => link.receiver = ThreadState::Stopped,
         Action::StopApplier => link.applier = ThreadState::Stopped,
         Action::AwaitApplied => {
-            let Some(Holdings::Oracle { received, .. }) = holdings else {
-                return;
-            };
             assert!(link.applier.is_running(), "nothing applies on {}", seen.key);
-            seen.gtid.executed = received.to_string();
+            match holdings {
+                Some(Holdings::Oracle { received, .. }) => {
+                    seen.gtid.executed = received.to_string();
+                }
+                Some(Holdings::Mariadb { received, .. }) => {
+                    seen.gtid.mariadb_current = received.to_string();
+                }
+                Some(Holdings::Positions { .. }) => link.applied = link.received.clone(),
+                None => {}
+            }
         }
         Action::Repoint { source } => {
             link.source = SourceAddress::Attached(source.clone());
             link.retrieved.clear();
+            link.mariadb_received = seen.gtid.mariadb_current.clone();
         }
         Action::StartReplication => {
             link.receiver = ThreadState::Running;
             link.applier = ThreadState::Running;
-            link.retrieved = above.to_owned();
-            seen.gtid.executed = above.to_owned();
+            link.retrieved = above.gtid.executed.clone();
+            seen.gtid.executed = above.gtid.executed.clone();
+            link.mariadb_received = above.gtid.mariadb_current.clone();
+            seen.gtid.mariadb_current = above.gtid.mariadb_current.clone();
         }
         Action::Detach => {
             let source = link.source.attached().expect("it is attached").clone();

@@ -35,12 +35,35 @@ const CHOICES: [&[&str]; 9] = [
 ];
 
 pub(in crate::recovery) fn a_replica() -> impl Strategy<Value = String> {
-    CHOICES.map(proptest::sample::select).prop_map(|words| {
-        // The version stands first: it decides what the other words are about.
-        let mut words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
-        words.sort_by_key(|word| !word.starts_with(|c: char| c.is_ascii_digit()));
-        words.join(" ")
-    })
+    CHOICES.map(proptest::sample::select).prop_map(in_order)
+}
+
+/// The version stands first: it decides what the other words are about.
+fn in_order(words: [&str; 9]) -> String {
+    let mut words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    words.sort_by_key(|word| !word.starts_with(|c: char| c.is_ascii_digit()));
+    words.join(" ")
+}
+
+/// The same for MariaDB, whose words about GTIDs and versions are others.
+pub(in crate::recovery) fn a_replica_of_mariadb() -> impl Strategy<Value = String> {
+    const GTIDS: [&str; 6] = [
+        "",
+        "gtid=0-1-90",
+        "gtid=0-1-95 received=0-1-99",
+        "gtid=0-1-90 received=0-1-99",
+        "gtid=0-1-100,1-1-7",
+        "gtid=0-9-101",
+    ];
+    const VERSIONS: [&str; 3] = ["", "10.6.16-MariaDB", "11.4.2-MariaDB"];
+    let mut choices = CHOICES;
+    choices[0] = &GTIDS;
+    choices[4] = &VERSIONS;
+    choices.map(proptest::sample::select).prop_map(in_order)
+}
+
+pub(in crate::recovery) fn drawn_of_mariadb(replicas: &[String]) -> String {
+    drawn(replicas).replacen("8.0.36", "10.11.6-MariaDB server-id=1", 1)
 }
 
 pub(in crate::recovery) fn drawn(replicas: &[String]) -> String {
