@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use orchestrator::store::{
     DecisionStore, Error, ErrorKind, InstallMode, Place, SqliteOptions, SqliteStore,
 };
-use orchestrator_core::decided::{Command, Digest};
-use orchestrator_core::domain::{InstanceKey, PromotionRule, PublicToken, SecretDigest};
+use orchestrator_core::decided::{Command, Digest, RecoveryStepCommand};
+use orchestrator_core::domain::{
+    Fence, InstanceKey, PromotionRule, PublicToken, RecoveryId, SecretDigest,
+};
 use orchestrator_core::ports::Ids;
-use raft_tests::contract::{History, MINUTE, START};
+use raft_tests::contract::{History, MINUTE, START, recoveries};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -41,6 +43,8 @@ fn key(name: &str) -> InstanceKey {
 fn token(number: u8) -> PublicToken {
     PublicToken::from_bytes([number; 32])
 }
+
+const RECOVERY: RecoveryId = RecoveryId::from_number(5);
 
 /// A history that leaves a row in every table.
 fn full_history(store: &SqliteStore) -> History {
@@ -73,6 +77,18 @@ fn full_history(store: &SqliteStore) -> History {
             public: token(2),
             secret_digest: SecretDigest::from_bytes([7; 32]),
             expires_at: later,
+        },
+        recoveries::detection(RECOVERY, key("d"), true, later),
+        recoveries::registration(RECOVERY, key("d"), false, Fence::from_number(1)),
+        Command::RecoveryStep {
+            id: RECOVERY,
+            step: Box::new(RecoveryStepCommand::Record {
+                fence: Fence::from_number(1),
+                news: recoveries::news(&key("d"), START, 2),
+            }),
+        },
+        Command::DisableRecoveries {
+            by: "ann".to_owned(),
         },
     ];
     let batch = commands.map(|command| history.entry(START, command));
@@ -425,7 +441,7 @@ fn a_store_whose_parts_do_not_fit_each_other_is_refused() {
         (
             "behind",
             "UPDATE store_meta SET applied_index = 2",
-            "decision_log ends at entry 6, and store_meta says that 2 is the last",
+            "decision_log ends at entry 10, and store_meta says that 2 is the last",
         ),
         (
             "headless",

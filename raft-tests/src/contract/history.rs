@@ -3,14 +3,13 @@ use std::time::Duration;
 use orchestrator::store::{AppliedEntry, LoggedEntry};
 use orchestrator::wire::Envelope;
 use orchestrator_core::decided::{
-    Acknowledged, Command, Decided, EndRecovery, GroupId, LostServer, Origin, Proposal,
-    RecoveryNews, RecoveryStepCommand, RegisterDetection, RegisterRecovery, apply,
+    Acknowledged, Command, Decided, GroupId, Origin, Proposal, RecoveryStepCommand, apply,
 };
 use orchestrator_core::domain::{
-    DataLoss, Fence, FindingCode, InstanceKey, Phase, PromotionRule, PublicToken, RecoveryId,
-    RecoveryKind, RecoveryOutcome, RecoverySessionId, SecretDigest, TimeSplit, Timestamp,
-    TouchedServer,
+    Fence, InstanceKey, Phase, PromotionRule, PublicToken, RecoveryId, SecretDigest, Timestamp,
 };
+
+use super::recoveries;
 
 /// When histories begin.
 pub const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
@@ -131,54 +130,14 @@ impl History {
         let id = RecoveryId::from_number(u128::from(self.draw(4)) << 100);
         let fence = Fence::from_number(1 + self.draw(2));
         let note = (at, "Schritt: \u{fc}ber \u{1f980}".to_owned());
-        let news = RecoveryNews {
-            opened: vec![RecoverySessionId {
-                server: key.clone(),
-                connection_id: u64::MAX - self.draw(3),
-            }],
-            ended: vec![],
-            steps: vec![(self.draw(3) as u32, vec![0, 255, self.draw(256) as u8])],
-            notes: vec![note.clone()],
-        };
+        let news = recoveries::news(&key, at, self.draw(3));
         let step = |step| Command::RecoveryStep {
             id,
             step: Box::new(step),
         };
         match self.draw(12) {
-            0 => Command::RegisterDetection(Box::new(RegisterDetection {
-                recovery: id,
-                code: FindingCode::DeadPrimary,
-                subject: key,
-                cluster: "c".to_owned(),
-                cluster_alias: String::new(),
-                replicas: vec![],
-                is_actionable: self.draw(2) == 0,
-                description: "d".to_owned(),
-                node: "n".to_owned(),
-                active_until: later,
-                kept_until: later,
-            })),
-            1..=4 => Command::RegisterRecovery(Box::new(RegisterRecovery {
-                id,
-                kind: RecoveryKind::DeadPrimary,
-                code: FindingCode::DeadPrimary,
-                subject: key.clone(),
-                cluster: "c".to_owned(),
-                cluster_alias: "main".to_owned(),
-                replicas: vec![],
-                servers: vec![TouchedServer {
-                    key,
-                    uuid: String::new(),
-                }],
-                requested_by: String::new(),
-                is_forced: self.draw(3) == 0,
-                plan: vec![1, 0, 255],
-                node: "n".to_owned(),
-                fence,
-                sessions: vec![],
-                block_period: MINUTE * 20,
-                kept_for: MINUTE * 60,
-            })),
+            0 => recoveries::detection(id, key, self.draw(2) == 0, later),
+            1..=4 => recoveries::registration(id, key, self.draw(3) == 0, fence),
             5 => step(RecoveryStepCommand::TakeOver {
                 fence: Fence::from_number(2),
                 node: "m".to_owned(),
@@ -190,25 +149,7 @@ impl History {
             }),
             7 => step(RecoveryStepCommand::Record { fence, news }),
             8 => step(RecoveryStepCommand::Note { notes: vec![note] }),
-            9 => Command::EndRecovery(Box::new(EndRecovery {
-                id,
-                fence,
-                outcome: RecoveryOutcome::Succeeded,
-                successor: Some(key.clone()),
-                successor_alias: String::new(),
-                lost: vec![],
-                participants: vec![],
-                errors: vec!["e".to_owned()],
-                data_loss: Some(DataLoss::NoneProven),
-                times: TimeSplit::default(),
-                downtimes: vec![LostServer {
-                    key,
-                    owner: "o".to_owned(),
-                    reason: "lost-in-recovery".to_owned(),
-                    ends_at: later,
-                }],
-                news,
-            })),
+            9 => recoveries::end(id, key, fence, later, news),
             10 => Command::AcknowledgeRecoveries {
                 which: Acknowledged::Instance(key),
                 by: "ann".to_owned(),

@@ -5,6 +5,7 @@
 
 mod clauses;
 mod history;
+pub mod recoveries;
 
 pub use clauses::*;
 pub use history::{History, MINUTE, START, replay};
