@@ -58,6 +58,7 @@ const SERVER: [(&str, &[&str], &[&str]); 14] = [
             "store",
             "mysql",
             "resolve",
+            "hooks",
             "discovery",
             "effects",
             "telemetry",
@@ -65,7 +66,9 @@ const SERVER: [(&str, &[&str], &[&str]); 14] = [
             "cli",
             "config",
         ],
-        &["domain", "decided", "ports", "legacy", "topology"],
+        &[
+            "domain", "decided", "ports", "legacy", "topology", "analysis", "recovery",
+        ],
     ),
 ];
 

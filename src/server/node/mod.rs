@@ -5,6 +5,7 @@
 
 mod health;
 mod mapping;
+pub mod policy;
 mod process;
 mod reload;
 mod run;

@@ -85,6 +85,8 @@ pub enum UnappliedRelayLog {
 pub struct Hooks {
     /// Shell that runs them (`ProcessesShellCommand`).
     pub shell: String,
+    /// How long a command may take; none without bound (`ProcessesTimeoutSeconds`).
+    pub timeout: Option<Duration>,
     /// `OnFailureDetectionProcesses`.
     pub on_detection: Vec<String>,
     /// `PreGracefulTakeoverProcesses`.
@@ -178,6 +180,8 @@ impl Hooks {
     pub(super) fn resolve(values: &Values) -> Self {
         Self {
             shell: values.text("ProcessesShellCommand"),
+            timeout: Some(values.seconds("ProcessesTimeoutSeconds"))
+                .filter(|timeout| !timeout.is_zero()),
             on_detection: values.texts("OnFailureDetectionProcesses"),
             before_takeover: values.texts("PreGracefulTakeoverProcesses"),
             before_failover: values.texts("PreFailoverProcesses"),

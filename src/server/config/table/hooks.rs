@@ -11,6 +11,15 @@ pub(super) const SECTION: Section = Section {
             "Shell that runs the commands: a name or path, no arguments.",
         )
         .for_recoveries(),
+        Key::integer(
+            "ProcessesTimeoutSeconds",
+            600,
+            0..=86_400,
+            "seconds",
+            "How long a command may take before it and everything that it has started are ended; 0 for as long as it likes.",
+        )
+        .ours()
+        .for_recoveries(),
         Key::texts(
             "OnFailureDetectionProcesses",
             "Run when a failure is detected.",

@@ -1,0 +1,270 @@
+//! What the pure core is told about recoveries, of the settings. Pure.
+
+use orchestrator_core::analysis::AnalysisPolicy;
+use orchestrator_core::recovery::{RecoveryPolicy, UnappliedRelayLog};
+use orchestrator_core::topology::ReplicationPolicy;
+
+use crate::config::Settings;
+use crate::config::settings;
+
+/// What analysis goes by.
+pub fn analysis(settings: &Settings) -> AnalysisPolicy {
+    let (discovery, recovery) = (&settings.live.discovery, &settings.live.recovery);
+    AnalysisPolicy {
+        instance_poll: discovery.poll_interval,
+        reasonable_check: discovery.check_allowance,
+        reasonable_lag: settings.live.problems.lag_max,
+        locked_semi_sync_after: recovery.locked_semi_sync_after,
+        enforces_exact_semi_sync: recovery.enforces_semi_sync_count,
+        recovers_read_only_primary: recovery.recovers_read_only_primary,
+        ignored_hosts: recovery.ignore.clone(),
+    }
+}
+
+/// What recoveries go by. The bound on parallel recoveries and the durability policy have no key, and are the defaults.
+pub fn recovery(settings: &Settings) -> RecoveryPolicy {
+    let (live, recovery) = (&settings.live, &settings.live.recovery);
+    let defaults = RecoveryPolicy::default();
+    RecoveryPolicy {
+        primary_clusters: recovery.primary_of.written.clone(),
+        never_promoted: recovery.never_promote.clone(),
+        block_period: recovery.block_period,
+        recoveries_max: defaults.recoveries_max,
+        check_validity: analysis(settings).validity(),
+        apply_timeout: recovery.apply_timeout,
+        unapplied: match recovery.unapplied {
+            settings::UnappliedRelayLog::Bounded => UnappliedRelayLog::Bounded,
+            settings::UnappliedRelayLog::Fail => UnappliedRelayLog::Refuse,
+            settings::UnappliedRelayLog::Wait => UnappliedRelayLog::Wait,
+        },
+        durability: defaults.durability,
+        makes_writable: recovery.makes_promoted_writable,
+        detaches_promoted: recovery.detaches_promoted,
+        postpones_from: recovery.postpone_on_delay,
+        detaches_lost: recovery.detaches_lost_replicas,
+        lost_downtime: recovery.lost_downtime,
+        stays_in_data_center: recovery.stays_in_data_center,
+        stays_in_region: recovery.stays_in_region,
+        lag_max: recovery.fail_on_lag,
+        replication: ReplicationPolicy {
+            verifies_filters: live.recovery.verifies_filters,
+            ..defaults.replication
+        },
+        steps_at_once: recovery.moves_max,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::time::Duration;
+
+    use orchestrator_core::domain::InstanceKey;
+
+    use super::*;
+    use crate::config::{FileList, Overrides, SystemSource, load, table};
+
+    fn minutes(count: u64) -> Duration {
+        Duration::from_secs(count * 60)
+    }
+
+    /// The policies of a file with these keys.
+    fn policies(keys: &str) -> (AnalysisPolicy, RecoveryPolicy) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("orchestrator.conf.json");
+        fs::write(&path, format!("{{{keys}}}")).unwrap();
+        let loaded = load(&SystemSource, &FileList::Only(path), Overrides::default())
+            .unwrap_or_else(|errors| panic!("{keys}: {errors}"));
+        (analysis(&loaded.settings), recovery(&loaded.settings))
+    }
+
+    type InAnalysis = fn(&AnalysisPolicy) -> bool;
+    type InRecovery = fn(&RecoveryPolicy) -> bool;
+
+    /// Keys, a value of each that is not its default, and whether it has arrived.
+    const OF_ANALYSIS: [(&str, &str, InAnalysis); 7] = [
+        ("InstancePollSeconds", "7", |p| {
+            p.instance_poll == Duration::from_secs(7)
+        }),
+        ("ReasonableInstanceCheckSeconds", "3", |p| {
+            p.reasonable_check == Duration::from_secs(3)
+        }),
+        ("ReasonableReplicationLagSeconds", "17", |p| {
+            p.reasonable_lag == Duration::from_secs(17)
+                && p.locked_semi_sync_after == Duration::from_secs(17)
+        }),
+        ("ReasonableLockedSemiSyncMasterSeconds", "23", |p| {
+            p.locked_semi_sync_after == Duration::from_secs(23)
+        }),
+        ("EnforceExactSemiSyncReplicas", "true", |p| {
+            p.enforces_exact_semi_sync
+        }),
+        ("RecoverNonWriteableMaster", "true", |p| {
+            p.recovers_read_only_primary
+        }),
+        ("RecoveryIgnoreHostnameFilters", r#"["^db9"]"#, |p| {
+            p.ignores("db9.example").is_some()
+        }),
+    ];
+
+    const OF_RECOVERY: [(&str, &str, InRecovery); 21] = [
+        (
+            "RecoverMasterClusterFilters",
+            r#"["shop", "alias~=x"]"#,
+            |p| p.primary_clusters == ["shop", "alias~=x"],
+        ),
+        ("PromotionIgnoreHostnameFilters", r#"["^db9:"]"#, |p| {
+            p.never_promoted
+                .matches(&InstanceKey::parse("db9:3306", 1).unwrap())
+        }),
+        ("RecoveryPeriodBlockSeconds", "90", |p| {
+            p.block_period == Duration::from_secs(90)
+        }),
+        (
+            "RecoveryPeriodBlockMinutes",
+            r#"5, "RecoveryPeriodBlockSeconds": 0"#,
+            |p| p.block_period == minutes(5),
+        ),
+        ("InstancePollSeconds", "7", |p| {
+            p.check_validity == Duration::from_secs(8)
+        }),
+        ("ReasonableInstanceCheckSeconds", "3", |p| {
+            p.check_validity == Duration::from_secs(8)
+        }),
+        ("PromotionApplyTimeoutSeconds", "77", |p| {
+            p.apply_timeout == Duration::from_secs(77)
+        }),
+        ("ApplyMySQLPromotionAfterMasterFailover", "false", |p| {
+            !p.makes_writable
+        }),
+        ("MasterFailoverDetachReplicaMasterHost", "true", |p| {
+            p.detaches_promoted
+        }),
+        ("MasterFailoverDetachSlaveMasterHost", "true", |p| {
+            p.detaches_promoted
+        }),
+        ("DetachLostSlavesAfterMasterFailover", "false", |p| {
+            !p.detaches_lost
+        }),
+        ("MasterFailoverLostInstancesDowntimeMinutes", "9", |p| {
+            p.lost_downtime == Some(minutes(9))
+        }),
+        ("PreventCrossDataCenterMasterFailover", "true", |p| {
+            p.stays_in_data_center
+        }),
+        ("PreventCrossRegionMasterFailover", "true", |p| {
+            p.stays_in_region
+        }),
+        (
+            "FailMasterPromotionOnLagMinutes",
+            r#"4, "ReplicationLagQuery": "select 1""#,
+            |p| p.lag_max == Some(minutes(4)),
+        ),
+        ("FailMasterPromotionIfSQLThreadNotUpToDate", "true", |p| {
+            p.unapplied == UnappliedRelayLog::Refuse
+        }),
+        ("DelayMasterPromotionIfSQLThreadNotUpToDate", "true", |p| {
+            p.unapplied == UnappliedRelayLog::Wait
+        }),
+        ("PostponeReplicaRecoveryOnLagMinutes", "6", |p| {
+            p.postpones_from == Some(minutes(6))
+        }),
+        ("PostponeSlaveRecoveryOnLagMinutes", "6", |p| {
+            p.postpones_from == Some(minutes(6))
+        }),
+        ("VerifyReplicationFilters", "true", |p| {
+            p.replication.verifies_filters
+        }),
+        ("MaxConcurrentReplicaOperations", "11", |p| {
+            p.steps_at_once == 11
+        }),
+    ];
+
+    /// Keys of the section about recovery that say nothing to the core, and who is told instead.
+    const ELSEWHERE: [(&str, &str); 11] = [
+        (
+            "RecoverIntermediateMasterClusterFilters",
+            "no recovery of intermediate sources yet",
+        ),
+        (
+            "FailureDetectionPeriodBlockMinutes",
+            "the loop that registers detections",
+        ),
+        ("PrimarySilenceSeconds", "beats"),
+        ("PrimaryRestartGraceSeconds", "beats"),
+        (
+            "CoMasterRecoveryMustPromoteOtherCoMaster",
+            "no recovery of co-primaries yet",
+        ),
+        ("UseSuperReadOnly", "the statements of the MySQL adapter"),
+        (
+            "ReasonableMaintenanceReplicationLagSeconds",
+            "the API; takeovers later",
+        ),
+        (
+            "InstanceBulkOperationsWaitTimeoutSeconds",
+            "moving replicas by hand, later",
+        ),
+        (
+            "RecoverLockedSemiSyncMaster",
+            "no recovery of semi-sync yet",
+        ),
+        ("ReduceReplicationAnalysisCount", "without effect yet"),
+        (
+            "ExpectFailureAnalysisConcensus",
+            "without effect in the predecessor too",
+        ),
+    ];
+
+    #[test]
+    fn every_key_of_analysis_and_recovery_reaches_its_field() {
+        let (analysis, recovery) = policies("");
+        for (key, value, has_arrived) in OF_ANALYSIS {
+            assert!(!has_arrived(&analysis), "{key} is set without being set");
+            let (analysis, _) = policies(&format!("\"{key}\": {value}"));
+            assert!(has_arrived(&analysis), "{key} = {value}: {analysis:?}");
+        }
+        for (key, value, has_arrived) in OF_RECOVERY {
+            assert!(!has_arrived(&recovery), "{key} is set without being set");
+            let (_, recovery) = policies(&format!("\"{key}\": {value}"));
+            assert!(has_arrived(&recovery), "{key} = {value}: {recovery:?}");
+        }
+    }
+
+    #[test]
+    fn with_nothing_set_the_policies_are_the_defaults() {
+        let (analysis, recovery) = policies("");
+        let (by_default, also) = (AnalysisPolicy::default(), RecoveryPolicy::default());
+        assert_eq!(format!("{analysis:?}"), format!("{by_default:?}"));
+        assert_eq!(format!("{recovery:?}"), format!("{also:?}"));
+    }
+
+    #[test]
+    fn lost_replicas_are_detached_when_either_name_says_so() {
+        for (new, old) in [(true, true), (true, false), (false, true), (false, false)] {
+            let (_, recovery) = policies(&format!(
+                "\"DetachLostReplicasAfterMasterFailover\": {new}, \"DetachLostSlavesAfterMasterFailover\": {old}"
+            ));
+            assert_eq!(recovery.detaches_lost, new || old, "{new} {old}");
+        }
+    }
+
+    #[test]
+    fn no_key_about_recovery_is_forgotten() {
+        let section = table::SECTIONS
+            .iter()
+            .find(|section| section.title == "Analysis and recovery")
+            .expect("the section is there");
+        let told: BTreeSet<&str> = OF_ANALYSIS
+            .iter()
+            .map(|(key, ..)| *key)
+            .chain(OF_RECOVERY.iter().map(|(key, ..)| *key))
+            .chain(ELSEWHERE.iter().map(|(key, _)| *key))
+            .chain(["DetachLostReplicasAfterMasterFailover"])
+            .collect();
+        for key in section.keys {
+            assert!(told.contains(key.name), "{} reaches nobody", key.name);
+        }
+    }
+}
