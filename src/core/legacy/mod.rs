@@ -3,6 +3,7 @@
 
 pub mod codes;
 mod filters;
+pub mod hooks;
 mod quote;
 
 pub use filters::cluster_filters_match;
