@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use super::BoxFuture;
@@ -5,13 +6,17 @@ use super::BoxFuture;
 /// One hook: a line of the configuration and the values that go into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookRun {
-    /// The line as configured, with `{placeholders}`; a trailing `&` lets it run on in the background.
+    /// The line as configured, with `{placeholders}`.
     pub line: String,
+    /// Arguments of the text: `$1`, `$2` and so on.
+    pub arguments: Vec<String>,
+    /// Whether a trailing `&` of the line lets it run on in the background; else it is the shell's.
+    pub may_run_on: bool,
     /// Placeholder names without braces, and their exact values. In the text, values are made safe; see `environment`.
     pub placeholders: Vec<(String, String)>,
     /// Environment variables with exact values.
     pub environment: Vec<(String, String)>,
-    /// How long it may take; `None` without bound.
+    /// How long it may take; `None` without bound. One that runs on in the background may take as long as it likes.
     pub timeout: Option<Duration>,
 }
 
@@ -30,6 +35,20 @@ pub enum HookOutcome {
     NotStarted(String),
     /// It runs on in the background, as its line asks.
     Background,
+}
+
+/// As the predecessor's record has it: `exit status 3`.
+impl fmt::Display for HookOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Succeeded => f.write_str("exit status 0"),
+            Self::Exited(code) => write!(f, "exit status {code}"),
+            Self::Signalled(signal) => write!(f, "ended by signal {signal}"),
+            Self::TimedOut => f.write_str("took too long and was ended"),
+            Self::NotStarted(why) => write!(f, "could not be started: {why}"),
+            Self::Background => f.write_str("runs on in the background"),
+        }
+    }
 }
 
 /// A hook that was run.

@@ -5,6 +5,7 @@
 //! * [`gate()`]: whether a finding may be acted on, and if not, why.
 //! * [`ranking`]: the replicas of the dead primary in one strict order, with reasons.
 //! * [`plan`]: the steps of a recovery as data, their checker, the next step, the statement about data loss.
+//! * [`hooks`]: which hooks come up when, and what a failing one stops.
 //! * [`Holdings`]: what a replica has received and applied, in GTIDs of either flavour or in positions.
 //! * [`RecoveryPolicy`]: what configuration says.
 //!
@@ -25,6 +26,7 @@
 mod demand;
 mod gate;
 mod holdings;
+pub mod hooks;
 pub mod plan;
 mod policy;
 pub mod ranking;
