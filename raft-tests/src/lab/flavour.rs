@@ -2,7 +2,7 @@
 
 use super::launch::Program;
 use super::settings::Settings;
-use super::{mariadb, mysql};
+use super::{mariadb, mysql, mysql56};
 use anyhow::{Context as _, Result, ensure};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt as _;
@@ -19,6 +19,8 @@ pub enum Flavour {
     MariaDb,
     /// MySQL 9.
     MySql,
+    /// MySQL 5.6.
+    MySql56,
 }
 
 /// A server program that is there, with a data directory to copy.
@@ -60,6 +62,7 @@ impl Flavour {
         match self {
             Self::MariaDb => mariadb::installation().await,
             Self::MySql => mysql::installation().await,
+            Self::MySql56 => mysql56::installation().await,
         }
     }
 
@@ -68,12 +71,15 @@ impl Flavour {
         match self {
             Self::MariaDb => mariadb::settings(),
             Self::MySql => mysql::settings(),
+            Self::MySql56 => mysql56::settings(),
         }
     }
 
-    /// Options of semi-synchronous replication for a server that waits for its replicas, acknowledges, or both.
+    /// Options of semi-synchronous replication for a server that waits for its replicas, acknowledges, or both. None on MySQL 5.6,
+    /// which comes without the plugins.
     pub(super) fn semi_sync(self, waits: bool, acknowledges: bool) -> Settings {
         let [source, replica] = match self {
+            Self::MySql56 => return Settings::new(),
             Self::MariaDb => [
                 "rpl_semi_sync_master_enabled",
                 "rpl_semi_sync_slave_enabled",
@@ -99,6 +105,7 @@ impl Flavour {
         match self {
             Self::MariaDb => mariadb::replicate_from(host, port, link),
             Self::MySql => mysql::replicate_from(host, port, link),
+            Self::MySql56 => mysql56::replicate_from(host, port, link),
         }
     }
 
@@ -106,7 +113,7 @@ impl Flavour {
     #[must_use]
     pub fn replica_status(self) -> &'static str {
         match self {
-            Self::MariaDb => "SHOW SLAVE STATUS",
+            Self::MariaDb | Self::MySql56 => "SHOW SLAVE STATUS",
             Self::MySql => "SHOW REPLICA STATUS",
         }
     }
@@ -115,7 +122,7 @@ impl Flavour {
     #[must_use]
     pub fn running_columns(self) -> [&'static str; 2] {
         match self {
-            Self::MariaDb => ["Slave_IO_Running", "Slave_SQL_Running"],
+            Self::MariaDb | Self::MySql56 => ["Slave_IO_Running", "Slave_SQL_Running"],
             Self::MySql => ["Replica_IO_Running", "Replica_SQL_Running"],
         }
     }
@@ -125,7 +132,7 @@ impl Flavour {
     pub fn position(self) -> &'static str {
         match self {
             Self::MariaDb => "SELECT @@global.gtid_current_pos AS position",
-            Self::MySql => "SELECT @@global.gtid_executed AS position",
+            Self::MySql | Self::MySql56 => "SELECT @@global.gtid_executed AS position",
         }
     }
 
@@ -134,7 +141,7 @@ impl Flavour {
     pub fn has_applied(self, position: &str) -> String {
         match self {
             Self::MariaDb => format!("SELECT MASTER_GTID_WAIT('{position}', 0) AS missing"),
-            Self::MySql => {
+            Self::MySql | Self::MySql56 => {
                 format!("SELECT 1 - GTID_SUBSET('{position}', @@global.gtid_executed) AS missing")
             }
         }

@@ -13,6 +13,7 @@ mod flavour;
 mod launch;
 mod mariadb;
 mod mysql;
+mod mysql56;
 mod node;
 mod place;
 mod ports;

@@ -30,7 +30,7 @@ const TAIL_LINES: usize = 10;
 pub struct ServerSpec {
     /// Its name in the test.
     pub name: String,
-    /// MariaDB or MySQL.
+    /// Which server.
     pub flavour: Flavour,
     /// The address it listens on and reports as its own.
     pub host: Ipv4Addr,
@@ -94,7 +94,7 @@ impl Server {
         &self.spec.name
     }
 
-    /// MariaDB or MySQL.
+    /// Which server it is.
     #[must_use]
     pub fn flavour(&self) -> Flavour {
         self.spec.flavour

@@ -39,7 +39,13 @@ impl Plan {
         Self::of(Flavour::MySql, drawing)
     }
 
-    /// A topology of either.
+    /// A topology of MySQL 5.6 servers.
+    #[must_use]
+    pub fn mysql56(drawing: &str) -> Self {
+        Self::of(Flavour::MySql56, drawing)
+    }
+
+    /// A topology of any of them.
     #[must_use]
     pub fn of(flavour: Flavour, drawing: &str) -> Self {
         Self {

@@ -30,7 +30,7 @@ pub use leadership::{Leadership, NotLeading};
 pub use observations::{ObservationStore, ObservationWrite, StoreError};
 pub use probe::{ProbeSession, Prober};
 pub use resolver::{ResolveError, Resolver};
-pub use servers::{Change, ChangeError, OnBehalfOf, ServerSession, Servers};
+pub use servers::{Beyond, Change, ChangeError, Histories, OnBehalfOf, ServerSession, Servers};
 
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

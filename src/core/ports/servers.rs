@@ -84,6 +84,16 @@ pub enum ChangeError {
         /// What was seen instead.
         reason: String,
     },
+    /// It would have discarded, or made the server discard, what was received and is not applied. Nothing was changed.
+    #[error(
+        "{server} has received what it has not applied, and this would discard it: {unapplied}"
+    )]
+    Unapplied {
+        /// The server.
+        server: InstanceKey,
+        /// What would be lost.
+        unapplied: String,
+    },
     /// This server, or this release, cannot do it.
     #[error("{server} cannot do that: {reason}")]
     Unsupported {
@@ -141,4 +151,29 @@ pub trait Servers: Send + Sync {
         connection_ids: &'a [u64],
         within: Duration,
     ) -> BoxFuture<'a, Result<(), ChangeError>>;
+}
+
+/// What a server has executed and another has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beyond {
+    /// The transactions, as GTIDs; empty when there are none.
+    pub set: String,
+    /// How many; of MariaDB at most so many.
+    pub transactions: u128,
+}
+
+/// Reads what servers have executed. It changes nothing.
+pub trait Histories: Send + Sync {
+    /// What `old`, an old primary that can be read again, has executed and `promoted` has not: what a failover lost.
+    /// MySQL tells by GTID sets, MariaDB by the state of its binary logs. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`ChangeError::Unreachable`] and [`ChangeError::Refused`] name the server that could not be read;
+    /// [`ChangeError::Unsupported`] when the two cannot be compared, as without GTIDs.
+    fn executed_beyond<'a>(
+        &'a self,
+        old: &'a InstanceKey,
+        promoted: &'a InstanceKey,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<Beyond, ChangeError>>;
 }

@@ -30,8 +30,9 @@ pub struct Config {
     pub skip_maxscale_check: bool,
     /// Replaces the lag that the server reports: one row, one number of seconds (`ReplicationLagQuery`); empty for none.
     pub lag_query: String,
-    /// Whether `ReplicationCredentialsQuery` is set: credentials for replicating can then always be had.
-    pub has_replication_credentials_query: bool,
+    /// Brings the credentials for replicating, in one row: user, password, and for TLS the files of CA, certificate and key
+    /// (`ReplicationCredentialsQuery`); empty for none. With it, credentials can always be had.
+    pub replication_credentials_query: String,
     /// Further queries.
     pub detect: DetectQueries,
     /// Placement from the host name.
@@ -131,7 +132,7 @@ impl Default for Config {
             discover_by_show_replica_hosts: false,
             skip_maxscale_check: true,
             lag_query: String::new(),
-            has_replication_credentials_query: false,
+            replication_credentials_query: String::new(),
             detect: DetectQueries::default(),
             patterns: Patterns::default(),
             ignore_replicas: HostFilters::default(),

@@ -146,6 +146,46 @@ impl Dialect {
         }
     }
 
+    /// What `START`, `STOP` and `RESET` call a replica.
+    pub(super) fn replica(&self) -> &'static str {
+        if self.is_mysql_since(8, 0, 22) {
+            "REPLICA"
+        } else {
+            "SLAVE"
+        }
+    }
+
+    /// The statement that names a replica's source.
+    pub(super) fn change_source(&self) -> &'static str {
+        if self.is_mysql_since(8, 0, 23) {
+            "CHANGE REPLICATION SOURCE TO"
+        } else {
+            "CHANGE MASTER TO"
+        }
+    }
+
+    /// What the options of that statement call the source.
+    pub(super) fn source(&self) -> &'static str {
+        if self.is_mysql_since(8, 0, 23) {
+            "SOURCE"
+        } else {
+            "MASTER"
+        }
+    }
+
+    /// Whether that statement has an option that MySQL has since some version, and MariaDB perhaps.
+    pub(super) fn has_source_option(&self, since: (u32, u32, u32), in_mariadb: bool) -> bool {
+        match self.is_mariadb() {
+            true => in_mariadb,
+            false => self.version >= since,
+        }
+    }
+
+    /// Whether a statement may end in `FOR CHANNEL`. MariaDB names the connection by a session variable.
+    pub(super) fn has_channels(&self) -> bool {
+        self.is_mysql_since(5, 7, 6)
+    }
+
     /// The variable that says whether a replica logs what it applies.
     pub(super) fn log_replica_updates(&self) -> &'static str {
         if self.is_mysql_since(8, 0, 26) {
@@ -263,6 +303,42 @@ mod tests {
             assert_eq!(dialect.show_binlog_status(), log, "{version}");
             assert_eq!(dialect.show_replicas(), replicas, "{version}");
             assert_eq!(dialect.log_replica_updates(), updates, "{version}");
+        }
+    }
+
+    #[test]
+    fn changing_statements_follow_the_version() {
+        for (version, replica, change, source, channels) in [
+            ("5.6.24", "SLAVE", "CHANGE MASTER TO", "MASTER", false),
+            ("5.7.44", "SLAVE", "CHANGE MASTER TO", "MASTER", true),
+            ("8.0.22", "REPLICA", "CHANGE MASTER TO", "MASTER", true),
+            (
+                "8.0.23",
+                "REPLICA",
+                "CHANGE REPLICATION SOURCE TO",
+                "SOURCE",
+                true,
+            ),
+            (
+                "9.7.4",
+                "REPLICA",
+                "CHANGE REPLICATION SOURCE TO",
+                "SOURCE",
+                true,
+            ),
+            (
+                "11.8.2-MariaDB",
+                "SLAVE",
+                "CHANGE MASTER TO",
+                "MASTER",
+                false,
+            ),
+        ] {
+            let dialect = Dialect::detect(version, "");
+            assert_eq!(dialect.replica(), replica, "{version}");
+            assert_eq!(dialect.change_source(), change, "{version}");
+            assert_eq!(dialect.source(), source, "{version}");
+            assert_eq!(dialect.has_channels(), channels, "{version}");
         }
     }
 

@@ -1,7 +1,8 @@
-//! MySQL and MariaDB servers: connecting to them and probing them.
+//! MySQL and MariaDB servers: connecting to them, probing them and changing them.
 //!
 //! * [`Connector`] opens connections: name lookup, deadlines, TLS (mutual, or only where a server wants it), login.
 //! * [`MysqlProber`] implements the `Prober` port over one kept connection for each instance.
+//! * [`MysqlServers`] implements the ports `Servers` and `Histories`; see `change/`.
 //! * `driver/` is the adapter of the SQL driver, `dialect.rs` knows what each version calls its statements and variables, `probe/` holds one
 //!   file for each step of a probe.
 //!
@@ -16,8 +17,9 @@
 //! The first probe on a connection asks the version too. A log that is off, replicas listed by `SHOW REPLICAS` and
 //! configured queries change the number by one each.
 //!
-//! It does not decide when to probe, keeps no picture, and changes nothing on a server.
+//! It does not decide when to probe or what to change, and keeps no picture. Nothing outside of `change/` changes a server.
 
+mod change;
 mod config;
 mod connect;
 mod dialect;
@@ -26,6 +28,7 @@ mod failure;
 mod probe;
 mod tls_memory;
 
+pub use change::MysqlServers;
 pub use config::{Config, DetectQueries, OwnName, Patterns, TlsConfig};
 pub use connect::{Connector, Purpose};
 pub use driver::{Answer, Conn, DriverError, Row};

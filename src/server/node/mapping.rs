@@ -65,7 +65,7 @@ pub(super) fn mysql(settings: &Settings) -> mysql::Config {
         discover_by_show_replica_hosts: live.discovery.asks_for_replicas,
         skip_maxscale_check: !live.discovery.checks_for_max_scale,
         lag_query: text(&live.detection.lag_query),
-        has_replication_credentials_query: live.detection.credentials_query.is_some(),
+        replication_credentials_query: text(&live.detection.credentials_query),
         detect: mysql::DetectQueries {
             data_center: text(&live.detection.data_center_query),
             region: text(&live.detection.region_query),

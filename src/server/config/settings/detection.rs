@@ -8,7 +8,7 @@ use crate::config::values::Values;
 pub struct Detection {
     /// `ReplicationLagQuery` (or `SlaveLagQuery`).
     pub lag_query: Option<String>,
-    /// `ReplicationCredentialsQuery`; in this release only whether there is one matters.
+    /// `ReplicationCredentialsQuery`.
     pub credentials_query: Option<String>,
     /// `DetectClusterAliasQuery`.
     pub cluster_alias_query: Option<String>,

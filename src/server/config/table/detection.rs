@@ -12,7 +12,7 @@ pub(super) const SECTION: Section = Section {
             "",
             "Query for the replication user: user, password, CA, certificate, key.",
         )
-        .note("In this release only whether it is set matters: replication credentials then count as available."),
+        .note("It is asked of a replica when a server that has no source is to follow one; without it the credentials are read from mysql.slave_master_info, which MariaDB has not."),
         Key::pattern_map("ClusterNameToAlias", "Alias of clusters whose name matches, the first match in the order written."),
         Key::text("DetectClusterAliasQuery", "", "Query for the alias of the cluster, when its primary has none."),
         Key::text("DetectClusterDomainQuery", "", "Query for the domain name of the cluster, run on its primary."),

@@ -20,3 +20,5 @@ mod text;
 mod variables;
 
 pub use session::MysqlProber;
+pub(super) use session::{Learnt, observe_over};
+pub(super) use status::{DETACH_MARK, MAX_CHANNELS, link_rows, read as read_link};

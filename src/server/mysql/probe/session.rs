@@ -80,9 +80,9 @@ impl Session {
         let asked = timeout(limit, self.ask(&config)).await;
         let raw = match asked {
             Ok(asked) => asked?,
-            Err(_) => return Err(self.timed_out(limit)),
+            Err(_) => return Err(timed_out(&self.key, self.progress, limit)),
         };
-        let mut seen = self.named(&config, raw).await;
+        let mut seen = named(&*self.shared.resolver, &config, raw).await;
         seen.observed_at = clock.now();
         seen.latency = clock.monotonic().saturating_sub(began);
         tracing::trace!(
@@ -153,36 +153,82 @@ impl Session {
             .is_none_or(|lifetime| age < lifetime);
         is_young && kept.opened_with.logs_in_like(config)
     }
+}
 
-    fn timed_out(&self, limit: Duration) -> ProbeFailure {
-        ProbeFailure {
-            kind: ProbeFailureKind::Timeout,
-            code: 0,
-            message: format!(
-                "{}: {} failed: the probe did not end within {limit:?}",
-                self.key, self.progress.step
-            ),
-            is_partial: self.progress.has_answered,
-        }
+/// Resolves names and lays what depends on them over the rest.
+async fn named(resolver: &dyn Resolver, config: &Config, raw: Raw) -> Observation {
+    let Raw { mut seen, queried } = raw;
+    let named = Named {
+        key: seen.key.clone(),
+        source: seen.replication.as_ref().map(|link| link.source.clone()),
+        others: std::mem::take(&mut seen.replicas),
+    };
+    let named = resolve_all(resolver, named).await;
+    seen.key = named.key;
+    if let (Some(link), Some(source)) = (&mut seen.replication, named.source) {
+        link.source = source;
     }
+    seen.replicas = replicas::settled(named.others, &seen.key, &config.ignore_replicas);
+    let host = seen.key.host().clone();
+    detect::by_patterns(&config.patterns, &host, &mut seen);
+    queried.apply(&mut seen);
+    seen
+}
 
-    /// Resolves names and lays what depends on them over the rest.
-    async fn named(&self, config: &Config, raw: Raw) -> Observation {
-        let Raw { mut seen, queried } = raw;
-        let named = Named {
-            key: seen.key.clone(),
-            source: seen.replication.as_ref().map(|link| link.source.clone()),
-            others: std::mem::take(&mut seen.replicas),
+/// What a server was found to be, kept by whoever observes it over a connection of its own.
+#[derive(Default)]
+pub(in crate::mysql) struct Learnt(Option<Profile>);
+
+/// One probe over a connection that belongs to somebody else, within the time of a probe. After a failure in which the
+/// server did not answer, the connection is not usable.
+///
+/// # Errors
+/// As [`ProbeSession::probe`].
+pub(in crate::mysql) async fn observe_over(
+    conn: &mut Conn,
+    learnt: &mut Learnt,
+    connector: &Connector,
+    resolver: &dyn Resolver,
+    key: &InstanceKey,
+) -> Result<Observation, ProbeFailure> {
+    let (config, clock) = (connector.config(), connector.clock());
+    let began = clock.monotonic();
+    let limit = config.read_timeout;
+    let mut progress = Progress::START;
+    let mut asker = Asker {
+        conn,
+        progress: &mut progress,
+    };
+    let asked = async {
+        let mut profile = match learnt.0.take() {
+            Some(profile) => profile,
+            None => Profile::learn(&mut asker, &config).await?,
         };
-        let named = resolve_all(&*self.shared.resolver, named).await;
-        seen.key = named.key;
-        if let (Some(link), Some(source)) = (&mut seen.replication, named.source) {
-            link.source = source;
+        let raw = ask_all(&mut asker, &config, key, &mut profile).await?;
+        learnt.0 = Some(profile);
+        Ok(raw)
+    };
+    let raw = match timeout(limit, asked).await {
+        Ok(Ok(raw)) => raw,
+        Ok(Err(StepError { step, error })) => {
+            return Err(failure(key, step, &error, progress.has_answered));
         }
-        seen.replicas = replicas::settled(named.others, &seen.key, &config.ignore_replicas);
-        let host = seen.key.host().clone();
-        detect::by_patterns(&config.patterns, &host, &mut seen);
-        queried.apply(&mut seen);
-        seen
+        Err(_) => return Err(timed_out(key, progress, limit)),
+    };
+    let mut seen = named(resolver, &config, raw).await;
+    seen.observed_at = clock.now();
+    seen.latency = clock.monotonic().saturating_sub(began);
+    Ok(seen)
+}
+
+fn timed_out(key: &InstanceKey, progress: Progress, limit: Duration) -> ProbeFailure {
+    ProbeFailure {
+        kind: ProbeFailureKind::Timeout,
+        code: 0,
+        message: format!(
+            "{key}: {} failed: the probe did not end within {limit:?}",
+            progress.step
+        ),
+        is_partial: progress.has_answered,
     }
 }

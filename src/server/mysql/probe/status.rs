@@ -11,7 +11,7 @@ use crate::mysql::dialect::{Names, column};
 use crate::mysql::{Answer, DriverError, Row};
 
 /// Channels at most, far more than the 256 that MySQL allows.
-pub(super) const MAX_CHANNELS: usize = 1000;
+pub(in crate::mysql) const MAX_CHANNELS: usize = 1000;
 
 /// Filters of replication; a replica that has one may lack data of its source.
 const FILTERS: [&str; 6] = [
@@ -24,7 +24,7 @@ const FILTERS: [&str; 6] = [
 ];
 
 /// The mark before a source's host, by which a replica was detached on purpose.
-const DETACH_MARK: &str = "//";
+pub(in crate::mysql) const DETACH_MARK: &str = "//";
 
 /// The link to the source; `None` on a server that replicates from nobody.
 ///
@@ -35,12 +35,17 @@ const DETACH_MARK: &str = "//";
 /// # Errors
 /// A position or number that is none.
 pub(super) fn link(answer: &Answer) -> Result<Option<ReplicationLink>, DriverError> {
-    let links: Vec<Row<'_>> = answer.rows().filter(|row| is_link(row)).collect();
+    let links = link_rows(answer);
     let chosen = links
         .iter()
         .find(|row| either(row, column::CHANNEL).is_none_or(|channel| channel.is_empty()))
         .or(links.last());
     chosen.map(read).transpose()
+}
+
+/// The rows that are links to a source, of which [`link`] takes one.
+pub(in crate::mysql) fn link_rows(answer: &Answer) -> Vec<Row<'_>> {
+    answer.rows().filter(|row| is_link(row)).collect()
 }
 
 fn is_link(row: &Row<'_>) -> bool {
@@ -52,7 +57,11 @@ fn is_link(row: &Row<'_>) -> bool {
     ) && !host.trim().is_empty()
 }
 
-fn read(row: &Row<'_>) -> Result<ReplicationLink, DriverError> {
+/// One link.
+///
+/// # Errors
+/// A position or number that is none.
+pub(in crate::mysql) fn read(row: &Row<'_>) -> Result<ReplicationLink, DriverError> {
     let text = |column: &str| row.text(column).unwrap_or_default();
     let short = |names: Names| name(either(row, names));
     let thread = |names: Names| ThreadState::from_server(&either(row, names).unwrap_or_default());
@@ -103,7 +112,8 @@ pub(super) fn source_address(host: &str, port: &str) -> SourceAddress {
     }
 }
 
-fn either(row: &Row<'_>, names: Names) -> Option<String> {
+/// A column under its name of today or of old.
+pub(in crate::mysql) fn either(row: &Row<'_>, names: Names) -> Option<String> {
     row.text(names.new).or_else(|| row.text(names.old))
 }
 

@@ -126,7 +126,7 @@ async fn credentials(
 ) -> Result<bool, StepError> {
     const STATEMENT: &str = "SELECT COUNT(*) > 0 AND MAX(User_name) IS NOT NULL AND MAX(User_name) <> '' \
          FROM mysql.slave_master_info";
-    if config.has_replication_credentials_query {
+    if !config.replication_credentials_query.is_empty() {
         return Ok(true);
     }
     let may_ask = profile.may_read_credentials && found.keeps_credentials_in_table;

@@ -1,0 +1,87 @@
+//! Ending the sessions of an earlier leadership, and nobody else's.
+
+use anyhow::{Result, ensure};
+use mysql_async::prelude::Queryable as _;
+use orchestrator_core::ports::{Change, ChangeError, Servers as _};
+use raft_tests::lab::{Account, Flavour, Plan};
+
+use crate::world::{DEADLINE, key, on_behalf, open, servers, session_is_gone};
+
+async fn only_our_sessions_are_ended(flavour: Flavour) -> Result<()> {
+    let fleet = Plan::of(flavour, "a").build().await?;
+    let a = &fleet["a"];
+    let servers = servers();
+    let mut earlier = open(&servers, a).await?;
+    let mut other = open(&servers, a).await?;
+    // Of our account, but not opened for changes: after a restart of the server an id may be a probe's. And a client's.
+    let Account { user, password } = Account::ORCHESTRATOR;
+    let mut probe = a.connect_as(user, password).await?;
+    let mut client = a.connect().await?;
+    let ids = [
+        earlier.connection_id(),
+        u64::from(probe.id()),
+        u64::from(client.id()),
+        4_000_000_000,
+    ];
+    servers.end_sessions(&key(a), &ids, DEADLINE).await?;
+    session_is_gone(a, earlier.connection_id()).await?;
+    let gone = earlier.make(&Change::MakeWritable, DEADLINE).await;
+    ensure!(
+        matches!(gone, Err(ChangeError::Unreachable { .. })),
+        "{gone:?}"
+    );
+    let again = earlier.make(&Change::MakeWritable, DEADLINE).await;
+    ensure!(
+        matches!(again, Err(ChangeError::Unreachable { .. })),
+        "{again:?}"
+    );
+    for conn in [&mut probe, &mut client] {
+        conn.query_drop("SELECT 1").await?;
+    }
+    other.make(&Change::MakeWritable, DEADLINE).await?;
+    // Once more: nothing is left to end.
+    servers.end_sessions(&key(a), &ids, DEADLINE).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn only_our_sessions_are_ended_on_mariadb() -> Result<()> {
+    only_our_sessions_are_ended(Flavour::MariaDb).await
+}
+
+#[tokio::test]
+async fn only_our_sessions_are_ended_on_mysql_9() -> Result<()> {
+    only_our_sessions_are_ended(Flavour::MySql).await
+}
+
+#[tokio::test]
+async fn only_our_sessions_are_ended_on_mysql_56() -> Result<()> {
+    only_our_sessions_are_ended(Flavour::MySql56).await
+}
+
+#[tokio::test]
+async fn a_dead_server_and_a_wrong_password_are_told_apart() -> Result<()> {
+    let fleet = Plan::mariadb("a").build().await?;
+    let a = &fleet["a"];
+    let mut config = crate::world::config();
+    config.password = orchestrator_core::domain::Secret::new("wrong");
+    let strangers = crate::world::servers_with(config);
+    let refused = strangers.open(&key(a), on_behalf(), DEADLINE).await.err();
+    ensure!(
+        matches!(refused, Some(ChangeError::Refused { errno: 1045, .. })),
+        "{refused:?}"
+    );
+    a.kill()?;
+    let servers = servers();
+    let gone = servers.open(&key(a), on_behalf(), DEADLINE).await.err();
+    ensure!(
+        matches!(gone, Some(ChangeError::Unreachable { .. })),
+        "{gone:?}"
+    );
+    let gone = servers.end_sessions(&key(a), &[1], DEADLINE).await;
+    ensure!(
+        matches!(gone, Err(ChangeError::Unreachable { .. })),
+        "{gone:?}"
+    );
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! Closing an old primary: read-only, and nobody there who can commit.
+//!
+//! `SET GLOBAL read_only` waits for every statement and lock that is in its way, so sessions of clients are ended over a second
+//! connection while it waits. Once it is in force, all sessions listed then are ended and waited for: those that come later
+//! find a read-only server. On servers without `super_read_only`, where privileged accounts write all the same, they are ended too as long as
+//! the close goes on.
+//!
+//! A commit that waits for acknowledgements of semi-sync holds the lock, and on MySQL `KILL` does not wake it (seen on 9.7). Its client
+//! has lost its connection by then and was told nothing, so when nothing else is left, the source's half of semi-sync is
+//! switched off, which ends the wait. What was waited for is in the old primary's binary log either way; it is part of what `Histories` finds.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use orchestrator_core::ports::ChangeError;
+
+use super::ended::kill;
+use super::servers::from_driver;
+use super::settings::{is_read_only, semi_sync_half};
+use super::statements::{PAUSE, Statements};
+use crate::mysql::dialect::semi_sync;
+use crate::mysql::{Conn, DriverError, Row};
+
+/// Sessions of one server: more than any `max_connections` in use.
+const SESSIONS_MAX: usize = 100_000;
+
+/// How long the way may be blocked by sessions that are ended before semi-sync is taken for the reason: ending sessions takes
+/// milliseconds.
+const ENDED_BUT_BLOCKED: Duration = Duration::from_millis(50);
+
+/// The server may not end a session: it belongs to an account with more rights (MySQL's `SYSTEM_USER`).
+const KILL_DENIED: u16 = 1095;
+
+/// Closes the server.
+pub(super) async fn close(on: &mut Statements<'_>) -> Result<(), ChangeError> {
+    let source_half = semi_sync_half(on, semi_sync::SOURCE_ENABLED).await?;
+    let mut helper = Helper {
+        conn: on.second().await?,
+        release: source_half.and_then(|(name, is_on)| is_on.then_some(name)),
+        tag: on.tag.to_owned(),
+    };
+    set_read_only(on, &mut helper).await?;
+    let seen = is_read_only(on).await?;
+    if !seen.plain || (on.dialect.has_super_read_only() && !seen.of_all) {
+        return Err(on.not_seen("it is not read-only"));
+    }
+    end_everybody(on).await
+}
+
+/// The second connection, which makes way.
+struct Helper {
+    conn: Conn,
+    /// The variable of the source's half of semi-sync, where that is on.
+    release: Option<&'static str>,
+    tag: String,
+}
+
+async fn set_read_only(on: &mut Statements<'_>, helper: &mut Helper) -> Result<(), ChangeError> {
+    let (key, dialect) = (on.key, on.dialect);
+    let clock = on.shared.connector.clock().clone();
+    let making_way = async {
+        let mut blocked = Duration::ZERO;
+        loop {
+            clock.sleep(PAUSE).await;
+            let left = match end_listed(&mut helper.conn).await {
+                Ok(left) => left,
+                Err(error) => return from_driver(key, &error),
+            };
+            blocked = match left.can_commit.is_empty() {
+                true => blocked + PAUSE,
+                false => Duration::ZERO,
+            };
+            let release = helper.release.filter(|_| blocked >= ENDED_BUT_BLOCKED);
+            if let Some(name) = release {
+                tracing::warn!(instance = %key, "commits wait for semi-sync replicas; the wait is ended");
+                let statement = format!("{} SET GLOBAL {name} = 0", helper.tag);
+                if let Err(error) = helper.conn.query(&statement, 1).await {
+                    return from_driver(key, &error);
+                }
+                helper.release = None;
+            }
+        }
+    };
+    let statement = match dialect.has_super_read_only() {
+        true => "SET GLOBAL super_read_only = 1, GLOBAL read_only = 1",
+        false => "SET GLOBAL read_only = 1",
+    };
+    tokio::select! {
+        biased;
+        set = on.change(statement) => set,
+        // Way cannot be made any more; what was sent is bounded by the deadline.
+        failed = making_way => match failed {
+            ChangeError::Unreachable { server, reason } => Err(ChangeError::Unknown { server, reason }),
+            refused => Err(refused),
+        },
+    }
+}
+
+/// Ends every session that was there when the server had become read-only, and waits until none of them can commit.
+async fn end_everybody(on: &mut Statements<'_>) -> Result<(), ChangeError> {
+    let mut waited_for: Option<BTreeSet<u64>> = None;
+    loop {
+        on.has_sent = true;
+        let left = end_listed(on.conn)
+            .await
+            .map_err(|error| from_driver(on.key, &error))?;
+        let waited_for = waited_for.get_or_insert_with(|| left.can_commit.clone());
+        // Where everybody is kept from writing, a session that may not be ended is harmless.
+        let is_harmless = on.dialect.has_super_read_only();
+        if !left.denied.is_empty() && !is_harmless {
+            return Err(ChangeError::Refused {
+                server: on.key.clone(),
+                errno: KILL_DENIED,
+                reason: format!("{} sessions may not be ended", left.denied.len()),
+            });
+        }
+        if waited_for.is_disjoint(&left.remaining(is_harmless)) {
+            return Ok(());
+        }
+        on.pause().await;
+    }
+}
+
+/// Sessions of clients, as they were listed, and ended since.
+#[derive(Debug, Default)]
+struct Listed {
+    /// Those that could commit when they were listed.
+    can_commit: BTreeSet<u64>,
+    /// Of these, the ones that may not be ended.
+    denied: BTreeSet<u64>,
+}
+
+impl Listed {
+    fn remaining(&self, denied_are_harmless: bool) -> BTreeSet<u64> {
+        match denied_are_harmless {
+            true => self.can_commit.difference(&self.denied).copied().collect(),
+            false => self.can_commit.clone(),
+        }
+    }
+}
+
+/// Lists the sessions of clients and ends them.
+async fn end_listed(conn: &mut Conn) -> Result<Listed, DriverError> {
+    const STATEMENT: &str = "SELECT ID AS id, USER AS user, COMMAND AS command, \
+         USER = SUBSTRING_INDEX(USER(), '@', 1) AS is_ours FROM information_schema.processlist";
+    let answer = conn.query(STATEMENT, SESSIONS_MAX).await?;
+    let ids = answer.rows().filter(can_commit);
+    let can_commit: BTreeSet<u64> = ids.filter_map(|row| row.text("id")?.parse().ok()).collect();
+    let mut denied = BTreeSet::new();
+    for id in &can_commit {
+        match kill(conn, *id).await {
+            Ok(()) => {}
+            Err(error) if error.code() == KILL_DENIED => {
+                denied.insert(*id);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Listed { can_commit, denied })
+}
+
+/// Whether a listed session is a client's that can commit: no thread of the server, none that sends a binary log to a replica, none
+/// of our account, none that was ended and rolls back.
+fn can_commit(row: &Row<'_>) -> bool {
+    let text = |name: &str| row.text(name).unwrap_or_default();
+    let is_server = matches!(text("user").as_str(), "system user" | "event_scheduler");
+    let is_apart = matches!(
+        text("command").as_str(),
+        "Binlog Dump" | "Binlog Dump GTID" | "Daemon" | "Killed"
+    );
+    !is_server && !is_apart && text("is_ours") != "1"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mysql::Answer;
+
+    #[test]
+    fn clients_are_told_apart_from_everybody_else() {
+        for (user, command, is_ours, expected) in [
+            ("app", "Query", "0", true),
+            ("app", "Sleep", "0", true),
+            ("root", "Connect", "0", true),
+            ("unauthenticated user", "Connect", "0", true),
+            ("app", "Killed", "0", false),
+            ("repl", "Binlog Dump", "0", false),
+            ("repl", "Binlog Dump GTID", "0", false),
+            ("system user", "Slave_SQL", "0", false),
+            ("system user", "Query", "0", false),
+            ("event_scheduler", "Daemon", "0", false),
+            ("orchestrator", "Sleep", "1", false),
+        ] {
+            let answer = Answer::table(
+                &["id", "user", "command", "is_ours"],
+                &[&[Some("7"), Some(user), Some(command), Some(is_ours)]],
+            );
+            assert_eq!(
+                can_commit(&answer.first().unwrap()),
+                expected,
+                "{user} {command}"
+            );
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Ending sessions, and only those that are ours.
+//!
+//! A connection id alone says nothing after a restart of the server: it may be anybody's by then. So each session for changes
+//! takes a named lock of the server (`GET_LOCK`) whose name holds its id. The lock lives exactly as long as the session,
+//! needs no privilege and no table, exists in every version, and who holds it can be asked. Connection attributes would need the performance schema, which MariaDB
+//! leaves off; there the program's name cannot be seen.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use orchestrator_core::domain::InstanceKey;
+use orchestrator_core::ports::Clock;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::statements::PAUSE;
+use crate::mysql::{Conn, Connector, DriverError, Purpose};
+
+/// Name of a session's lock, before its connection id.
+pub(super) const NAME: &str = "orchestrator.session.";
+
+/// Ids of one call at most: a recovery has one session on a server, and few leaders have been there.
+const IDS_MAX: usize = 1000;
+
+/// How long a hanging server is tried to be told that a session is over. Who leads then ends earlier sessions by itself before
+/// it works there; this is for a leadership that lasts.
+const TRYING_LASTS: Duration = Duration::from_secs(600);
+
+/// One attempt: long, so that a server that goes on finds the request waiting; a login takes milliseconds then.
+const ONE_ATTEMPT: Duration = Duration::from_secs(5);
+
+/// Between two attempts with a server that refuses connections.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
+
+/// Sessions that end at once: more only when that many servers hang in one recovery.
+const ENDERS_MAX: usize = 256;
+
+/// Ends those sessions of `ids` that our account opened for changes, and waits until they are gone. Has no deadline of its
+/// own.
+///
+/// # Errors
+/// [`DriverError`] when the server refuses or the connection breaks.
+pub(super) async fn end(
+    conn: &mut Conn,
+    ids: &[u64],
+    clock: &dyn Clock,
+) -> Result<(), DriverError> {
+    for ids in ids.chunks(IDS_MAX) {
+        loop {
+            let living = living(conn, ids).await?;
+            if living.is_empty() {
+                break;
+            }
+            for id in living {
+                kill(conn, id).await?;
+            }
+            clock.sleep(PAUSE).await;
+        }
+    }
+    Ok(())
+}
+
+/// Which of these are sessions of ours still.
+async fn living(conn: &mut Conn, ids: &[u64]) -> Result<Vec<u64>, DriverError> {
+    let listed: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let statement = format!(
+        "SELECT ID FROM information_schema.processlist WHERE ID IN ({}) AND USER = SUBSTRING_INDEX(USER(), '@', 1) \
+         AND IS_USED_LOCK(CONCAT('{NAME}', ID)) = ID",
+        listed.join(", ")
+    );
+    let answer = conn.query(&statement, ids.len()).await?;
+    let ids = answer.rows().filter_map(|row| row.at(0)?.parse().ok());
+    Ok(ids.collect())
+}
+
+/// Ends one session. That it is gone already is as good.
+///
+/// # Errors
+/// [`DriverError`], with 1095 when the account may not.
+pub(super) async fn kill(conn: &mut Conn, id: u64) -> Result<(), DriverError> {
+    /// No such thread.
+    const GONE: u16 = 1094;
+    match conn.query(&format!("KILL {id}"), 1).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.code() == GONE => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Ends sessions of servers that hang, in the background. Dropping it gives up.
+#[derive(Default)]
+pub(super) struct Enders(Mutex<JoinSet<()>>);
+
+impl Enders {
+    /// Ends a session as soon as its server answers.
+    pub(super) fn end_later(&self, connector: Arc<Connector>, server: InstanceKey, id: u64) {
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        if tasks.len() >= ENDERS_MAX {
+            tracing::warn!(instance = %server, connection_id = id, "a session is left to end by itself");
+            return;
+        }
+        tasks.spawn(async move { end_when_it_answers(&connector, &server, id).await });
+    }
+}
+
+async fn end_when_it_answers(connector: &Connector, server: &InstanceKey, id: u64) {
+    let clock = connector.clock();
+    let ends_at = clock.monotonic() + TRYING_LASTS;
+    while clock.monotonic() < ends_at {
+        if let Ok(Ok(())) = timeout(ONE_ATTEMPT, end_now(connector, server, id)).await {
+            tracing::info!(instance = %server, connection_id = id, "ended a session whose deadline had passed");
+            return;
+        }
+        clock.sleep(BETWEEN_ATTEMPTS).await;
+    }
+    tracing::warn!(instance = %server, connection_id = id, "a session whose deadline had passed could not be ended");
+}
+
+/// Ends one session of a server over a connection of its own. Has no deadline of its own.
+pub(super) async fn end_now(
+    connector: &Connector,
+    server: &InstanceKey,
+    id: u64,
+) -> Result<(), String> {
+    let connected = connector.connect(server, Purpose::Operation).await;
+    let mut conn = connected.map_err(|failed| failed.message)?;
+    let ended = end(&mut conn, &[id], &**connector.clock()).await;
+    ended.map_err(|error| error.to_string())
+}

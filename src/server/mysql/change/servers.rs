@@ -1,0 +1,191 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use orchestrator_core::domain::InstanceKey;
+use orchestrator_core::ports::{
+    Beyond, BoxFuture, ChangeError, Histories, OnBehalfOf, Resolver, ServerSession, Servers,
+};
+use tokio::time::timeout;
+
+use super::ended::{self, Enders, NAME};
+use super::history;
+use super::session::Session;
+use super::statements::{not_connected, refused, tag, unreachable};
+use crate::mysql::dialect::Dialect;
+use crate::mysql::{Conn, Connector, DriverError, Purpose};
+
+/// How long a statement waits for a lock of the server: as long as any step may take (10 s). The server's own default is
+/// a year.
+const LOCK_WAIT_SECONDS: u32 = 10;
+
+/// How long a session may stay unused, in seconds: longer than a recovery waits for an applier (60 s by default, and
+/// configured values of some minutes), shorter than what a node that vanished may leave behind.
+const IDLE_SECONDS: u32 = 3600;
+
+/// What the sessions share.
+pub(super) struct Shared {
+    pub(super) connector: Arc<Connector>,
+    pub(super) resolver: Arc<dyn Resolver>,
+    pub(super) enders: Enders,
+}
+
+/// Changes MySQL and MariaDB servers. Dropping it ends what it does in the background: ending sessions of servers that hang.
+pub struct MysqlServers {
+    shared: Arc<Shared>,
+}
+
+impl MysqlServers {
+    /// Connects by `connector`; what sessions observe has names by `resolver`.
+    pub fn new(connector: Arc<Connector>, resolver: Arc<dyn Resolver>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                connector,
+                resolver,
+                enders: Enders::default(),
+            }),
+        }
+    }
+
+    async fn open_session(
+        &self,
+        server: &InstanceKey,
+        on_behalf_of: OnBehalfOf,
+    ) -> Result<Session, ChangeError> {
+        let mut conn = self.connect(server).await?;
+        let (id, dialect) = set_up(&mut conn, server).await?;
+        tracing::debug!(
+            instance = %server,
+            recovery = %on_behalf_of.recovery,
+            fence = %on_behalf_of.fence,
+            connection_id = id,
+            "opened a session for changes"
+        );
+        Ok(Session::new(
+            self.shared.clone(),
+            server.clone(),
+            conn,
+            id,
+            dialect,
+            tag(on_behalf_of),
+        ))
+    }
+
+    async fn connect(&self, server: &InstanceKey) -> Result<Conn, ChangeError> {
+        let connected = self.shared.connector.connect(server, Purpose::Operation);
+        connected
+            .await
+            .map_err(|failed| not_connected(server, &failed))
+    }
+
+    async fn end(&self, server: &InstanceKey, ids: &[u64]) -> Result<(), ChangeError> {
+        let mut conn = self.connect(server).await?;
+        ended::end(&mut conn, ids, &**self.shared.connector.clock())
+            .await
+            .map_err(|error| from_driver(server, &error))
+    }
+}
+
+impl Servers for MysqlServers {
+    fn open<'a>(
+        &'a self,
+        server: &'a InstanceKey,
+        on_behalf_of: OnBehalfOf,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<Box<dyn ServerSession>, ChangeError>> {
+        Box::pin(async move {
+            let opened = timeout(within, self.open_session(server, on_behalf_of)).await;
+            let session = opened.unwrap_or_else(|_| Err(too_late(server, within)))?;
+            Ok(Box::new(session) as Box<dyn ServerSession>)
+        })
+    }
+
+    fn end_sessions<'a>(
+        &'a self,
+        server: &'a InstanceKey,
+        connection_ids: &'a [u64],
+        within: Duration,
+    ) -> BoxFuture<'a, Result<(), ChangeError>> {
+        Box::pin(async move {
+            if connection_ids.is_empty() {
+                return Ok(());
+            }
+            let ended = timeout(within, self.end(server, connection_ids)).await;
+            ended.unwrap_or_else(|_| {
+                Err(ChangeError::Unknown {
+                    server: server.clone(),
+                    reason: format!("its earlier sessions were not seen to end within {within:?}"),
+                })
+            })
+        })
+    }
+}
+
+impl Histories for MysqlServers {
+    fn executed_beyond<'a>(
+        &'a self,
+        old: &'a InstanceKey,
+        promoted: &'a InstanceKey,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<Beyond, ChangeError>> {
+        Box::pin(async move {
+            // Both at once, each with its own limit, so that the sentence names the one that is slow.
+            let read = async |server: &'a InstanceKey| {
+                let reading = async {
+                    let mut conn = self.connect(server).await?;
+                    history::read(&mut conn, server).await
+                };
+                timeout(within, reading)
+                    .await
+                    .unwrap_or_else(|_| Err(too_late(server, within)))
+            };
+            let (of_old, of_promoted) = tokio::try_join!(read(old), read(promoted))?;
+            history::beyond(&of_old, &of_promoted).ok_or_else(|| ChangeError::Unsupported {
+                server: old.clone(),
+                reason: format!("what it has executed cannot be compared with {promoted}"),
+            })
+        })
+    }
+}
+
+/// Makes a new connection one of ours: with the settings that statements here rely on, under a name that says which session it is,
+/// with limits on waiting.
+async fn set_up(conn: &mut Conn, server: &InstanceKey) -> Result<(u64, Dialect), ChangeError> {
+    let failed = |error: DriverError| from_driver(server, &error);
+    conn.query("SET NAMES utf8mb4", 1).await.map_err(failed)?;
+    let settings = format!(
+        "SET SESSION sql_mode = '', lock_wait_timeout = {LOCK_WAIT_SECONDS}, wait_timeout = {IDLE_SECONDS}"
+    );
+    conn.query(&settings, 1).await.map_err(failed)?;
+    let question = format!(
+        "SELECT CONNECTION_ID() AS id, GET_LOCK(CONCAT('{NAME}', CONNECTION_ID()), 0) AS is_named, \
+         @@global.version AS version, @@global.version_comment AS version_comment"
+    );
+    let answer = conn.query(&question, 1).await.map_err(failed)?;
+    let row = answer.first();
+    let text = |name: &str| row.and_then(|row| row.text(name)).unwrap_or_default();
+    let id = text("id").parse().ok().filter(|_| text("is_named") == "1");
+    let id = id.ok_or_else(|| ChangeError::Unsupported {
+        server: server.clone(),
+        reason: "another session holds the name of this one, by which a later leader would end it"
+            .to_owned(),
+    })?;
+    Ok((
+        id,
+        Dialect::detect(&text("version"), &text("version_comment")),
+    ))
+}
+
+/// Nothing was changed so far: refused with a number, or the connection broke.
+pub(super) fn from_driver(server: &InstanceKey, error: &DriverError) -> ChangeError {
+    match error {
+        DriverError::Server { .. } => refused(server, error),
+        _ => unreachable(server, error),
+    }
+}
+
+fn too_late(server: &InstanceKey, within: Duration) -> ChangeError {
+    ChangeError::Unreachable {
+        server: server.clone(),
+        reason: format!("no answer within {within:?}"),
+    }
+}

@@ -1,0 +1,120 @@
+//! Settings of a server: writable, and the two halves of semi-sync.
+
+use orchestrator_core::ports::ChangeError;
+
+use super::statements::Statements;
+use crate::mysql::dialect::{Names, semi_sync};
+
+/// Takes writes. The statement has no effect when the server reads it after the deadline, by its own clock: a hanging server that
+/// goes on must not become writable because of what it was told before.
+pub(super) async fn make_writable(on: &mut Statements<'_>) -> Result<(), ChangeError> {
+    if is_read_only(on).await? == ReadOnly::OFF {
+        return Ok(());
+    }
+    let left = on.left();
+    let answer = on.read_one("SELECT UNIX_TIMESTAMP(NOW(6)) AS now").await?;
+    let now = answer.first().and_then(|row| row.text("now"));
+    let now: f64 = now
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| on.not_seen("a clock that cannot be read"))?;
+    let until = now + left.as_secs_f64();
+    let off = |variable: &str| {
+        format!("{variable} = IF(UNIX_TIMESTAMP(NOW(6)) < {until:.6}, 0, @@global.{variable})")
+    };
+    let mut settings = Vec::new();
+    if on.dialect.has_super_read_only() {
+        settings.push(off("super_read_only"));
+    }
+    settings.push(off("read_only"));
+    on.change(&format!("SET GLOBAL {}", settings.join(", GLOBAL ")))
+        .await?;
+    match is_read_only(on).await? {
+        ReadOnly::OFF => Ok(()),
+        _ => Err(on.not_seen("it is still read-only")),
+    }
+}
+
+/// `read_only` and `super_read_only`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ReadOnly {
+    pub(super) plain: bool,
+    /// False where the server has no such variable.
+    pub(super) of_all: bool,
+}
+
+impl ReadOnly {
+    const OFF: Self = Self {
+        plain: false,
+        of_all: false,
+    };
+}
+
+pub(super) async fn is_read_only(on: &mut Statements<'_>) -> Result<ReadOnly, ChangeError> {
+    let of_all = match on.dialect.has_super_read_only() {
+        true => "@@global.super_read_only",
+        false => "0",
+    };
+    let statement = format!("SELECT @@global.read_only AS plain, {of_all} AS of_all");
+    let answer = on.read_one(&statement).await?;
+    let row = answer.first();
+    let is_on = |name: &str| {
+        let text = row.and_then(|row| row.text(name)).unwrap_or_default();
+        !matches!(text.as_str(), "" | "0" | "OFF")
+    };
+    Ok(ReadOnly {
+        plain: is_on("plain"),
+        of_all: is_on("of_all"),
+    })
+}
+
+pub(super) async fn semi_sync_source(
+    on: &mut Statements<'_>,
+    wanted: bool,
+) -> Result<(), ChangeError> {
+    switch(on, semi_sync::SOURCE_ENABLED, wanted).await
+}
+
+pub(super) async fn semi_sync_replica(
+    on: &mut Statements<'_>,
+    wanted: bool,
+) -> Result<(), ChangeError> {
+    switch(on, semi_sync::REPLICA_ENABLED, wanted).await
+}
+
+/// Whether a half of semi-sync is on, with the name that the variable has on this server: plugins of today and of old differ, and
+/// either may be loaded. `None` where it is not there.
+pub(super) async fn semi_sync_half(
+    on: &mut Statements<'_>,
+    names: Names,
+) -> Result<Option<(&'static str, bool)>, ChangeError> {
+    let Names { new, old } = names;
+    let statement = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('{new}', '{old}')");
+    let answer = on.read(&statement, 2).await?;
+    let Some(row) = answer.first() else {
+        return Ok(None);
+    };
+    let is_new = row.at(0).is_some_and(|name| name.eq_ignore_ascii_case(new));
+    let is_on = row
+        .at(1)
+        .is_some_and(|value| value.eq_ignore_ascii_case("ON"));
+    Ok(Some((if is_new { new } else { old }, is_on)))
+}
+
+async fn switch(on: &mut Statements<'_>, names: Names, wanted: bool) -> Result<(), ChangeError> {
+    let Some((name, is_on)) = semi_sync_half(on, names).await? else {
+        return match wanted {
+            true => Err(on.unsupported("it has no semi-synchronous replication")),
+            // What is not there is off.
+            false => Ok(()),
+        };
+    };
+    if is_on == wanted {
+        return Ok(());
+    }
+    on.change(&format!("SET GLOBAL {name} = {}", u8::from(wanted)))
+        .await?;
+    match semi_sync_half(on, names).await? {
+        Some((_, is_on)) if is_on == wanted => Ok(()),
+        _ => Err(on.not_seen(format!("{name} is not what it was set to"))),
+    }
+}

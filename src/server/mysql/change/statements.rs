@@ -1,0 +1,195 @@
+use std::time::Duration;
+
+use orchestrator_core::domain::{InstanceKey, ProbeFailure};
+use orchestrator_core::ports::{ChangeError, OnBehalfOf};
+
+use super::servers::Shared;
+use crate::mysql::dialect::Dialect;
+use crate::mysql::{Answer, Conn, DriverError, Purpose};
+
+/// Between two looks at a server that has to come to a state by itself.
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
+
+/// The comment of changing statements.
+pub(super) fn tag(on_behalf_of: OnBehalfOf) -> String {
+    format!(
+        "/* orchestrator recovery={} fence={} */",
+        on_behalf_of.recovery, on_behalf_of.fence
+    )
+}
+
+/// Sends the statements of one change, in order, over one connection.
+pub(super) struct Statements<'a> {
+    pub(super) conn: &'a mut Conn,
+    pub(super) key: &'a InstanceKey,
+    pub(super) dialect: &'a Dialect,
+    pub(super) shared: &'a Shared,
+    pub(super) tag: &'a str,
+    /// When the change has to be over, by the monotonic clock.
+    pub(super) ends_at: Duration,
+    /// Whether a changing statement was sent.
+    pub(super) has_sent: bool,
+}
+
+impl Statements<'_> {
+    /// A statement that changes nothing.
+    pub(super) async fn read(
+        &mut self,
+        statement: &str,
+        max_rows: usize,
+    ) -> Result<Answer, ChangeError> {
+        let answer = self.conn.query(statement, max_rows).await;
+        answer.map_err(|error| match (self.has_sent, &error) {
+            (_, DriverError::Server { .. }) => refused(self.key, &error),
+            (false, _) => unreachable(self.key, &error),
+            (true, _) => self.unknown(&error),
+        })
+    }
+
+    /// The row of a statement that changes nothing and has one.
+    pub(super) async fn read_one(&mut self, statement: &str) -> Result<Answer, ChangeError> {
+        let answer = self.read(statement, 1).await?;
+        if answer.is_empty() {
+            return Err(self.not_seen("an answer without a row"));
+        }
+        Ok(answer)
+    }
+
+    /// A statement that changes something.
+    pub(super) async fn change(&mut self, statement: &str) -> Result<(), ChangeError> {
+        self.has_sent = true;
+        let text = format!("{} {statement}", self.tag);
+        match self.conn.query(&text, 1).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_definite(&error) => Err(refused(self.key, &error)),
+            Err(error) => Err(self.unknown(&error)),
+        }
+    }
+
+    /// A second connection, for what the first one waits for.
+    pub(super) async fn second(&self) -> Result<Conn, ChangeError> {
+        let connected = self
+            .shared
+            .connector
+            .connect(self.key, Purpose::Operation)
+            .await;
+        connected.map_err(|failed| not_connected(self.key, &failed))
+    }
+
+    /// What is left of the deadline.
+    pub(super) fn left(&self) -> Duration {
+        self.ends_at.saturating_sub(self.now())
+    }
+
+    fn now(&self) -> Duration {
+        self.shared.connector.clock().monotonic()
+    }
+
+    pub(super) async fn pause(&self) {
+        self.shared.connector.clock().sleep(PAUSE).await;
+    }
+
+    fn unknown(&self, error: &DriverError) -> ChangeError {
+        ChangeError::Unknown {
+            server: self.key.clone(),
+            reason: error.to_string(),
+        }
+    }
+
+    pub(super) fn not_seen(&self, reason: impl Into<String>) -> ChangeError {
+        ChangeError::NotSeen {
+            server: self.key.clone(),
+            reason: reason.into(),
+        }
+    }
+
+    pub(super) fn unsupported(&self, reason: impl Into<String>) -> ChangeError {
+        ChangeError::Unsupported {
+            server: self.key.clone(),
+            reason: reason.into(),
+        }
+    }
+
+    pub(super) fn unapplied(&self, unapplied: impl Into<String>) -> ChangeError {
+        ChangeError::Unapplied {
+            server: self.key.clone(),
+            unapplied: unapplied.into(),
+        }
+    }
+
+    /// An answer that cannot be read.
+    pub(super) fn unreadable(&self, error: &DriverError) -> ChangeError {
+        self.not_seen(error.to_string())
+    }
+}
+
+/// Whether the server says that a statement was not carried out. Going down (1053), an interrupted statement (1317), a killed
+/// connection (1927) and an ended one (4031) leave that open.
+fn is_definite(error: &DriverError) -> bool {
+    error.leaves_connection_usable() && !matches!(error.code(), 1053 | 1317 | 1927 | 4031)
+}
+
+pub(super) fn refused(key: &InstanceKey, error: &DriverError) -> ChangeError {
+    let reason = match error {
+        DriverError::Server { message, .. } => message.clone(),
+        other => other.to_string(),
+    };
+    ChangeError::Refused {
+        server: key.clone(),
+        errno: error.code(),
+        reason,
+    }
+}
+
+pub(super) fn unreachable(key: &InstanceKey, error: &DriverError) -> ChangeError {
+    ChangeError::Unreachable {
+        server: key.clone(),
+        reason: error.to_string(),
+    }
+}
+
+/// No connection: refused with a number, or not reached.
+pub(super) fn not_connected(key: &InstanceKey, failed: &ProbeFailure) -> ChangeError {
+    let (server, reason) = (key.clone(), failed.message.clone());
+    match failed.code {
+        0 => ChangeError::Unreachable { server, reason },
+        errno => ChangeError::Refused {
+            server,
+            errno,
+            reason,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orchestrator_core::domain::{Fence, RecoveryId};
+
+    #[test]
+    fn the_comment_names_recovery_and_fence() {
+        let text = tag(OnBehalfOf {
+            recovery: RecoveryId::from_number(0xab),
+            fence: Fence::from_number(7),
+        });
+        assert_eq!(
+            text,
+            "/* orchestrator recovery=000000000000000000000000000000ab fence=7 */"
+        );
+    }
+
+    #[test]
+    fn an_interrupted_statement_is_no_refusal() {
+        let server = |code| DriverError::Server {
+            code,
+            message: String::new(),
+        };
+        for code in [1053, 1317, 1927, 4031] {
+            assert!(!is_definite(&server(code)), "{code}");
+        }
+        assert!(is_definite(&server(1227)) && is_definite(&server(1198)));
+        assert!(!is_definite(&DriverError::Io(
+            std::io::ErrorKind::UnexpectedEof.into()
+        )));
+    }
+}

@@ -1,0 +1,197 @@
+//! Starting and stopping receiver and applier.
+//!
+//! MariaDB with GTID throws its relay logs away when a thread starts while the other one is stopped too (measured on 10.11; see
+//! the table that `raft-tests/tests/changes_real/relay_logs.rs` checks). So there a receiver is not stopped while an applier that has work does
+//! not run, and an applier that has work is not started or stopped while the receiver does not run.
+
+use orchestrator_core::domain::ThreadState;
+use orchestrator_core::ports::ChangeError;
+
+use super::link::{self, Link};
+use super::statements::Statements;
+
+const RECEIVER: &str = "IO_THREAD";
+const APPLIER: &str = "SQL_THREAD";
+
+/// Starts the applier where it does not run.
+pub(super) async fn start_applier(on: &mut Statements<'_>) -> Result<(), ChangeError> {
+    let link = link::must(on).await?;
+    if link.seen.applier.is_running() {
+        return Ok(());
+    }
+    refuse_dropping(on, &link, link.receiver_is_stopped())?;
+    send(on, "START", APPLIER, &link).await?;
+    let now = link::must(on).await?;
+    if now.applier_is_stopped() {
+        return Err(on.not_seen(format!("the applier does not run{}", now.errors())));
+    }
+    Ok(())
+}
+
+/// Stops the receiver.
+pub(super) async fn stop_receiver(on: &mut Statements<'_>) -> Result<(), ChangeError> {
+    let Some(link) = link::read(on).await? else {
+        return Ok(());
+    };
+    if link.receiver_is_stopped() {
+        return Ok(());
+    }
+    refuse_dropping(on, &link, link.applier_is_stopped())?;
+    stop(on, RECEIVER, &link).await
+}
+
+/// Stops the applier.
+pub(super) async fn stop_applier(on: &mut Statements<'_>) -> Result<(), ChangeError> {
+    let Some(link) = link::read(on).await? else {
+        return Ok(());
+    };
+    if link.applier_is_stopped() {
+        return Ok(());
+    }
+    refuse_dropping(on, &link, link.receiver_is_stopped())?;
+    stop(on, APPLIER, &link).await
+}
+
+/// Starts both threads. A receiver that is still connecting has started.
+pub(super) async fn start_replication(on: &mut Statements<'_>) -> Result<(), ChangeError> {
+    let link = link::must(on).await?;
+    if !link.receiver_is_stopped() && link.seen.applier.is_running() {
+        return Ok(());
+    }
+    let replica = on.dialect.replica();
+    on.change(&format!("START {replica}{}", link.for_channel))
+        .await?;
+    let now = link::must(on).await?;
+    for (thread, is_stopped) in [
+        ("receiver", now.receiver_is_stopped()),
+        ("applier", now.applier_is_stopped()),
+    ] {
+        if is_stopped {
+            return Err(on.not_seen(format!("the {thread} does not run{}", now.errors())));
+        }
+    }
+    Ok(())
+}
+
+/// What [`quiet`] stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stopped {
+    receiver: bool,
+    applier: bool,
+}
+
+/// Brings a replica to where its source can be changed without loss: receiver stopped, everything applied, applier stopped.
+/// Waits for the applier as long as the deadline allows.
+///
+/// # Errors
+/// [`ChangeError::Unapplied`] when it does not come there; a receiver that was stopped for it is started again.
+pub(super) async fn quiet(on: &mut Statements<'_>, link: &Link) -> Result<Stopped, ChangeError> {
+    if let (Some(unapplied), true) = (&link.unapplied, link.applier_is_stopped()) {
+        return Err(on.unapplied(unapplied.clone()));
+    }
+    let mut stopped = Stopped::default();
+    if !link.receiver_is_stopped() {
+        stop(on, RECEIVER, link).await?;
+        stopped.receiver = true;
+    }
+    let now = match all_applied(on).await {
+        Ok(now) => now,
+        Err(error @ ChangeError::Unapplied { .. }) => {
+            resume(on, link, stopped).await;
+            return Err(error);
+        }
+        Err(error) => return Err(error),
+    };
+    if !now.applier_is_stopped() {
+        stop(on, APPLIER, link).await?;
+        stopped.applier = true;
+    }
+    // Once more with both stopped: what is read now is final.
+    let last = link::must(on).await?;
+    match last.unapplied {
+        Some(unapplied) => Err(on.unapplied(unapplied)),
+        None if !last.receiver_is_stopped() => Err(on.not_seen("somebody started its receiver")),
+        None => Ok(stopped),
+    }
+}
+
+/// Starts again what was stopped for a change that then was not made. That it fails is logged: the change's own error says
+/// more.
+pub(super) async fn resume(on: &mut Statements<'_>, link: &Link, stopped: Stopped) {
+    for (thread, was_stopped) in [(RECEIVER, stopped.receiver), (APPLIER, stopped.applier)] {
+        if !was_stopped {
+            continue;
+        }
+        if let Err(error) = send(on, "START", thread, link).await {
+            tracing::warn!(%error, thread, "a thread that was stopped for a change is not started again");
+        }
+    }
+}
+
+async fn all_applied(on: &mut Statements<'_>) -> Result<Link, ChangeError> {
+    /// What is kept of the deadline for the change itself.
+    const FOR_THE_CHANGE: u32 = 4;
+    let reserve = on.left() / FOR_THE_CHANGE;
+    loop {
+        let now = link::must(on).await?;
+        let Some(unapplied) = now.unapplied else {
+            return Ok(now);
+        };
+        if now.seen.applier == ThreadState::Stopped || on.left() <= reserve {
+            return Err(on.unapplied(unapplied + &now_errors(&now.seen)));
+        }
+        on.pause().await;
+    }
+}
+
+fn now_errors(link: &orchestrator_core::domain::ReplicationLink) -> String {
+    match link.applier_errno {
+        0 => String::new(),
+        errno => format!("; the applier has error {errno}"),
+    }
+}
+
+/// Refuses what would make MariaDB drop received transactions, where `other_is_stopped`.
+fn refuse_dropping(
+    on: &Statements<'_>,
+    link: &Link,
+    other_is_stopped: bool,
+) -> Result<(), ChangeError> {
+    match &link.unapplied {
+        Some(unapplied) if link.drops_relay_log && other_is_stopped => {
+            Err(on.unapplied(unapplied.clone()))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn stop(on: &mut Statements<'_>, thread: &str, link: &Link) -> Result<(), ChangeError> {
+    send(on, "STOP", thread, link).await?;
+    loop {
+        let Some(now) = link::read(on).await? else {
+            return Ok(());
+        };
+        let state = match thread {
+            RECEIVER => now.seen.receiver,
+            _ => now.seen.applier,
+        };
+        if state == ThreadState::Stopped {
+            return Ok(());
+        }
+        if on.left().is_zero() {
+            return Err(on.not_seen(format!("its {thread} still runs")));
+        }
+        on.pause().await;
+    }
+}
+
+async fn send(
+    on: &mut Statements<'_>,
+    verb: &str,
+    thread: &str,
+    link: &Link,
+) -> Result<(), ChangeError> {
+    let replica = on.dialect.replica();
+    on.change(&format!("{verb} {replica} {thread}{}", link.for_channel))
+        .await
+}
