@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -140,15 +140,21 @@ async fn welcome(
     let stranger = shared.places.admit(from.ip());
     let within = shared.limits.identify;
     let outcome = tokio::select! {
-        () = stranger.evicted.cancelled() => Err(Distrust::Crowded),
+        () = stranger.evicted.cancelled() => Err(Distrust::Crowded.into()),
         identified = tokio::time::timeout(within, identify(&shared, stream, from)) => {
-            identified.unwrap_or(Err(Distrust::Late { seconds: within.as_secs() }))
+            identified.unwrap_or_else(|_| Err(Distrust::Late { seconds: within.as_secs() }.into()))
         }
     };
     let known = match outcome {
         Ok(known) => known,
-        Err(distrust) => {
-            shared.refusals.note(from.ip(), &distrust);
+        Err(Refused { why, rest }) => {
+            shared.refusals.note(from.ip(), &why);
+            if let Some(rest) = rest {
+                tokio::select! {
+                    () = stranger.evicted.cancelled() => {}
+                    () = linger(rest) => {}
+                }
+            }
             return;
         }
     };
@@ -172,7 +178,20 @@ struct Known {
     expires_at: Option<i64>,
 }
 
-async fn identify(shared: &Shared, stream: TcpStream, from: SocketAddr) -> Result<Known, Distrust> {
+/// A connection that is not a member's.
+struct Refused {
+    why: Distrust,
+    /// What the reason was told over, when it was told.
+    rest: Option<Box<dyn Duplex>>,
+}
+
+impl From<Distrust> for Refused {
+    fn from(why: Distrust) -> Self {
+        Self { why, rest: None }
+    }
+}
+
+async fn identify(shared: &Shared, stream: TcpStream, from: SocketAddr) -> Result<Known, Refused> {
     // Without it an answer waits for the other side's delayed acknowledgement of the one before: 40 ms on Linux.
     stream.set_nodelay(true).map_err(exchange::closed)?;
     let local = stream.local_addr().map_err(exchange::closed)?.ip();
@@ -211,7 +230,7 @@ async fn plain(
     from: SocketAddr,
     me: &exchange::Me<'_>,
     veto: Option<Reason>,
-) -> Result<Known, Distrust> {
+) -> Result<Known, Refused> {
     let stream = Bounded::new(stream, shared.limits.plain_bytes);
     let (mut stream, card) = accept(stream, me, veto).await?;
     stream.lift();
@@ -232,17 +251,17 @@ fn identity(address: SocketAddr, trust: Trust, member: Option<String>, card: Car
     }
 }
 
-async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+async fn accept<S: Duplex + 'static>(
     mut stream: S,
     me: &exchange::Me<'_>,
     veto: Option<Reason>,
-) -> Result<(S, Card), Distrust> {
+) -> Result<(S, Card), Refused> {
     match exchange::accept(&mut stream, me, veto).await {
         Ok(card) => Ok((stream, card)),
-        Err(distrust) => {
-            linger(stream).await;
-            Err(distrust)
-        }
+        Err(why) => Err(Refused {
+            why,
+            rest: Some(Box::new(stream)),
+        }),
     }
 }
 
@@ -251,22 +270,22 @@ type TlsStream = tokio_rustls::server::TlsStream<Bounded<TcpStream>>;
 async fn tls(
     material: &Material,
     stream: Bounded<TcpStream>,
-) -> Result<(TlsStream, Holder), Distrust> {
+) -> Result<(TlsStream, Holder), Refused> {
     let handshake = TlsAcceptor::from(material.server.clone()).accept(stream);
     match handshake.into_fallible().await {
         Ok(stream) => {
             let holder = Holder::of(stream.get_ref().1.peer_certificates());
             Ok((stream, holder))
         }
-        Err((error, stream)) => {
-            linger(stream).await;
-            Err(exchange::closed(error))
-        }
+        Err((error, stream)) => Err(Refused {
+            why: exchange::closed(error),
+            rest: Some(Box::new(stream)),
+        }),
     }
 }
 
 /// Lets the last bytes reach the other side.
-async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+async fn linger(mut stream: Box<dyn Duplex>) {
     let until_closed = async {
         drop(stream.shutdown().await);
         let mut rest = stream.take(LINGER_BYTES);

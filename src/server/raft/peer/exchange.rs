@@ -44,6 +44,8 @@ where
     let (hello, hello_bytes) = match receive(stream).await? {
         Ok(message) => message,
         Err(ParseError::Version) => return refuse(stream, Reason::Version).await,
+        // It waits for TLS, and tells by these bytes that there is none.
+        Err(ParseError::Tls) => return refuse(stream, Reason::OtherTrust(me.card.trust)).await,
         Err(error) => return Err(malformed(error)),
     };
     let Message::Hello(peer) = hello else {
@@ -150,7 +152,14 @@ async fn receive<S: AsyncRead + Unpin>(
     stream: &mut S,
 ) -> Result<Result<(Message, Vec<u8>), ParseError>, Distrust> {
     let mut head = [0; HEADER];
-    stream.read_exact(&mut head).await.map_err(closed)?;
+    if let Err(error) = stream.read_exact(&mut head).await {
+        // An alert of TLS is shorter than a header, and the end comes after it.
+        let is_end = error.kind() == io::ErrorKind::UnexpectedEof;
+        return match Header::parse(&head) {
+            Err(ParseError::Tls) if is_end => Ok(Err(ParseError::Tls)),
+            _ => Err(closed(error)),
+        };
+    }
     let header = match Header::parse(&head) {
         Ok(header) => header,
         Err(error) => return Ok(Err(error)),

@@ -264,8 +264,10 @@ impl Shared {
         let members = self.members.load_full();
         let hosts = policy.hosts.union(&members);
         let within = self.limits.look_up;
-        if remote.is_loopback() && local.to_canonical().is_loopback() {
-            return self.book.any_is_loopback(hosts, within).await;
+        if remote.is_loopback() {
+            // From elsewhere such an address is forged.
+            let is_local = local.to_canonical().is_loopback();
+            return is_local && self.book.any_is_loopback(hosts, within).await;
         }
         self.book.any_has(hosts, remote, within).await
     }

@@ -51,6 +51,8 @@ mod names;
 mod places;
 mod policy;
 mod refusals;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use acceptor::{Incoming, PeerAcceptor};
@@ -61,3 +63,4 @@ pub use error::{DialError, Distrust, Error};
 pub use io::{PeerIdentity, PeerIo};
 pub use links::{PeerLinks, PeerStatus};
 pub use message::{Reason, Trust};
+pub use refusals::describe_metrics;

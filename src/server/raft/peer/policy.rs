@@ -85,6 +85,14 @@ impl Policy {
                     "RaftSharedSecret has fewer than {SECRET_LEAST} characters and can be guessed; make one with: openssl rand -hex 32"
                 ));
             }
+            Credentials::Certificates(material)
+                if !material.names.iter().any(|name| self.hosts.contains(name)) =>
+            {
+                warnings.push(format!(
+                    "the certificate in RaftSSLCertFile names {}, and no entry of RaftNodes is written so: the other members may refuse this node",
+                    listed(&material.names)
+                ));
+            }
             Credentials::Secret(_) | Credentials::Certificates(_) => {}
         }
         match self.expires_in(clock) {
@@ -98,5 +106,12 @@ impl Policy {
             _ => {}
         }
         warnings
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "nobody (it has no subject alternative name)".to_owned(),
+        names => names.join(", "),
     }
 }

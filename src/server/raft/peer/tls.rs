@@ -30,6 +30,8 @@ pub(super) struct Material {
     pub client: Arc<ClientConfig>,
     /// When the first certificate of our own chain expires, in seconds since 1970.
     pub expires_at: i64,
+    /// Names in our own certificate.
+    pub names: Vec<String>,
 }
 
 /// What a verified certificate says about its holder.
@@ -51,6 +53,7 @@ impl Material {
         refuse_readable(&files.private_key)?;
         let chain = certificates(CERTIFICATE, &files.certificate)?;
         let expires_at = expiry_of_chain(&chain, &files.certificate)?;
+        let names = Holder::of(Some(&chain)).names;
         let key = PrivateKeyDer::from_pem_file(&files.private_key)
             .map_err(|error| private_key_error(&files.private_key, &error))?;
         let roots = authorities(&files.authority)?;
@@ -75,6 +78,7 @@ impl Material {
             server: Arc::new(without_resumption(server)),
             client: Arc::new(client),
             expires_at,
+            names,
         })
     }
 }
