@@ -1,1 +1,3 @@
 //! The raft group: log, transport, first start, membership, leadership. The only module that knows openraft and tonic.
+
+pub mod peer;
