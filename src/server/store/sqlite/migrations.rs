@@ -221,6 +221,10 @@ mod tests {
                     2,
                     "ef91213f4999df9dc836301f356c6fb147276597cbd5e856451ebf22b8545049".to_owned()
                 ),
+                (
+                    3,
+                    "4d2df2365c5deda922470a5cf20ee529eb5d63ad0b16fabced2700369deb6e99".to_owned()
+                ),
             ]
         );
         assert_eq!(
