@@ -253,7 +253,12 @@ async fn a_waiting_commit(flavour: Flavour) -> Result<()> {
     session.make(&Change::Close, DEADLINE).await?;
     let took = watch.elapsed();
     eprintln!("{flavour:?}: closed in {took:?} with a commit waiting for semi-sync");
-    ensure!(took < 2 * TARGET, "it took {took:?}");
+    // MySQL's thread that reads acknowledgements looks once a second whether it is to end, and the switch waits for it.
+    let bound = match flavour {
+        Flavour::MariaDb => TARGET,
+        _ => Duration::from_secs(2),
+    };
+    ensure!(took < bound, "it took {took:?}");
     ensure!(is_on(a, "read_only").await?);
     let told = commit.await.context("the client panicked")?;
     ensure!(told.is_err(), "the client was told that its commit is safe");

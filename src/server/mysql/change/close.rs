@@ -7,11 +7,12 @@
 //!
 //! A commit that waits for acknowledgements of semi-sync holds the lock, and on MySQL `KILL` does not wake it (seen on 9.7). Its client
 //! has lost its connection by then and was told nothing, so when nothing else is left, the source's half of semi-sync is
-//! switched off, which ends the wait. What was waited for is in the old primary's binary log either way; it is part of what `Histories` finds.
+//! switched off, which ends the wait within a second. What was waited for is in the old primary's binary log either way; it is part of what `Histories` finds.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::ports::ChangeError;
 
 use super::ended::kill;
@@ -28,7 +29,10 @@ const SESSIONS_MAX: usize = 100_000;
 /// milliseconds.
 const ENDED_BUT_BLOCKED: Duration = Duration::from_millis(50);
 
-/// The server may not end a session: it belongs to an account with more rights (MySQL's `SYSTEM_USER`).
+/// How long the way may be blocked by sessions that we may not end, before it is given up.
+const DENIED_AND_BLOCKED: Duration = Duration::from_secs(1);
+
+/// Our account may not end a session: it belongs to one with more rights (MySQL's `SYSTEM_USER`).
 const KILL_DENIED: u16 = 1095;
 
 /// Closes the server.
@@ -55,29 +59,58 @@ struct Helper {
     tag: String,
 }
 
+impl Helper {
+    /// Switches the source's half of semi-sync off, once, where it is on.
+    async fn release_commits(&mut self, key: &InstanceKey) -> Result<(), DriverError> {
+        if let Some(name) = self.release.take() {
+            tracing::warn!(instance = %key, "commits wait for semi-sync replicas; the wait is ended");
+            let statement = format!("{} SET GLOBAL {name} = 0", self.tag);
+            self.conn.query(&statement, 1).await?;
+        }
+        Ok(())
+    }
+}
+
+/// How long something has gone on, at one more look.
+fn longer_if(goes_on: bool, so_far: Duration) -> Duration {
+    match goes_on {
+        true => so_far + PAUSE,
+        false => Duration::ZERO,
+    }
+}
+
+fn may_not_end(key: &InstanceKey, left: &Listed) -> ChangeError {
+    ChangeError::Refused {
+        server: key.clone(),
+        errno: KILL_DENIED,
+        reason: format!(
+            "{} sessions that are in the way may not be ended; the account needs CONNECTION_ADMIN (MariaDB: CONNECTION \
+             ADMIN; before: SUPER), and SYSTEM_USER against accounts that have it",
+            left.denied.len()
+        ),
+    }
+}
+
 async fn set_read_only(on: &mut Statements<'_>, helper: &mut Helper) -> Result<(), ChangeError> {
     let (key, dialect) = (on.key, on.dialect);
     let clock = on.shared.connector.clock().clone();
     let making_way = async {
-        let mut blocked = Duration::ZERO;
+        let (mut all_ended, mut denied) = (Duration::ZERO, Duration::ZERO);
         loop {
             clock.sleep(PAUSE).await;
             let left = match end_listed(&mut helper.conn).await {
                 Ok(left) => left,
                 Err(error) => return from_driver(key, &error),
             };
-            blocked = match left.can_commit.is_empty() {
-                true => blocked + PAUSE,
-                false => Duration::ZERO,
-            };
-            let release = helper.release.filter(|_| blocked >= ENDED_BUT_BLOCKED);
-            if let Some(name) = release {
-                tracing::warn!(instance = %key, "commits wait for semi-sync replicas; the wait is ended");
-                let statement = format!("{} SET GLOBAL {name} = 0", helper.tag);
-                if let Err(error) = helper.conn.query(&statement, 1).await {
-                    return from_driver(key, &error);
-                }
-                helper.release = None;
+            all_ended = longer_if(left.can_commit.is_empty(), all_ended);
+            denied = longer_if(!left.denied.is_empty(), denied);
+            if denied >= DENIED_AND_BLOCKED {
+                return may_not_end(key, &left);
+            }
+            if all_ended >= ENDED_BUT_BLOCKED
+                && let Err(error) = helper.release_commits(key).await
+            {
+                return from_driver(key, &error);
             }
         }
     };
@@ -108,11 +141,7 @@ async fn end_everybody(on: &mut Statements<'_>) -> Result<(), ChangeError> {
         // Where everybody is kept from writing, a session that may not be ended is harmless.
         let is_harmless = on.dialect.has_super_read_only();
         if !left.denied.is_empty() && !is_harmless {
-            return Err(ChangeError::Refused {
-                server: on.key.clone(),
-                errno: KILL_DENIED,
-                reason: format!("{} sessions may not be ended", left.denied.len()),
-            });
+            return Err(may_not_end(on.key, &left));
         }
         if waited_for.is_disjoint(&left.remaining(is_harmless)) {
             return Ok(());

@@ -117,7 +117,10 @@ async fn end_when_it_answers(connector: &Connector, server: &InstanceKey, id: u6
     tracing::warn!(instance = %server, connection_id = id, "a session whose deadline had passed could not be ended");
 }
 
-/// Ends one session of a server over a connection of its own. Has no deadline of its own.
+/// Ends one session of a server over a connection of its own, and waits until it is gone. Has no deadline of its own.
+///
+/// # Errors
+/// What is in the way.
 pub(super) async fn end_now(
     connector: &Connector,
     server: &InstanceKey,
