@@ -98,7 +98,7 @@ async fn set_read_only(on: &mut Statements<'_>, helper: &mut Helper) -> Result<(
         let (mut all_ended, mut denied) = (Duration::ZERO, Duration::ZERO);
         loop {
             clock.sleep(PAUSE).await;
-            let left = match end_listed(&mut helper.conn).await {
+            let left = match end_listed(&mut helper.conn, &helper.tag).await {
                 Ok(left) => left,
                 Err(error) => return from_driver(key, &error),
             };
@@ -134,7 +134,7 @@ async fn end_everybody(on: &mut Statements<'_>) -> Result<(), ChangeError> {
     let mut waited_for: Option<BTreeSet<u64>> = None;
     loop {
         on.has_sent = true;
-        let left = end_listed(on.conn)
+        let left = end_listed(on.conn, on.tag)
             .await
             .map_err(|error| from_driver(on.key, &error))?;
         let waited_for = waited_for.get_or_insert_with(|| left.can_commit.clone());
@@ -169,7 +169,7 @@ impl Listed {
 }
 
 /// Lists the sessions of clients and ends them.
-async fn end_listed(conn: &mut Conn) -> Result<Listed, DriverError> {
+async fn end_listed(conn: &mut Conn, tag: &str) -> Result<Listed, DriverError> {
     const STATEMENT: &str = "SELECT ID AS id, USER AS user, COMMAND AS command, \
          USER = SUBSTRING_INDEX(USER(), '@', 1) AS is_ours FROM information_schema.processlist";
     let answer = conn.query(STATEMENT, SESSIONS_MAX).await?;
@@ -177,7 +177,7 @@ async fn end_listed(conn: &mut Conn) -> Result<Listed, DriverError> {
     let can_commit: BTreeSet<u64> = ids.filter_map(|row| row.text("id")?.parse().ok()).collect();
     let mut denied = BTreeSet::new();
     for id in &can_commit {
-        match kill(conn, *id).await {
+        match kill(conn, *id, tag).await {
             Ok(()) => {}
             Err(error) if error.code() == KILL_DENIED => {
                 denied.insert(*id);
