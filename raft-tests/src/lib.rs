@@ -6,4 +6,5 @@
 
 pub mod contract;
 pub mod lab;
+pub mod readme;
 pub mod world;

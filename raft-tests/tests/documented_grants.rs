@@ -2,32 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use raft_tests::lab::{Fleet, Node, NodePlan, Plan, wait_until};
+use raft_tests::readme::documented;
 
 const SOON: Duration = Duration::from_secs(15);
-const README: &str = include_str!("../../README.md");
-
-/// The statements of the README's block that `word` stands in, for the account `documented`.
-fn documented(word: &str) -> Result<Vec<String>> {
-    let blocks = README
-        .split("```sql\n")
-        .skip(1)
-        .filter_map(|rest| rest.split("```").next());
-    let block = blocks
-        .into_iter()
-        .find(|block| block.contains(word))
-        .context("the README has such a block")?;
-    Ok(block
-        .lines()
-        .map(|line| {
-            line.trim_end_matches(';')
-                .replace("'orchestrator'", "'documented'")
-                .replace('…', "documented_pw")
-        })
-        .filter(|line| !line.is_empty())
-        .collect())
-}
 
 async fn everything_is_seen_with(fleet: &Fleet, statements: &[String]) -> Result<()> {
     // On the source; it replicates to the others.

@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-/// What orchestrator needs on MariaDB 10.5 and later, where SUPER no longer holds the replication privileges.
-const ORCHESTRATOR_GRANTS: &str = "SUPER, PROCESS, RELOAD, REPLICATION SLAVE, BINLOG MONITOR, BINLOG ADMIN, \
-     REPLICA MONITOR, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN, CONNECTION ADMIN, READ_ONLY ADMIN";
+/// What orchestrator needs on MariaDB 10.5.8 and later: to watch, and to change servers.
+const ORCHESTRATOR_GRANTS: &str = "PROCESS, BINLOG MONITOR, SLAVE MONITOR, REPLICATION MASTER ADMIN, \
+     RELOAD, REPLICATION SLAVE ADMIN, READ_ONLY ADMIN, CONNECTION ADMIN";
 
 pub(super) async fn installation() -> Result<Installation> {
     let program = on_path("mariadbd")

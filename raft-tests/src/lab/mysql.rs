@@ -11,11 +11,11 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-/// What orchestrator needs on MySQL 8.0 and later, without the deprecated SUPER.
-const ORCHESTRATOR_GRANTS: &str = "PROCESS, RELOAD, REPLICATION SLAVE, REPLICATION CLIENT, \
-     REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, SESSION_VARIABLES_ADMIN, CONNECTION_ADMIN, BINLOG_ADMIN";
+/// What orchestrator needs on MySQL 8.0 and later: to watch, and to change servers.
+const ORCHESTRATOR_GRANTS: &str = "PROCESS, REPLICATION CLIENT, REPLICATION SLAVE, \
+     RELOAD, REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN, SYSTEM_USER";
 
-/// Tables whose rows a probe reads.
+/// Tables whose rows are read.
 const ORCHESTRATOR_TABLES: [&str; 2] = [
     "mysql.slave_master_info",
     "performance_schema.replication_group_members",

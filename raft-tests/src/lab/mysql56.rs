@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// What orchestrator needs on MySQL before 8.0.
 const ORCHESTRATOR_GRANTS: &str =
-    "SUPER, PROCESS, RELOAD, REPLICATION SLAVE, REPLICATION CLIENT ON *.*";
+    "PROCESS, REPLICATION CLIENT, REPLICATION SLAVE, SUPER, RELOAD ON *.*";
 
 pub(super) async fn installation() -> Result<Installation> {
     let home = home()?;

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use orchestrator_core::ports::{Change, ChangeError, ServerSession};
-use raft_tests::lab::{Flavour, Fleet, Link, Plan};
+use raft_tests::lab::{Flavour, Fleet, Link, Plan, wait_until};
 
 use crate::world::{
     DEADLINE, FENCE, RECOVERY, SOON, everywhere, is_on, key, open, rows, servers, source_host,
@@ -303,4 +303,70 @@ async fn a_replica_of_two_sources_is_left_alone() -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// A replica whose only source has a name: statements are about that one.
+async fn a_named_source(flavour: Flavour, named: [String; 2]) -> Result<()> {
+    let fleet = Plan::of(flavour, "a\n+ b\n+ c").build().await?;
+    table(&fleet).await?;
+    let (b, c) = (&fleet["b"], &fleet["c"]);
+    let servers = servers();
+    let mut session = open(&servers, b).await?;
+    session.make(&Change::ForgetSource, DEADLINE).await?;
+    let [change, start] = named;
+    b.run(&change.replace("HOST=''", &format!("HOST='{}'", fleet["a"].host())))
+        .await?;
+    b.run(&start).await?;
+    let all = match flavour {
+        Flavour::MariaDb => "SHOW ALL SLAVES STATUS",
+        _ => "SHOW REPLICA STATUS",
+    };
+    let links = async || -> Result<Vec<String>> {
+        let rows = b.rows(all).await?;
+        let host = |row: &raft_tests::lab::Record| {
+            let [new, old] = ["Source_Host", "Master_Host"].map(|name| row.text(name).to_owned());
+            new + &old
+        };
+        Ok(rows.iter().map(host).collect())
+    };
+    twice(&mut session, Change::StopReceiver).await?;
+    twice(&mut session, Change::StartReplication).await?;
+    let below_c = Change::Repoint {
+        source: key(c),
+        profile_of: None,
+    };
+    twice(&mut session, below_c).await?;
+    ensure!(links().await? == [c.host().to_string()]);
+    twice(&mut session, Change::StartReplication).await?;
+    write(&fleet["a"]).await?;
+    let at = fleet["a"].position().await?;
+    wait_until("b to have the row", SOON, async || {
+        ensure!(rows(b).await? == 1, "it has not come to {at}");
+        Ok(())
+    })
+    .await?;
+    twice(&mut session, Change::Detach).await?;
+    ensure!(links().await? == [format!("//{}", c.host())]);
+    twice(&mut session, Change::ForgetSource).await?;
+    ensure!(links().await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_source_with_a_name_is_meant_on_mariadb() -> Result<()> {
+    let named = [
+        "CHANGE MASTER 'it''s' TO MASTER_HOST='', MASTER_USER='repl', MASTER_PASSWORD='repl_pw', MASTER_USE_GTID=slave_pos",
+        "START SLAVE 'it''s'",
+    ];
+    a_named_source(Flavour::MariaDb, named.map(str::to_owned)).await
+}
+
+#[tokio::test]
+async fn a_source_with_a_name_is_meant_on_mysql_9() -> Result<()> {
+    let named = [
+        "CHANGE REPLICATION SOURCE TO SOURCE_HOST='', SOURCE_USER='repl', SOURCE_PASSWORD='repl_pw', \
+         SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1 FOR CHANNEL 'dc1'",
+        "START REPLICA FOR CHANNEL 'dc1'",
+    ];
+    a_named_source(Flavour::MySql, named.map(str::to_owned)).await
 }

@@ -9,6 +9,7 @@
 mod closing;
 mod each_change;
 mod ending;
+mod grants;
 mod hanging;
 mod histories;
 mod late;

@@ -172,12 +172,16 @@ async fn tls_stays_with_a_replica_and_an_old_primary_gets_it_on_mysql_9() -> Res
 /// Without TLS the public key has to be asked for: an old primary that is not told so cannot log in.
 #[tokio::test]
 async fn an_old_primary_asks_for_the_public_key_on_mysql_9() -> Result<()> {
-    let fleet = Plan::mysql("a\n+ b\n+ c")
-        .with("tls_version", "")
-        .build()
-        .await?;
+    let fleet = Plan::mysql("a\n+ b\n+ c").build().await?;
     table(&fleet).await?;
     let (a, b, c) = (&fleet["a"], &fleet["b"], &fleet["c"]);
+    for statement in [
+        "STOP REPLICA",
+        "CHANGE REPLICATION SOURCE TO SOURCE_SSL = 0",
+        "START REPLICA",
+    ] {
+        b.run(statement).await?;
+    }
     let servers = servers();
     let mut promoted = open(&servers, c).await?;
     for change in [

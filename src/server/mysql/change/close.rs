@@ -7,11 +7,12 @@
 //!
 //! A commit that waits for acknowledgements of semi-sync holds the lock, and on MySQL `KILL` does not wake it (seen on 9.7). Its client
 //! has lost its connection by then and was told nothing, so when nothing else is left, the source's half of semi-sync is
-//! switched off, which ends the wait. What was waited for is in the old primary's binary log either way; it is part of what `Histories` finds.
+//! switched off, which ends the wait within a second. What was waited for is in the old primary's binary log either way; it is part of what `Histories` finds.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::ports::ChangeError;
 
 use super::ended::kill;
@@ -28,7 +29,10 @@ const SESSIONS_MAX: usize = 100_000;
 /// milliseconds.
 const ENDED_BUT_BLOCKED: Duration = Duration::from_millis(50);
 
-/// The server may not end a session: it belongs to an account with more rights (MySQL's `SYSTEM_USER`).
+/// How long the way may be blocked by sessions that we may not end, before it is given up.
+const DENIED_AND_BLOCKED: Duration = Duration::from_secs(1);
+
+/// Our account may not end a session: it belongs to one with more rights (MySQL's `SYSTEM_USER`).
 const KILL_DENIED: u16 = 1095;
 
 /// Closes the server.
@@ -55,29 +59,58 @@ struct Helper {
     tag: String,
 }
 
+impl Helper {
+    /// Switches the source's half of semi-sync off, once, where it is on.
+    async fn release_commits(&mut self, key: &InstanceKey) -> Result<(), DriverError> {
+        if let Some(name) = self.release.take() {
+            tracing::warn!(instance = %key, "commits wait for semi-sync replicas; the wait is ended");
+            let statement = format!("{} SET GLOBAL {name} = 0", self.tag);
+            self.conn.query(&statement, 1).await?;
+        }
+        Ok(())
+    }
+}
+
+/// How long something has gone on, at one more look.
+fn longer_if(goes_on: bool, so_far: Duration) -> Duration {
+    match goes_on {
+        true => so_far + PAUSE,
+        false => Duration::ZERO,
+    }
+}
+
+fn may_not_end(key: &InstanceKey, left: &Listed) -> ChangeError {
+    ChangeError::Refused {
+        server: key.clone(),
+        errno: KILL_DENIED,
+        reason: format!(
+            "{} sessions that are in the way may not be ended; the account needs CONNECTION_ADMIN (MariaDB: CONNECTION \
+             ADMIN; before: SUPER), and SYSTEM_USER against accounts that have it",
+            left.denied.len()
+        ),
+    }
+}
+
 async fn set_read_only(on: &mut Statements<'_>, helper: &mut Helper) -> Result<(), ChangeError> {
     let (key, dialect) = (on.key, on.dialect);
     let clock = on.shared.connector.clock().clone();
     let making_way = async {
-        let mut blocked = Duration::ZERO;
+        let (mut all_ended, mut denied) = (Duration::ZERO, Duration::ZERO);
         loop {
             clock.sleep(PAUSE).await;
-            let left = match end_listed(&mut helper.conn).await {
+            let left = match end_listed(&mut helper.conn, &helper.tag).await {
                 Ok(left) => left,
                 Err(error) => return from_driver(key, &error),
             };
-            blocked = match left.can_commit.is_empty() {
-                true => blocked + PAUSE,
-                false => Duration::ZERO,
-            };
-            let release = helper.release.filter(|_| blocked >= ENDED_BUT_BLOCKED);
-            if let Some(name) = release {
-                tracing::warn!(instance = %key, "commits wait for semi-sync replicas; the wait is ended");
-                let statement = format!("{} SET GLOBAL {name} = 0", helper.tag);
-                if let Err(error) = helper.conn.query(&statement, 1).await {
-                    return from_driver(key, &error);
-                }
-                helper.release = None;
+            all_ended = longer_if(left.can_commit.is_empty(), all_ended);
+            denied = longer_if(!left.denied.is_empty(), denied);
+            if denied >= DENIED_AND_BLOCKED {
+                return may_not_end(key, &left);
+            }
+            if all_ended >= ENDED_BUT_BLOCKED
+                && let Err(error) = helper.release_commits(key).await
+            {
+                return from_driver(key, &error);
             }
         }
     };
@@ -101,18 +134,14 @@ async fn end_everybody(on: &mut Statements<'_>) -> Result<(), ChangeError> {
     let mut waited_for: Option<BTreeSet<u64>> = None;
     loop {
         on.has_sent = true;
-        let left = end_listed(on.conn)
+        let left = end_listed(on.conn, on.tag)
             .await
             .map_err(|error| from_driver(on.key, &error))?;
         let waited_for = waited_for.get_or_insert_with(|| left.can_commit.clone());
         // Where everybody is kept from writing, a session that may not be ended is harmless.
         let is_harmless = on.dialect.has_super_read_only();
         if !left.denied.is_empty() && !is_harmless {
-            return Err(ChangeError::Refused {
-                server: on.key.clone(),
-                errno: KILL_DENIED,
-                reason: format!("{} sessions may not be ended", left.denied.len()),
-            });
+            return Err(may_not_end(on.key, &left));
         }
         if waited_for.is_disjoint(&left.remaining(is_harmless)) {
             return Ok(());
@@ -140,7 +169,7 @@ impl Listed {
 }
 
 /// Lists the sessions of clients and ends them.
-async fn end_listed(conn: &mut Conn) -> Result<Listed, DriverError> {
+async fn end_listed(conn: &mut Conn, tag: &str) -> Result<Listed, DriverError> {
     const STATEMENT: &str = "SELECT ID AS id, USER AS user, COMMAND AS command, \
          USER = SUBSTRING_INDEX(USER(), '@', 1) AS is_ours FROM information_schema.processlist";
     let answer = conn.query(STATEMENT, SESSIONS_MAX).await?;
@@ -148,7 +177,7 @@ async fn end_listed(conn: &mut Conn) -> Result<Listed, DriverError> {
     let can_commit: BTreeSet<u64> = ids.filter_map(|row| row.text("id")?.parse().ok()).collect();
     let mut denied = BTreeSet::new();
     for id in &can_commit {
-        match kill(conn, *id).await {
+        match kill(conn, *id, tag).await {
             Ok(()) => {}
             Err(error) if error.code() == KILL_DENIED => {
                 denied.insert(*id);

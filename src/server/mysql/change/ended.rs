@@ -52,7 +52,7 @@ pub(super) async fn end(
                 break;
             }
             for id in living {
-                kill(conn, id).await?;
+                kill(conn, id, "").await?;
             }
             clock.sleep(PAUSE).await;
         }
@@ -73,14 +73,14 @@ async fn living(conn: &mut Conn, ids: &[u64]) -> Result<Vec<u64>, DriverError> {
     Ok(ids.collect())
 }
 
-/// Ends one session. That it is gone already is as good.
+/// Ends one session, with `tag` before the statement. That it is gone already is as good.
 ///
 /// # Errors
 /// [`DriverError`], with 1095 when the account may not.
-pub(super) async fn kill(conn: &mut Conn, id: u64) -> Result<(), DriverError> {
+pub(super) async fn kill(conn: &mut Conn, id: u64, tag: &str) -> Result<(), DriverError> {
     /// No such thread.
     const GONE: u16 = 1094;
-    match conn.query(&format!("KILL {id}"), 1).await {
+    match conn.query(&format!("{tag} KILL {id}"), 1).await {
         Ok(_) => Ok(()),
         Err(error) if error.code() == GONE => Ok(()),
         Err(error) => Err(error),
@@ -117,7 +117,10 @@ async fn end_when_it_answers(connector: &Connector, server: &InstanceKey, id: u6
     tracing::warn!(instance = %server, connection_id = id, "a session whose deadline had passed could not be ended");
 }
 
-/// Ends one session of a server over a connection of its own. Has no deadline of its own.
+/// Ends one session of a server over a connection of its own, and waits until it is gone. Has no deadline of its own.
+///
+/// # Errors
+/// What is in the way.
 pub(super) async fn end_now(
     connector: &Connector,
     server: &InstanceKey,

@@ -153,7 +153,7 @@ async fn set_up(conn: &mut Conn, server: &InstanceKey) -> Result<(u64, Dialect),
     let failed = |error: DriverError| from_driver(server, &error);
     conn.query("SET NAMES utf8mb4", 1).await.map_err(failed)?;
     let settings = format!(
-        "SET SESSION sql_mode = '', lock_wait_timeout = {LOCK_WAIT_SECONDS}, wait_timeout = {IDLE_SECONDS}"
+        "SET SESSION sql_mode = '', time_zone = '+00:00', lock_wait_timeout = {LOCK_WAIT_SECONDS}, wait_timeout = {IDLE_SECONDS}"
     );
     conn.query(&settings, 1).await.map_err(failed)?;
     let question = format!(

@@ -65,38 +65,33 @@ impl Session {
         let outcome = timeout(limit, self.carry_out(change, limit)).await;
         let error = match outcome {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(error @ ChangeError::Unknown { .. })) => error,
-            Ok(Err(error)) => return Err(error),
+            Ok(Err(error)) if self.conn.is_usable() && !is_unknown(&error) => return Err(error),
+            Ok(Err(error)) => error,
             Err(_) => ChangeError::Unknown {
                 server: self.key.clone(),
                 reason: format!("no answer within {limit:?}"),
             },
         };
-        Err(self.ended(error, ending).await)
-    }
-
-    /// Has the session ended, now or as soon as the server answers, so that nothing it was told happens later.
-    async fn ended(&mut self, error: ChangeError, within: Duration) -> ChangeError {
-        let ending = end_now(&self.shared.connector, &self.key, self.id);
-        let fate = match timeout(within, ending).await {
-            Ok(Ok(())) => "its session was ended".to_owned(),
-            Ok(Err(reason)) => self.end_later(&reason),
-            Err(_) => self.end_later("it does not answer"),
-        };
-        match error {
+        let fate = self.end(ending).await;
+        Err(match error {
             ChangeError::Unknown { server, reason } => ChangeError::Unknown {
                 server,
                 reason: format!("{reason}; {fate}"),
             },
             other => other,
-        }
+        })
     }
 
-    fn end_later(&self, reason: &str) -> String {
+    /// Has the session ended, now or as soon as the server answers, so that nothing it was told happens later. Says how it went.
+    async fn end(&self, within: Duration) -> &'static str {
+        let ending = end_now(&self.shared.connector, &self.key, self.id);
+        if let Ok(Ok(())) = timeout(within, ending).await {
+            return "its session was ended";
+        }
         let connector = self.shared.connector.clone();
         let server = self.key.clone();
         self.shared.enders.end_later(connector, server, self.id);
-        format!("its session will be ended when that is possible ({reason})")
+        "its session will be ended when the server lets it"
     }
 
     async fn carry_out(&mut self, change: &Change, limit: Duration) -> Result<(), ChangeError> {
@@ -127,6 +122,10 @@ impl Session {
             Change::SemiSyncReplica(wanted) => settings::semi_sync_replica(on, *wanted).await,
         }
     }
+}
+
+fn is_unknown(error: &ChangeError) -> bool {
+    matches!(error, ChangeError::Unknown { .. })
 }
 
 impl ServerSession for Session {

@@ -6,7 +6,7 @@ use super::statements::Statements;
 use crate::mysql::dialect::{Names, semi_sync};
 
 /// Takes writes. The statement has no effect when the server reads it after the deadline, by its own clock: a hanging server that
-/// goes on must not become writable because of what it was told before.
+/// goes on must not become writable because of what it was told before. (Sessions have a time zone without summer time, so that no hour comes twice.)
 pub(super) async fn make_writable(on: &mut Statements<'_>) -> Result<(), ChangeError> {
     if is_read_only(on).await? == ReadOnly::OFF {
         return Ok(());
