@@ -353,3 +353,17 @@ proptest! {
         prop_assert_eq!(expand(&line, &recovered().placeholders()), line);
     }
 }
+
+#[test]
+fn the_page_for_authors_names_everything() {
+    const PAGE: &str = include_str!("../../../../docs/hooks.md");
+    for (name, ..) in TOLD {
+        assert!(PAGE.contains(&format!("`{{{name}}}`")), "{name}");
+    }
+    for (name, _) in recovered().environment() {
+        assert!(PAGE.contains(&format!("`{name}`")), "{name}");
+    }
+    for list in HookList::ALL {
+        assert!(PAGE.contains(&format!("`{list}`")), "{list}");
+    }
+}
