@@ -16,7 +16,7 @@ use crate::config::Settings;
 use crate::config::settings::{
     AuthMethod, HostNameResolve, Listen, ServerName, ServiceTls, TlsPolicy,
 };
-use crate::{discovery, mysql, resolve};
+use crate::{discovery, hooks, mysql, resolve};
 
 /// How long a downtime lasts whose request does not say: as the client's default.
 const DEFAULT_DOWNTIME: Duration = Duration::from_secs(600);
@@ -101,6 +101,16 @@ pub(super) fn resolve(settings: &Settings) -> resolve::Config {
         },
         reject: naming.reject.clone(),
         expiry: naming.cache_life,
+    }
+}
+
+/// Hooks get some of our own environment.
+pub(super) fn hooks(settings: &Settings) -> hooks::Config {
+    let live = &settings.live.hooks;
+    hooks::Config {
+        shell: live.shell.clone(),
+        environment: hooks::inherited(std::env::vars_os(), &live.environment),
+        directory: std::env::temp_dir(),
     }
 }
 

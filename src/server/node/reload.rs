@@ -9,13 +9,14 @@ use crate::api::access::{AccessConfig, AuditSink, TokenLookup};
 use crate::api::serve::{TlsFiles, TlsMaterial};
 use crate::api::{ApiConfig, Reload};
 use crate::config::{Loaded, Settings, SystemSource};
-use crate::{discovery, mysql, resolve};
+use crate::{discovery, hooks, mysql, resolve};
 
 /// What modules are told, and the means to tell them something new.
 pub(super) struct Told {
     pub mysql: watch::Sender<Arc<mysql::Config>>,
     pub resolve: watch::Sender<Arc<resolve::Config>>,
     pub discovery: watch::Sender<Arc<discovery::Config>>,
+    pub hooks: watch::Sender<Arc<hooks::Config>>,
     pub api: watch::Sender<Arc<ApiConfig>>,
     pub access: watch::Sender<Arc<AccessConfig>>,
     /// Certificates of the HTTP service and where they come from; `None` when it serves plain HTTP.
@@ -44,6 +45,7 @@ impl Told {
             mysql: watch::Sender::new(Arc::new(mapping::mysql(settings))),
             resolve: watch::Sender::new(Arc::new(mapping::resolve(settings))),
             discovery: watch::Sender::new(Arc::new(mapping::discovery(settings, of.discovers))),
+            hooks: watch::Sender::new(Arc::new(mapping::hooks(settings))),
             api: watch::Sender::new(Arc::new(mapping::api(
                 settings,
                 &of.node_name,
@@ -67,6 +69,7 @@ impl Told {
             .send_replace(Arc::new(mapping::resolve(settings)));
         self.discovery
             .send_replace(Arc::new(mapping::discovery(settings, of.discovers)));
+        self.hooks.send_replace(Arc::new(mapping::hooks(settings)));
         self.api.send_replace(Arc::new(mapping::api(
             settings,
             &of.node_name,

@@ -7,7 +7,8 @@
 /// What kind of value a placeholder has, which says what it may hold beside the plainest characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueKind {
-    /// A sentence of ours: spaces.
+    /// A sentence of ours: spaces, as long as it is plainly a sentence, of words and `.` `,` `:` only. In an assignment or
+    /// unquoted, a space makes words, so that nothing that could come from elsewhere may keep one.
     Prose,
     /// Addresses of servers, which were parsed as such: the brackets of IPv6.
     Addresses,
@@ -64,19 +65,24 @@ fn placeholder<'a, K: AsRef<str>, V: AsRef<str>>(
 /// `@` `%` `+` becomes `_`, except what its kind allows. A `-` that begins a word would be taken for an option, and becomes
 /// `_` as well. A slash is not kept either: a value in a file name must not lead elsewhere.
 pub fn safe_text(value: &str, kind: ValueKind) -> String {
+    let keeps_spaces = kind == ValueKind::Prose && value.chars().all(|c| c == ' ' || is_plain(c));
     let mut begins_word = true;
     let safe = value.chars().map(|c| {
         let kept = match c {
             '-' => !begins_word,
-            ' ' => kind == ValueKind::Prose,
+            ' ' => keeps_spaces,
             '[' | ']' => kind == ValueKind::Addresses,
-            '.' | ',' | ':' | '_' | '@' | '%' | '+' => true,
-            _ => c.is_ascii_alphanumeric(),
+            _ => is_plain(c),
         };
         begins_word = c == ' ' && kept;
         if kept { c } else { '_' }
     });
     safe.collect()
+}
+
+/// What means nothing to a shell, wherever it stands but for a `-` that begins a word.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | ',' | ':' | '-' | '_' | '@' | '%' | '+')
 }
 
 /// The command of a line, and whether it is to run on in the background: a line that ends in `&` loses all of them.

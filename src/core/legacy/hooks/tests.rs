@@ -303,6 +303,7 @@ fn hostile_characters_become_underscores_in_a_line_only() {
     assert_eq!(safe_text("-rf", ValueKind::Word), "_rf");
     assert_eq!(safe_text("a -b", ValueKind::Prose), "a _b");
     assert_eq!(safe_text("a -b", ValueKind::Word), "a_-b");
+    assert_eq!(safe_text("a; b", ValueKind::Prose), "a__b");
     assert_eq!(safe_text("../../etc", ValueKind::Word), ".._.._etc");
     for kept in [
         "a.example:3306,b-1:3307",
@@ -342,11 +343,27 @@ proptest! {
         prop_assert_eq!(safe.chars().count(), value.chars().count());
         let is_safe = |c: char| c.is_ascii_alphanumeric() || ".,:-_@%+".contains(c) || (is_prose && c == ' ');
         prop_assert!(safe.chars().all(is_safe), "{}", safe);
+        let is_sentence = value.chars().all(|c| is_safe(c) || c == ' ');
+        prop_assert!(is_sentence || !safe.contains(' '), "{}", safe);
         prop_assert!(safe.split(' ').all(|word| !word.starts_with('-')), "{}", safe);
     }
 
     #[test]
     fn a_line_without_placeholders_is_kept(line in "[^{]*") {
         prop_assert_eq!(expand(&line, &recovered().placeholders()), line);
+    }
+}
+
+#[test]
+fn the_page_for_authors_names_everything() {
+    const PAGE: &str = include_str!("../../../../docs/hooks.md");
+    for (name, ..) in TOLD {
+        assert!(PAGE.contains(&format!("`{{{name}}}`")), "{name}");
+    }
+    for (name, _) in recovered().environment() {
+        assert!(PAGE.contains(&format!("`{name}`")), "{name}");
+    }
+    for list in HookList::ALL {
+        assert!(PAGE.contains(&format!("`{list}`")), "{list}");
     }
 }

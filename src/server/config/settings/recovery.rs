@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use orchestrator_core::domain::HostFilters;
+use orchestrator_core::legacy::hooks::HookList;
 use regex::Regex;
 
 use super::ClusterFilters;
@@ -87,6 +88,8 @@ pub struct Hooks {
     pub shell: String,
     /// How long a command may take; none without bound (`ProcessesTimeoutSeconds`).
     pub timeout: Option<Duration>,
+    /// Variables of ours that they get (`ProcessesEnvironmentVariables`).
+    pub environment: Vec<String>,
     /// `OnFailureDetectionProcesses`.
     pub on_detection: Vec<String>,
     /// `PreGracefulTakeoverProcesses`.
@@ -177,11 +180,27 @@ impl UnappliedRelayLog {
 }
 
 impl Hooks {
+    /// The commands of a list, in their order.
+    pub fn lines(&self, list: HookList) -> &[String] {
+        match list {
+            HookList::OnDetection => &self.on_detection,
+            HookList::BeforeTakeover => &self.before_takeover,
+            HookList::BeforeFailover => &self.before_failover,
+            HookList::AfterPrimaryFailover => &self.after_primary_failover,
+            HookList::AfterIntermediateFailover => &self.after_intermediate_failover,
+            HookList::AfterFailover => &self.after_failover,
+            HookList::AfterFailedFailover => &self.after_failed_failover,
+            HookList::AfterTakeover => &self.after_takeover,
+            HookList::AfterTakingSource => &self.after_taking_source,
+        }
+    }
+
     pub(super) fn resolve(values: &Values) -> Self {
         Self {
             shell: values.text("ProcessesShellCommand"),
             timeout: Some(values.seconds("ProcessesTimeoutSeconds"))
                 .filter(|timeout| !timeout.is_zero()),
+            environment: values.texts("ProcessesEnvironmentVariables"),
             on_detection: values.texts("OnFailureDetectionProcesses"),
             before_takeover: values.texts("PreGracefulTakeoverProcesses"),
             before_failover: values.texts("PreFailoverProcesses"),

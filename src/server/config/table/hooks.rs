@@ -21,6 +21,12 @@ pub(super) const SECTION: Section = Section {
         .ours()
         .for_recoveries(),
         Key::texts(
+            "ProcessesEnvironmentVariables",
+            "Variables of the service's environment that the commands get beside PATH, HOME and the like.",
+        )
+        .ours()
+        .for_recoveries(),
+        Key::texts(
             "OnFailureDetectionProcesses",
             "Run when a failure is detected.",
         )
@@ -32,7 +38,7 @@ pub(super) const SECTION: Section = Section {
         .for_recoveries(),
         Key::texts(
             "PreFailoverProcesses",
-            "Run before a recovery; a failing one calls it off.",
+            "Run before a recovery touches any server; a failing one ends it.",
         )
         .for_recoveries(),
         Key::texts(
