@@ -128,6 +128,30 @@ async fn five_seconds_are_five_seconds() {
     );
 }
 
+#[tokio::test]
+async fn the_oldest_silent_stranger_is_cut_at_once_when_its_address_has_too_many() {
+    let mut config = secret_config("127.0.1.1:0", SECRET);
+    config.limits.strangers_per_address = 2;
+    let node = Node::start(links(config));
+    let mut first = call(node.address).await.unwrap();
+    let (mut second, mut third) = (
+        call(node.address).await.unwrap(),
+        call(node.address).await.unwrap(),
+    );
+    let mut back = Vec::new();
+    let cut = first.read_to_end(&mut back);
+    let cut = tokio::time::timeout(Duration::from_secs(1), cut).await;
+    assert!(cut.is_ok(), "long before the five seconds");
+    node.refused(1).await;
+    let refusal = node.links.status().last_refusal.unwrap();
+    assert!(refusal.ends_with("too many connections were waiting to be identified"));
+    for other in [&mut second, &mut third] {
+        let mut byte = [0];
+        let waiting = tokio::time::timeout(Duration::from_millis(50), other.read(&mut byte));
+        assert!(waiting.await.is_err(), "it still has its time");
+    }
+}
+
 /// Calls one after the other, as an appending leader does; the times they took, sorted.
 async fn exchange(channel: &Channel, calls: usize) -> Vec<Duration> {
     let clock = TestClock::start();
