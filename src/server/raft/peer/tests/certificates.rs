@@ -8,7 +8,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     date_time_ymd,
 };
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
 use super::support::*;
@@ -421,4 +424,68 @@ async fn authorities_are_changed_under_load_without_a_failed_call() {
             .is_err(),
         "the old authority is out"
     );
+}
+
+/// What a raw connection gets back until it is closed.
+async fn answer_to(node: &Node, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = tokio::net::TcpStream::connect(node.address).await.unwrap();
+    // A reset while sending is as good as a refusal.
+    drop(stream.write_all(bytes).await);
+    let mut back = Vec::new();
+    drop(stream.read_to_end(&mut back).await);
+    back
+}
+
+#[tokio::test]
+async fn a_handshake_of_tls_has_a_bound_too() {
+    let (node, _files, _) = node1(&Authority::new());
+    // A ClientHello that announces 60,000 bytes, in records of 16 KiB.
+    let mut endless = b"\x16\x03\x01\x40\x00\x01\x00\xea\x60".to_vec();
+    endless.resize(5 + 16_384, 0);
+    endless.extend(b"\x16\x03\x01\x40\x00");
+    endless.resize(2 * (5 + 16_384), 0);
+    assert!(
+        answer_to(&node, &endless).await.len() < 16,
+        "an alert at most"
+    );
+    node.refused(1).await;
+    let refusal = node.links.status().last_refusal.unwrap();
+    assert!(
+        refusal.ends_with("it sent more than 16384 bytes before its identity was known"),
+        "{refusal}"
+    );
+}
+
+#[tokio::test]
+async fn tls_without_a_certificate_does_not_reach_the_server() {
+    let authority = Authority::new();
+    let (node, files, _) = node1(&authority);
+    let mut roots = rustls::RootCertStore::empty();
+    let ca = CertificateDer::from_pem_file(files.0.path().join("ca.pem")).unwrap();
+    roots.add(ca).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = tokio::net::TcpStream::connect(node.address).await.unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let name = "node1".try_into().unwrap();
+    // In TLS 1.3 the client is through before the server has looked for its certificate.
+    let mut stream = connector.connect(name, stream).await.unwrap();
+    drop(stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await);
+    let mut back = Vec::new();
+    let error = stream.read_to_end(&mut back).await.unwrap_err();
+    assert!(
+        back.is_empty() && error.to_string().contains("CertificateRequired"),
+        "{error}"
+    );
+    node.refused(1).await;
+    let refusal = node.links.status().last_refusal.unwrap();
+    assert!(
+        refusal.ends_with("TLS: it showed no certificate"),
+        "{refusal}"
+    );
+    assert_eq!(node.links.status().open, 0);
 }

@@ -116,3 +116,21 @@ fn no_secret_shows_in_what_is_printed() {
     let config = secret_config("127.0.1.1:0", SECRET);
     assert!(!format!("{config:?}").contains("long enough"));
 }
+
+#[tokio::test]
+async fn every_connection_has_a_number_of_its_own_to_prove_over() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let node = Node::start(links(secret_config("127.0.1.1:0", SECRET)));
+    let mut hello = b"ORCP\x01\x01\x00\x4c\x01".to_vec();
+    hello.extend([b'x'; 75]);
+    let mut nonces = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        let mut stream = tokio::net::TcpStream::connect(node.address).await.unwrap();
+        stream.write_all(&hello).await.unwrap();
+        // Header, trust, process and group come before it.
+        let mut answer = [0; 8 + 1 + 16 + 16 + 32];
+        stream.read_exact(&mut answer).await.unwrap();
+        nonces.insert(answer[41..].to_vec());
+    }
+    assert_eq!(nonces.len(), 20);
+}
