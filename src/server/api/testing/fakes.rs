@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -29,6 +30,8 @@ pub(crate) struct Fakes {
     decided: Mutex<Arc<Decided>>,
     now: Mutex<Timestamp>,
     ids: AtomicU64,
+    /// Answers by request, as decided state remembers them.
+    earlier: Mutex<HashMap<u128, Committed>>,
     /// All proposals so far.
     pub(crate) proposals: Mutex<Vec<Proposal>>,
     /// How the next proposals fail.
@@ -68,6 +71,7 @@ pub(crate) fn bare_router(state: AppState) -> Router {
     let caller = Caller {
         user: "ada".into(),
         address: Some([127, 0, 0, 1].into()),
+        through: None,
     };
     let router = routes().into_iter().fold(Router::new(), |router, route| {
         router.route(route.path, route.into_handler())
@@ -101,6 +105,7 @@ impl Service {
             ids: fakes.clone(),
             health: fakes.clone(),
             reload: fakes.clone(),
+            group: None,
             config,
         });
         Self {
@@ -170,6 +175,7 @@ impl Fakes {
             decided: Mutex::new(Arc::new(decided)),
             now: Mutex::new(NOW),
             ids: AtomicU64::new(1),
+            earlier: Mutex::default(),
             proposals: Mutex::default(),
             propose_error: Mutex::default(),
             propose_error_after: Mutex::default(),
@@ -224,23 +230,34 @@ impl Proposer for Fakes {
             if let Some((_, error)) = later.filter(|(most, _)| made >= *most) {
                 return Err(error);
             }
+            if let Some(earlier) = self.earlier(proposal.request) {
+                return Ok(earlier);
+            }
             let mut held = self.decided.lock().unwrap();
             let applied = apply(&held, &proposal);
             let index = held.applied_index + 1;
             let mut next = (**held).clone();
             next.absorb(index, applied.decided_at, &applied.changes);
             *held = Arc::new(next);
+            let request = proposal.request;
             self.proposals.lock().unwrap().push(proposal);
             for effect in applied.effects {
                 if let Effect::Forget(key) = effect {
                     self.change_picture(|picture| drop(picture.remove(&key)));
                 }
             }
-            Ok(Committed {
+            let committed = Committed {
                 index,
                 reply: applied.reply,
-            })
+            };
+            let mut earlier = self.earlier.lock().unwrap();
+            earlier.insert(request, committed.clone());
+            Ok(committed)
         })
+    }
+
+    fn earlier(&self, request: u128) -> Option<Committed> {
+        self.earlier.lock().unwrap().get(&request).cloned()
     }
 }
 
