@@ -146,7 +146,7 @@ impl Answers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(self: &Arc<Self>, id: [u8; 32], request: [u8; 32], now: Duration) -> Begin {
+    fn begin(self: &Arc<Self>, Named { id, request }: Named, now: Duration) -> Begin {
         let mut table = self.table();
         table.drop_old(now);
         match table.known.get(&id) {
@@ -202,16 +202,13 @@ impl Table {
 
 /// Layer around each changing route, on the node that carries it out.
 pub async fn once(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let (id, fingerprint) = match named(&state, &request) {
+    let named = match named(&state, &request) {
         Ok(Some(named)) => named,
         Ok(None) => return next.run(request).await,
         Err(error) => return ApiError::from(error).into_response(),
     };
     loop {
-        match state
-            .answers()
-            .begin(id, fingerprint, state.clock.monotonic())
-        {
+        match state.answers().begin(named, state.clock.monotonic()) {
             Begin::New(under_way) => {
                 let answer = next.run(request).await;
                 return kept(&state, under_way, answer).await;
@@ -226,8 +223,16 @@ pub async fn once(State(state): State<AppState>, request: Request, next: Next) -
     }
 }
 
-/// What the request is known by, and which request it is.
-fn named(state: &AppState, request: &Request) -> Result<Option<([u8; 32], [u8; 32])>, InputError> {
+/// A request with a key.
+#[derive(Clone, Copy)]
+struct Named {
+    /// Digest of key and caller.
+    id: [u8; 32],
+    /// Digest of method and route.
+    request: [u8; 32],
+}
+
+fn named(state: &AppState, request: &Request) -> Result<Option<Named>, InputError> {
     let Some(key) = key_of(request.headers())? else {
         return Ok(None);
     };
@@ -235,10 +240,10 @@ fn named(state: &AppState, request: &Request) -> Result<Option<([u8; 32], [u8; 3
     let user = caller.map_or("", |caller| caller.user.as_str());
     let config = state.config();
     let route = route_of(request.uri(), &config.url_prefix);
-    Ok(Some((
-        digest(&[key, user.as_bytes()]),
-        digest(&[request.method().as_str().as_bytes(), route.as_bytes()]),
-    )))
+    Ok(Some(Named {
+        id: digest(&[key, user.as_bytes()]),
+        request: digest(&[request.method().as_str().as_bytes(), route.as_bytes()]),
+    }))
 }
 
 /// Keeps an answer that says that the change was made; whatever was not done may be tried again with the same key.

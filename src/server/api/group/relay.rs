@@ -67,10 +67,10 @@ pub(in crate::api) async fn relay(
     request: Request,
     next: Next,
 ) -> Response {
-    if relay.access == Access::Changes {
-        if let Err(wrong) = once::key_of(request.headers()) {
-            return relay.refuse(wrong.into());
-        }
+    if relay.access == Access::Changes
+        && let Err(wrong) = once::key_of(request.headers())
+    {
+        return relay.refuse(wrong.into());
     }
     let Some(group) = relay.state.group.clone() else {
         return next.run(request).await;

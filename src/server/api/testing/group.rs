@@ -127,7 +127,9 @@ impl Group for FakeGroup {
 
     fn hand_over(&self, to: Successor) -> BoxFuture<'_, Result<(), GroupError>> {
         let refusal = self.refuses.lock().unwrap().clone();
+        let leads = self.status().role == GroupRole::Leader;
         let outcome = match refusal {
+            _ if !leads => Err(GroupError::NotLeader),
             Some(error) => Err(error),
             None => {
                 self.handed_over.lock().unwrap().push(to);

@@ -8,6 +8,7 @@ mod evidence;
 mod fakes;
 mod group;
 mod instance_json;
+mod losing_the_leader;
 mod matrix;
 mod once;
 mod passing_on;
