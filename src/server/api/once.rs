@@ -281,3 +281,57 @@ impl Kept {
         answer
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(number: u32) -> Named {
+        Named {
+            id: digest(&[&number.to_be_bytes()]),
+            request: [0; 32],
+        }
+    }
+
+    fn answered(answers: &Arc<Answers>, number: u32, bytes: usize, now: Duration) {
+        let Begin::New(under_way) = answers.begin(named(number), now) else {
+            panic!("{number} is new");
+        };
+        let kept = Kept {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: vec![b'x'; bytes].into(),
+        };
+        answers.keep(under_way.id, kept, now);
+    }
+
+    fn is_kept(answers: &Arc<Answers>, number: u32, now: Duration) -> bool {
+        matches!(answers.begin(named(number), now), Begin::Answered(_))
+    }
+
+    #[test]
+    fn answers_are_kept_for_ten_minutes_and_so_many_and_so_large_at_most() {
+        let second = Duration::from_secs(1);
+        let answers = Arc::new(Answers::default());
+        answered(&answers, 0, 1, Duration::ZERO);
+        answered(&answers, 1, 1, second);
+        assert!(is_kept(&answers, 0, KEPT_FOR));
+        assert!(!is_kept(&answers, 0, KEPT_FOR + second));
+        assert!(is_kept(&answers, 1, KEPT_FOR + second));
+
+        let answers = Arc::new(Answers::default());
+        for number in 0..=10_000 {
+            answered(&answers, number, 0, second);
+        }
+        assert!(!is_kept(&answers, 0, second));
+        assert!(is_kept(&answers, 1, second) && is_kept(&answers, 10_000, second));
+
+        let answers = Arc::new(Answers::default());
+        let most = u32::try_from(ALL_BYTES_MAX / ANSWER_BYTES_MAX).unwrap();
+        for number in 0..=most {
+            answered(&answers, number, ANSWER_BYTES_MAX, second);
+        }
+        assert!(!is_kept(&answers, 0, second) && is_kept(&answers, 1, second));
+        assert!(answers.table().bytes <= ALL_BYTES_MAX);
+    }
+}

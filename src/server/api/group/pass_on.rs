@@ -107,7 +107,7 @@ impl PassOn {
         let mut doubt = None;
         loop {
             let left = ends.saturating_sub(self.clock.monotonic());
-            let (why, answer) = match self.attempt(left).await {
+            let (why, answer) = match self.attempt(left, doubt.is_some()).await {
                 Attempt::Answered(answer) => return Outcome::Answered(answer),
                 Attempt::Here => return Outcome::Here,
                 Attempt::InDoubt(why, answer) => {
@@ -126,14 +126,14 @@ impl PassOn {
         }
     }
 
-    async fn attempt(&self, within: Duration) -> Attempt {
+    async fn attempt(&self, within: Duration, is_in_doubt: bool) -> Attempt {
         let asked = self.leader();
         let answered = tokio::select! {
             answered = self.group.forward(self.request.clone(), within) => answered,
             why = self.leader_is_gone(asked), if self.is_repeatable => Err(ForwardError::Unknown { reason: why }),
         };
         match answered {
-            Ok(answer) => judged(answer),
+            Ok(answer) => judged(answer, is_in_doubt),
             Err(ForwardError::IsLeader) => Attempt::Here,
             Err(error @ (ForwardError::NoLeader | ForwardError::NotSent { .. })) => {
                 Attempt::NotDone(error.to_string(), None)
@@ -167,8 +167,10 @@ impl PassOn {
     }
 }
 
-/// Whether the leader's answer is the last word.
-fn judged(answer: ForwardedResponse) -> Attempt {
+/// Whether the leader's answer is the last word. While an earlier attempt is in doubt, one that could not be carried out for
+/// now is not.
+fn judged(answer: ForwardedResponse, is_in_doubt: bool) -> Attempt {
+    let is_overloaded = answer.status == 503;
     match kind_of(&answer) {
         Some(ErrorKind::NotLeader) => {
             Attempt::NotDone("it does not lead any more".to_owned(), Some(answer))
@@ -176,15 +178,27 @@ fn judged(answer: ForwardedResponse) -> Attempt {
         Some(ErrorKind::UnknownOutcome) => {
             Attempt::InDoubt("it does not know itself".to_owned(), Some(answer))
         }
+        Some(ErrorKind::Busy | ErrorKind::Unavailable) if is_in_doubt => {
+            Attempt::NotDone("it cannot do it now".to_owned(), Some(answer))
+        }
+        None if is_overloaded && is_in_doubt => {
+            Attempt::NotDone("it has too much to do".to_owned(), Some(answer))
+        }
         _ => Attempt::Answered(answer),
     }
 }
 
+/// The kind of a refusal that is not the last word, or may not be.
 fn kind_of(answer: &ForwardedResponse) -> Option<ErrorKind> {
     let word = message::header_of(answer, ERROR_HEADER)?;
-    [ErrorKind::NotLeader, ErrorKind::UnknownOutcome]
-        .into_iter()
-        .find(|kind| kind.as_str().as_bytes() == word)
+    [
+        ErrorKind::NotLeader,
+        ErrorKind::UnknownOutcome,
+        ErrorKind::Busy,
+        ErrorKind::Unavailable,
+    ]
+    .into_iter()
+    .find(|kind| kind.as_str().as_bytes() == word)
 }
 
 /// What was in doubt once stays so: a later attempt that was not carried out says nothing of the earlier one.

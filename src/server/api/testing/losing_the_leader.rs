@@ -168,6 +168,16 @@ async fn a_change_of_which_nothing_is_heard_is_unknown_and_never_failed() {
     pair.group.meets((0..6).map(|_| not_sent()));
     let answer = pair.follower.ask("POST", DOWNTIME, &[]).await;
     assert_eq!(kind(&answer), "unknown-outcome");
+    // Nor does a leader that is too busy now.
+    let pair = Pair::open();
+    pair.group.meets([unknown()]);
+    *pair.leader.fakes.propose_error.lock().unwrap() = Some(ProposeError::Busy);
+    let answer = pair.follower.ask("POST", DOWNTIME, &[]).await;
+    assert_eq!(kind(&answer), "unknown-outcome");
+    let pair = Pair::open();
+    *pair.leader.fakes.propose_error.lock().unwrap() = Some(ProposeError::Busy);
+    let answer = pair.follower.ask("POST", DOWNTIME, &[]).await;
+    assert_eq!(kind(&answer), "busy", "nothing was in doubt");
     // The leader itself does not know.
     let pair = Pair::open();
     let lost = ProposeError::Unknown {

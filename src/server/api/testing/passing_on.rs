@@ -1,6 +1,6 @@
 //! What a follower passes on, and what the leader makes of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use orchestrator_core::ports::{Clock, ForwardedRequest, GroupRole};
@@ -8,7 +8,9 @@ use orchestrator_core::ports::{Clock, ForwardedRequest, GroupRole};
 use super::callers::{basic, config, local, remote, token};
 use super::group::FakeGroup;
 use super::{Answer, Service, gated, sample};
-use crate::api::access::{AccessConfig, Authentication, BrowserWord, Peer, Vouched, VouchedProof};
+use crate::api::access::{
+    AccessConfig, AuditEntry, AuditSink, Authentication, BrowserWord, Peer, Vouched, VouchedProof,
+};
 use crate::api::view::samples::Sample;
 
 pub(super) const DOWNTIME: &str = "/api/begin-downtime/db1/3306/ada/disk/30m";
@@ -135,6 +137,64 @@ async fn the_record_of_a_change_names_the_caller_and_the_node_that_vouched() {
     let proposals = pair.leader.fakes.proposals.lock().unwrap();
     assert_eq!(proposals[0].origin.who, "ann");
     assert_eq!(proposals[0].origin.whence, "10.0.0.7 through orc1");
+}
+
+#[derive(Default)]
+struct Recorded(Mutex<Vec<AuditEntry>>);
+
+impl AuditSink for Recorded {
+    fn record(&self, entry: AuditEntry) {
+        self.0.lock().unwrap().push(entry);
+    }
+}
+
+#[tokio::test]
+async fn the_audit_names_the_caller_on_both_nodes_and_on_the_leader_the_node_between() {
+    let records = [Arc::new(Recorded::default()), Arc::new(Recorded::default())];
+    let [leaders, followers] = records.clone().map(|audit| AccessConfig {
+        audit: Some(audit),
+        ..config(token())
+    });
+    let pair = Pair::of(leaders, followers, remote());
+    let cookie = ("cookie", "access-token=pub:sec");
+    let forged = ("x-forwarded-for", "192.0.2.1\u{85}x");
+    assert!(
+        pair.follower
+            .ask("POST", DOWNTIME, &[cookie])
+            .await
+            .is_done()
+    );
+    pair.follower.ask("POST", DOWNTIME, &[forged]).await;
+    pair.follower
+        .ask(
+            "POST",
+            DOWNTIME,
+            &[cookie, ("x-forwarded-for", "192.0.2.1")],
+        )
+        .await;
+    let [of_leader, of_follower] = records.map(|audit| {
+        let entries = audit.0.lock().unwrap();
+        let messages = entries.iter().map(|entry| entry.message.clone());
+        messages.collect::<Vec<_>>()
+    });
+    let path = "asked for /api/begin-downtime/db1/3306/ada/disk/30m";
+    assert_eq!(
+        of_leader,
+        [
+            format!("ann from 10.0.0.7 (X-Forwarded-For: 10.0.0.7) through orc1 {path}: done"),
+            format!(
+                "ann from 10.0.0.7 (X-Forwarded-For: 192.0.2.1, 10.0.0.7) through orc1 {path}: done"
+            ),
+        ]
+    );
+    assert_eq!(
+        of_follower,
+        [
+            format!("ann from 10.0.0.7 {path}: done"),
+            format!("nobody from 10.0.0.7 {path}: refused: Unauthorized"),
+            format!("ann from 10.0.0.7 (X-Forwarded-For: 192.0.2.1) {path}: done"),
+        ]
+    );
 }
 
 #[tokio::test]
