@@ -45,6 +45,14 @@ ended_within() {
   done
 }
 
+# Asks the process of a file to end, and does not wait.
+ask_to_end() {
+  local pid
+  if pid=$(running "$1"); then
+    kill -TERM "$pid" 2>/dev/null || true
+  fi
+}
+
 # Ends the process of a file: asks, waits so many seconds, then insists.
 end_process() {
   local file=$1 patience=$2 pid

@@ -17,6 +17,12 @@ use crate::reply::Reply;
 use crate::settings::Settings;
 use crate::{help, text};
 
+/// Where a node says what it is in its group.
+const RAFT_STATE: &str = "raft-state";
+
+/// What it says there when it leads.
+const LEADER: &str = "Leader";
+
 /// What a run prints and how it ends.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Output {
@@ -111,6 +117,20 @@ async fn carry_out(row: &Row, process: &Process, args: Args) -> Result<Output, F
             let body = ask(&settings, path.clone(), changes).await?;
             filtered(Reply::read(body), filter, path)
         }
+        Action::OfLeader {
+            path,
+            changes,
+            filter,
+        } => {
+            let settings = settings(row, process, args)?;
+            let path = commands::expand(path, &settings, "")?;
+            let mut session = open(&settings).await?;
+            leads(&mut session, &settings).await?;
+            let body = session
+                .call(&call(&settings, path.clone(), changes))
+                .await?;
+            filtered(Reply::read(body), filter, path)
+        }
     }
 }
 
@@ -128,12 +148,32 @@ async fn open(settings: &Settings) -> Result<Session<Client>, Failure> {
 }
 
 async fn ask(settings: &Settings, path: String, changes: bool) -> Result<Value, Failure> {
-    let call = Call {
+    let call = call(settings, path, changes);
+    Ok(open(settings).await?.call(&call).await?)
+}
+
+fn call(settings: &Settings, path: String, changes: bool) -> Call {
+    Call {
         path,
         idempotency_key: changes.then(|| uuid::Uuid::new_v4().to_string()),
         limit: settings.timeout,
+    }
+}
+
+/// Makes sure that the node in use leads, by its own word.
+async fn leads(session: &mut Session<Client>, settings: &Settings) -> Result<(), Failure> {
+    let answer = session
+        .call(&call(settings, RAFT_STATE.to_owned(), false))
+        .await?;
+    let said = match Reply::read(answer) {
+        Reply::Success(Value::String(state)) if state == LEADER => return Ok(()),
+        Reply::Success(body) => text::one_line(&body),
+        Reply::Refusal { message, .. } => message,
     };
-    Ok(open(settings).await?.call(&call).await?)
+    Err(Failure::DoesNotLead {
+        host: session.endpoint().to_string(),
+        said,
+    })
 }
 
 /// Who owns what the command creates. Only asked for where the path wants it.

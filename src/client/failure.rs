@@ -36,6 +36,16 @@ pub enum Failure {
     /// No host to ask.
     #[error(transparent)]
     NoLeader(#[from] http::NoLeader),
+    /// The node in use is not the leader of a group.
+    #[error(
+        "Cannot determine raft state: {host} does not lead a group, its raft-state is {said}. Give all nodes in ORCHESTRATOR_API (or -U)"
+    )]
+    DoesNotLead {
+        /// The host.
+        host: String,
+        /// What it said.
+        said: String,
+    },
     /// No usable answer.
     #[error(transparent)]
     Call(#[from] http::Error),

@@ -50,6 +50,19 @@ pub fn details_as_written(answer: &Value) -> Result<Vec<String>, Shape> {
     ])
 }
 
+/// The answer itself, a text.
+pub fn text(answer: &Value) -> Result<Vec<String>, Shape> {
+    match answer {
+        Value::String(text) => Ok(vec![text.clone()]),
+        other => Err(Shape::new("a text", other)),
+    }
+}
+
+/// `.Details.Hostname`.
+pub fn details_hostname(answer: &Value) -> Result<Vec<String>, Shape> {
+    Ok(vec![raw(field(field(answer, "Details")?, "Hostname")?)])
+}
+
 /// `host:port` of `.Key`.
 pub fn key(answer: &Value) -> Result<Vec<String>, Shape> {
     Ok(vec![host_port(field(answer, "Key")?)?])

@@ -42,6 +42,15 @@ pub enum Action {
         /// From answer to output.
         filter: Filter,
     },
+    /// The same, of a node that leads its group by its own word.
+    OfLeader {
+        /// Template of the path, see [`expand`].
+        path: &'static str,
+        /// Whether it may change anything.
+        changes: bool,
+        /// From answer to output.
+        filter: Filter,
+    },
     /// Known, and not there yet.
     NotYet,
 }
@@ -145,6 +154,14 @@ impl Row {
         self.does(Action::Call {
             path,
             changes: true,
+            filter,
+        })
+    }
+
+    const fn of_leader(self, path: &'static str, changes: bool, filter: Filter) -> Row {
+        self.does(Action::OfLeader {
+            path,
+            changes,
             filter,
         })
     }

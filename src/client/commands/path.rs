@@ -127,9 +127,11 @@ mod tests {
 
     #[test]
     fn every_template_of_the_table_can_be_filled_in() {
-        let settings = settings(&["-i", "db1", "-d", "db2", "-r", "x", "-R", "prefer"]);
+        let settings = settings(&[
+            "-i", "db1", "-d", "db2", "-r", "x", "-R", "prefer", "-H", "orc2",
+        ]);
         for row in ROWS {
-            if let Action::Call { path, .. } = row.action {
+            if let Action::Call { path, .. } | Action::OfLeader { path, .. } = row.action {
                 let expanded = expand(path, &settings, "me").expect(row.name);
                 assert!(!expanded.contains(['{', '}']), "{expanded}");
                 assert!(

@@ -145,10 +145,11 @@ pub static ROWS: &[Row] = &[
     row("check-global-recoveries", &[], "whether recoveries are allowed"),
     row("replication-analysis", &[], "what is wrong now"),
     // The group
-    row("raft-leader", &[], "address of the leader"),
-    row("raft-health", &[], "whether the group is healthy"),
-    row("raft-leader-hostname", &[], "host name of the leader"),
-    row("raft-elect-leader", &[Value(Flag::Hostname)], "ask for a new leader, with a hint"),
+    row("raft-leader", &[], "address of the leader").of_leader("raft-leader", false, filters::text),
+    row("raft-health", &[], "whether the group is healthy").reads("raft-health", filters::text),
+    row("raft-leader-hostname", &[], "host name of the leader").of_leader("status", false, filters::details_hostname),
+    row("raft-elect-leader", &[Value(Flag::Hostname)], "ask for a new leader, with a hint")
+        .of_leader("raft-yield-hint/{hostname}", true, filters::details_as_written),
 ];
 
 #[cfg(test)]

@@ -60,6 +60,16 @@ impl Call {
 /// Why a call has no JSON answer. No text holds a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
+    /// All attempts at a change failed, and one of them may have reached a server.
+    #[error(
+        "No usable answer from {host}: the change may have been made, may still be under way, or may never have begun. Look at the present state before you repeat it. {last}"
+    )]
+    InDoubt {
+        /// The last host tried.
+        host: String,
+        /// What the last attempt met.
+        last: String,
+    },
     /// All attempts failed.
     #[error(
         "Cannot access orchestrator at {host}. Check ORCHESTRATOR_API (or -U) and that orchestrator runs there. {last}"
@@ -122,9 +132,20 @@ pub struct Session<T> {
 /// An attempt that another may make good.
 struct Again {
     reason: String,
-    /// The host itself failed, so that another one may do better.
+    /// The host itself failed, or does not lead, so that another one may do better.
     host_failed: bool,
+    /// A change may have been made all the same.
+    in_doubt: bool,
+    /// What the server said, which stands when no attempt does better.
+    refusal: Option<Value>,
 }
+
+/// Kinds of refusals of a change that another attempt, with the same key, may make good: nothing was done, or the key
+/// keeps it from being done twice.
+const AGAIN: [&str; 3] = ["not-leader", "busy", UNKNOWN_OUTCOME];
+
+/// The kind of a refusal that leaves open whether the change was made.
+const UNKNOWN_OUTCOME: &str = "unknown-outcome";
 
 impl<T: Transport> Session<T> {
     /// Chooses the host: the only one unasked, else the leader. `endpoints` is not empty.
@@ -167,21 +188,32 @@ impl<T: Transport> Session<T> {
     async fn attempts(&mut self, request: &Request) -> Result<Value, Error> {
         let mut left = WAITS_MS.len();
         let mut last = String::new();
+        let mut in_doubt = false;
         for wait in WAITS_MS {
             let again = match self.attempt(request).await? {
                 Ok(value) => return Ok(value),
                 Err(again) => again,
             };
             left -= 1;
+            in_doubt |= again.in_doubt;
+            // A refusal is the last word, unless an earlier attempt may have been carried out.
+            if let Some(refusal) = again
+                .refusal
+                .filter(|_| left == 0 && again.in_doubt == in_doubt)
+            {
+                return Ok(refusal);
+            }
             last = again.reason;
             sleep(Duration::from_millis(wait)).await;
             if again.host_failed && left > 0 {
                 self.change_host().await;
             }
         }
-        Err(Error::NoAnswer {
-            host: self.endpoint().to_string(),
-            last: format!("Last of {} attempts: {last}", WAITS_MS.len()),
+        let host = self.endpoint().to_string();
+        let last = format!("Last of {} attempts: {last}", WAITS_MS.len());
+        Err(match in_doubt {
+            true => Error::InDoubt { host, last },
+            false => Error::NoAnswer { host, last },
         })
     }
 
@@ -190,11 +222,11 @@ impl<T: Transport> Session<T> {
         let host = self.endpoint();
         let answer = match self.transport.get(host, request).await {
             Ok(answer) => answer,
-            Err(Trouble::Connection(reason)) => {
-                return Ok(Err(Again {
-                    reason,
-                    host_failed: true,
-                }));
+            Err(Trouble::Unreachable(reason)) => {
+                return Ok(Err(Again::elsewhere(reason, false)));
+            }
+            Err(Trouble::Lost(reason)) => {
+                return Ok(Err(Again::elsewhere(reason, request.changes())));
             }
             Err(Trouble::Tls(reason)) => {
                 let host = host.to_string();
@@ -208,10 +240,24 @@ impl<T: Transport> Session<T> {
         if answer.status == UNAUTHORISED {
             return Err(Unauthorised::at(host).into());
         }
-        Ok(serde_json::from_slice(&answer.body).map_err(|_| Again {
-            reason: describe(&answer),
-            host_failed: false,
-        }))
+        let Ok(value) = serde_json::from_slice::<Value>(&answer.body) else {
+            return Ok(Err(Again {
+                reason: describe(&answer),
+                host_failed: false,
+                in_doubt: request.changes() && may_have_reached(answer.status),
+                refusal: None,
+            }));
+        };
+        let kind = answer.kind.as_deref().unwrap_or_default();
+        match request.changes() && AGAIN.contains(&kind) {
+            false => Ok(Ok(value)),
+            true => Ok(Err(Again {
+                reason: format!("it answered {kind}"),
+                host_failed: true,
+                in_doubt: kind == UNKNOWN_OUTCOME,
+                refusal: Some(value),
+            })),
+        }
     }
 
     /// The leader of now; while there is none, the next in the list. A single host stays.
@@ -230,6 +276,23 @@ impl<T: Transport> Session<T> {
             None => Error::TooSlow { host, seconds },
         }
     }
+}
+
+impl Again {
+    fn elsewhere(reason: String, in_doubt: bool) -> Again {
+        Again {
+            reason,
+            host_failed: true,
+            in_doubt,
+            refusal: None,
+        }
+    }
+}
+
+/// Whether a request whose answer is not JSON may have come to a server that carries it out: a load balancer answers 503 when
+/// it has no server, and 4xx when it does not pass a request on.
+fn may_have_reached(status: u16) -> bool {
+    !(400..500).contains(&status) && status != 503
 }
 
 /// A body that is not JSON, in one short line without control characters.
@@ -411,5 +474,75 @@ mod tests {
             session.call(&Call { limit, ..change() }).await,
             Err(Error::Unknown { host, seconds: 7 })
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_whose_connection_broke_is_in_doubt_and_one_that_was_never_sent_is_not() {
+        let path = "discover/db1/3306";
+        let refusal = r#"500/not-leader {"Code":"ERROR"}"#;
+        for (script, in_doubt) in [
+            ("refused", false),
+            ("broken", true),
+            // Once in doubt, later refusals say nothing of it.
+            ("broken | refused", true),
+            (&format!("broken | {refusal}"), true),
+            (&format!("500/unknown-outcome {{}} | {refusal}"), true),
+            ("503 no server", false),
+            ("404 no such page", false),
+            ("502 <html>", true),
+            ("504 too long", true),
+        ] {
+            let fake = Fake::new(&[("http://a/api", path, script)]);
+            let outcome = session(&fake, "http://a").await.call(&change()).await;
+            assert_eq!(fake.log().len(), 8, "{script}");
+            match in_doubt {
+                true => assert!(
+                    matches!(outcome, Err(Error::InDoubt { .. })),
+                    "{script}: {outcome:?}"
+                ),
+                false => assert!(
+                    matches!(outcome, Err(Error::NoAnswer { .. })),
+                    "{script}: {outcome:?}"
+                ),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_that_stays_is_the_answer() {
+        let path = "discover/db1/3306";
+        for (script, code) in [
+            (r#"500/not-leader {"Code":"ERROR"}"#, "ERROR"),
+            (r#"refused | 500/busy {"Code":"ERROR"}"#, "ERROR"),
+            // It says itself that the outcome is unknown.
+            (r#"broken | 500/unknown-outcome {"Code":"ERROR"}"#, "ERROR"),
+            (r#"500/unknown-outcome {} | 200 {"Code":"OK"}"#, "OK"),
+        ] {
+            let fake = Fake::new(&[("http://a/api", path, script)]);
+            let outcome = session(&fake, "http://a").await.call(&change()).await;
+            assert_eq!(outcome.expect("an answer")["Code"], code, "{script}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_does_not_lead_any_more_is_left_for_the_one_that_does() {
+        let path = "discover/db1/3306";
+        let fake = Fake::new(&[
+            (
+                "http://a/api",
+                "leader-check",
+                "200 \"OK\" | 404 Not leader",
+            ),
+            (
+                "http://b/api",
+                "leader-check",
+                "404 Not leader | 200 \"OK\"",
+            ),
+            ("http://a/api", path, r#"500/not-leader {"Code":"ERROR"}"#),
+            ("http://b/api", path, "200 {}"),
+        ]);
+        let mut session = session(&fake, "http://a http://b").await;
+        assert_eq!(session.call(&change()).await, Ok(serde_json::json!({})));
+        assert_eq!(session.endpoint().to_string(), "http://b/api");
     }
 }

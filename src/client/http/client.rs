@@ -11,7 +11,7 @@ use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use tokio::time::timeout;
 
 use super::tls;
-use super::transport::{Answer, Request, Transport, Trouble};
+use super::transport::{Answer, KIND, Request, Transport, Trouble};
 use crate::endpoint::Endpoint;
 use crate::settings::{Basic, Settings};
 
@@ -80,6 +80,8 @@ impl Client {
             sent = sent.header("Idempotency-Key", key);
         }
         let mut response = sent.send().await.map_err(trouble)?;
+        let kind = response.headers().get(KIND);
+        let kind = kind.and_then(|word| word.to_str().ok()).map(str::to_owned);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(trouble)? {
             if body.len() + chunk.len() > MAX_BODY_MIB << 20 {
@@ -90,6 +92,7 @@ impl Client {
         Ok(Answer {
             status: response.status().as_u16(),
             body,
+            kind,
         })
     }
 }
@@ -103,7 +106,7 @@ impl Transport for Client {
             .await
             .unwrap_or_else(|_| {
                 let seconds = limit.as_secs();
-                Err(Trouble::Connection(format!("no answer within {seconds} s")))
+                Err(Trouble::Lost(format!("no answer within {seconds} s")))
             })
     }
 }
@@ -119,6 +122,8 @@ fn basic_header(basic: &Basic) -> HeaderValue {
 /// Takes the URL out of an error, and keeps the innermost cause, which is the one that says what happened.
 fn trouble(error: reqwest::Error) -> Trouble {
     let error = error.without_url();
+    // Connecting is over before the first byte of a request is sent.
+    let unreachable = error.is_connect();
     let mut cause: &dyn StdError = &error;
     loop {
         if let Some(tls) = tls_cause(cause) {
@@ -126,7 +131,8 @@ fn trouble(error: reqwest::Error) -> Trouble {
         }
         match cause.source() {
             Some(deeper) => cause = deeper,
-            None => return Trouble::Connection(cause.to_string()),
+            None if unreachable => return Trouble::Unreachable(cause.to_string()),
+            None => return Trouble::Lost(cause.to_string()),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::endpoint::Endpoint;
 
 /// Answers by host and path. The last answer of a script is repeated; a request without a script fails the test.
 ///
-/// An answer is `STATUS BODY`, `refused`, `silent`, `tls REASON`, or `after MILLISECONDS ANSWER`.
+/// An answer is `STATUS BODY`, `STATUS/KIND BODY`, `refused`, `broken`, `silent`, `tls REASON`, or `after MILLISECONDS ANSWER`.
 pub struct Fake {
     scripts: Mutex<HashMap<String, VecDeque<String>>>,
     log: Mutex<Vec<String>>,
@@ -72,7 +72,8 @@ impl Fake {
 async fn perform(answer: &str) -> Result<Answer, Trouble> {
     let (word, rest) = answer.split_once(' ').unwrap_or((answer, ""));
     match word {
-        "refused" => Err(Trouble::Connection("Connection refused".into())),
+        "refused" => Err(Trouble::Unreachable("Connection refused".into())),
+        "broken" => Err(Trouble::Lost("connection reset".into())),
         "tls" => Err(Trouble::Tls(rest.into())),
         "silent" => std::future::pending().await,
         "after" => {
@@ -80,10 +81,17 @@ async fn perform(answer: &str) -> Result<Answer, Trouble> {
             sleep(Duration::from_millis(wait.parse().expect("milliseconds"))).await;
             Box::pin(perform(rest)).await
         }
-        status => Ok(Answer {
-            status: status.parse().expect("a status"),
-            body: rest.into(),
-        }),
+        status => {
+            let (status, kind) = match status.split_once('/') {
+                Some((status, kind)) => (status, Some(kind.to_owned())),
+                None => (status, None),
+            };
+            Ok(Answer {
+                status: status.parse().expect("a status"),
+                body: rest.into(),
+                kind,
+            })
+        }
     }
 }
 
@@ -93,6 +101,6 @@ impl Transport for Fake {
         let limit = request.limit.unwrap_or(Duration::MAX);
         timeout(limit, perform(&answer))
             .await
-            .unwrap_or_else(|_| Err(Trouble::Connection("no answer in time".into())))
+            .unwrap_or_else(|_| Err(Trouble::Lost("no answer in time".into())))
     }
 }

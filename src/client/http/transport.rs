@@ -8,6 +8,9 @@ use crate::endpoint::Endpoint;
 /// The one HTTP status that is looked at: everything else is said by the body.
 pub const UNAUTHORISED: u16 = 401;
 
+/// The header by which a server says in one word why a request failed.
+pub const KIND: &str = "Orchestrator-Error";
+
 /// One request. The same request may be sent several times, and to several hosts.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -19,6 +22,13 @@ pub struct Request {
     pub limit: Option<Duration>,
 }
 
+impl Request {
+    /// Whether it may change something.
+    pub fn changes(&self) -> bool {
+        self.idempotency_key.is_some()
+    }
+}
+
 /// What a host answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -26,14 +36,19 @@ pub struct Answer {
     pub status: u16,
     /// The whole body.
     pub body: Vec<u8>,
+    /// The word of the header [`KIND`], which says why a request failed.
+    pub kind: Option<String>,
 }
 
 /// Why there is no answer. No text holds a URL, so none holds a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
-    /// The connection could not be made, broke, or was silent for too long: another host, or another time, may work.
+    /// No connection was made, so nothing was sent: another host, or another time, may work.
     #[error("{0}")]
-    Connection(String),
+    Unreachable(String),
+    /// The connection broke, or was silent for too long, after the request may have been sent.
+    #[error("{0}")]
+    Lost(String),
     /// The two sides cannot agree on TLS, or do not trust each other: trying again changes nothing.
     #[error("{0}")]
     Tls(String),

@@ -52,4 +52,8 @@ pub trait Proposer: Send + Sync {
     /// # Errors
     /// [`ProposeError`]; only `Unknown` leaves open whether it took effect.
     fn propose(&self, proposal: Proposal) -> BoxFuture<'_, Result<Committed, ProposeError>>;
+
+    /// The answer to an earlier proposal with this `request`, as far as this node has applied it and for as long as answers
+    /// are remembered. From memory; never waits.
+    fn earlier(&self, request: u128) -> Option<Committed>;
 }

@@ -14,6 +14,8 @@ use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::access::{Gate, guard_changes, guard_claims, guard_everything, guard_local};
+use super::group::{Relay, relay};
+use super::once::once;
 use super::serve::Limits;
 use super::{Access, AppState, Route, STATUS_PATH};
 
@@ -35,7 +37,13 @@ pub fn assemble(state: AppState, routes: Vec<Route>, gate: &Gate, limits: &Limit
             STATUS_PATH if config.status_endpoint != STATUS_PATH => config.status_endpoint.clone(),
             path => format!("{}{path}", config.url_prefix),
         };
+        let body_bytes_max = usize::try_from(limits.body_bytes).unwrap_or(usize::MAX);
+        let relaying = Relay::of(&route, &state, body_bytes_max);
         let mut handler = route.handler;
+        if route.access == Access::Changes {
+            handler = handler.layer(from_fn_with_state(state.clone(), once));
+        }
+        handler = handler.layer(from_fn_with_state(relaying, relay));
         if route.access != Access::Health {
             handler = handler.layer(from_fn_with_state(places.clone(), take_place));
         }

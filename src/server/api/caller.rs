@@ -9,19 +9,25 @@ pub struct Caller {
     pub user: String,
     /// Address of the connection; `None` on a unix socket, whose callers are local by nature.
     pub address: Option<IpAddr>,
+    /// The node that passed the request on, and found out who the caller is; `None` when the caller asked this node.
+    pub through: Option<String>,
 }
 
 impl Caller {
-    /// For the record of a change; `node` stands in for a caller without a name.
+    /// For the record of a change. The node that the caller asked, `node` unless another one passed the request on, stands
+    /// in for a caller without a name.
     pub fn origin(&self, node: &str) -> Origin {
-        let who = if self.user.is_empty() {
-            node
-        } else {
-            &self.user
+        let who = match self.user.as_str() {
+            "" => self.through.as_deref().unwrap_or(node),
+            user => user,
         };
-        let whence = self
+        let address = self
             .address
             .map_or_else(|| "unix socket".to_owned(), |address| address.to_string());
+        let whence = match &self.through {
+            Some(through) => format!("{address} through {through}"),
+            None => address,
+        };
         Origin {
             who: who.to_owned(),
             whence,

@@ -31,6 +31,13 @@ pub async fn commit(
     }
 }
 
+/// Whether an earlier try of the same request, as its idempotency key names it, carried this part out.
+pub fn was_done(state: &AppState, requester: &Requester, part: &str) -> bool {
+    let id = requester.lasting_id(part);
+    let earlier = id.and_then(|id| state.proposer.earlier(id));
+    earlier.is_some_and(|earlier| matches!(earlier.reply, Reply::Done | Reply::Unchanged))
+}
+
 /// Probes an instance now and waits for the outcome.
 ///
 /// # Errors

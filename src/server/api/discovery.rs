@@ -7,7 +7,7 @@ use axum::response::Response;
 use orchestrator_core::decided::Command;
 use orchestrator_core::domain::{InstanceKey, InstanceRecord, Observation, Picture};
 
-use super::change::{commit, instance_argument, new_instance_argument, probe};
+use super::change::{commit, instance_argument, new_instance_argument, probe, was_done};
 use super::dto::{InstanceDto, KeyDto, Source};
 use super::input::{Params, Requester};
 use super::json::Rendered;
@@ -100,27 +100,43 @@ pub async fn forget(
 ) -> Result<Response, ApiError> {
     let written = params.instance()?;
     let view = state.view();
-    let entry = view.figure(&written);
-    let key = entry
-        .map(|entry| entry.key().clone())
-        .ok_or(LookupError::UnknownInstance { key: written })?;
+    let key = match view.figure(&written) {
+        Some(entry) => entry.key().clone(),
+        // Asked again, perhaps of another node than before: it is not known any more, because it was forgotten.
+        None if was_done(&state, &requester, "forget") => written,
+        None => return Err(LookupError::UnknownInstance { key: written }.into()),
+    };
     let command = Command::Forget { key: key.clone() };
     commit(&state, &requester, "forget", command).await?;
     Ok(envelope::ok(&format!("Forgot {key}"), &KeyDto::from(&key)))
 }
 
-/// `forget-cluster/{hint}`: forgets each member. When it ends early it says how far it came; asking again goes on.
+/// Names the proposal with which `forget-cluster` is complete.
+const LAST_OF_CLUSTER: &str = "last";
+
+/// `forget-cluster/{hint}`: forgets each member, the head last, so that the hint goes on naming the cluster until then.
+/// When it ends early it says how far it came; asking again goes on.
 pub async fn forget_cluster(
     State(state): State<AppState>,
     requester: Requester,
     params: Params,
 ) -> Result<Response, ApiError> {
     let view = state.view();
+    if was_done(&state, &requester, LAST_OF_CLUSTER) {
+        let message = format!("Forgot the cluster {}", params.hint());
+        return Ok(envelope::ok(&message, &()));
+    }
     let cluster = view.cluster_by_hint(&params.hint())?;
-    let total = cluster.members.len();
-    for (done, key) in cluster.members.iter().enumerate() {
+    let mut members: Vec<&InstanceKey> = cluster.members.iter().collect();
+    members.sort_by_key(|key| **key == cluster.head);
+    let total = members.len();
+    for (done, key) in members.into_iter().enumerate() {
+        let part = match done + 1 == total {
+            true => LAST_OF_CLUSTER.to_owned(),
+            false => key.to_string(),
+        };
         let command = Command::Forget { key: key.clone() };
-        match commit(&state, &requester, &key.to_string(), command).await {
+        match commit(&state, &requester, &part, command).await {
             Err(ApiError::Propose(source)) if done > 0 => {
                 return Err(ApiError::PartlyForgotten {
                     done,

@@ -42,6 +42,12 @@ async fn begin_for(
         ends_at,
     };
     commit(state, requester, "begin-downtime", command).await?;
+    // Of a request that was made before, the end that was decided then.
+    let decided = state.decisions.decided();
+    let ends_at = decided
+        .downtimes
+        .get(key)
+        .map_or(ends_at, |downtime| downtime.ends_at);
     Ok(format!("{key} is downtimed until {}", Rfc3339(ends_at)))
 }
 

@@ -3,7 +3,7 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use orchestrator_core::decided::Refusal;
 use orchestrator_core::domain::{InstanceKey, KeyError};
-use orchestrator_core::ports::{DiscoverError, ProposeError, ResolveError};
+use orchestrator_core::ports::{DiscoverError, GroupError, ProposeError, ResolveError};
 use serde::Serialize;
 
 use super::envelope::{self, ERROR_HEADER};
@@ -23,7 +23,7 @@ pub enum ErrorKind {
     Refused,
     /// The server could not be probed, or its name not be resolved.
     ProbeFailed,
-    /// Nothing was done: this node does not lead.
+    /// Nothing was done: this node does not lead, or does not reach the leader.
     NotLeader,
     /// It may have taken effect or not.
     UnknownOutcome,
@@ -114,6 +114,53 @@ pub enum ApiError {
         "there are no access tokens here, because AuthenticationMethod is not token; set it to token to use them"
     )]
     TokensAreOff,
+    /// This node follows no leader that it hears.
+    #[error(
+        "nothing was changed: this node hears no leader, so it is cut off from the others or an election is under way; ask another node, or wait until one leads"
+    )]
+    NoLeader,
+    /// Another node leads.
+    #[error("nothing was changed: this node is not the leader; the leader is {leader}")]
+    NotLeader {
+        /// Its HTTP address, or its name.
+        leader: String,
+    },
+    /// The leader that this node hears did not take the request.
+    #[error(
+        "nothing was changed: the request could not be passed on to the leader ({reason}); try again, or ask the leader itself"
+    )]
+    LeaderUnreachable {
+        /// Why.
+        reason: String,
+    },
+    /// It is taken on the leader only, and not passed on.
+    #[error("Unauthorized: this is taken on the leader only; the leader is {leader}")]
+    OnTheLeaderOnly {
+        /// Its HTTP address, or its name.
+        leader: String,
+    },
+    /// There is no group here.
+    #[error("{route}: not running with raft setup")]
+    NoGroup {
+        /// The word that the predecessor says.
+        route: &'static str,
+    },
+    /// This node is in no state to take part in decisions.
+    #[error("unhealthy")]
+    NotInQuorum,
+    /// The group did not do what it was asked to.
+    #[error("{what}: {source}")]
+    Group {
+        /// What was asked for.
+        what: &'static str,
+        /// Why not.
+        source: GroupError,
+    },
+    /// Followers of the predecessor report their health by HTTP, with a word that their leader gave them.
+    #[error(
+        "Cannot create snapshot: no such token; members of this group report their health over the peer port"
+    )]
+    NoHealthToken,
     /// Configuration that could not be read again.
     #[error("the configuration was not reloaded, the one before stays in force: {}", .0.join("; "))]
     Reload(Vec<String>),
@@ -136,7 +183,15 @@ impl ApiError {
                 DiscoverError::Stopping => ErrorKind::Unavailable,
             },
             Self::Propose(source) => propose_kind(source),
-            Self::Refused(_) | Self::TokensAreOff => ErrorKind::Refused,
+            Self::Refused(_) | Self::TokensAreOff | Self::NoGroup { .. } | Self::NoHealthToken => {
+                ErrorKind::Refused
+            }
+            Self::NoLeader
+            | Self::NotLeader { .. }
+            | Self::OnTheLeaderOnly { .. }
+            | Self::LeaderUnreachable { .. } => ErrorKind::NotLeader,
+            Self::NotInQuorum => ErrorKind::Unavailable,
+            Self::Group { source, .. } => group_kind(source),
             Self::PartlyForgotten { .. } => ErrorKind::Partial,
         }
     }
@@ -144,6 +199,15 @@ impl ApiError {
     /// The answer in the predecessor's form, with details.
     pub fn with_details<T: Serialize + ?Sized>(&self, details: &T) -> Response<Body> {
         envelope::error(self.kind(), &self.to_string(), details)
+    }
+}
+
+fn group_kind(error: &GroupError) -> ErrorKind {
+    match error {
+        GroupError::NotLeader => ErrorKind::NotLeader,
+        GroupError::NoSuchMember { .. } => ErrorKind::NotFound,
+        GroupError::Unknown { .. } => ErrorKind::UnknownOutcome,
+        GroupError::Failed { .. } => ErrorKind::Unavailable,
     }
 }
 

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::dto::HealthStatusDto;
+use super::dto::{GroupHealth, HealthStatusDto};
 use super::error::ErrorKind;
 use super::input::Params;
 use super::{AppState, envelope};
@@ -13,7 +13,8 @@ use super::{AppState, envelope};
 pub async fn health(State(state): State<AppState>) -> Response {
     let report = state.health.report();
     let config = state.config();
-    let status = HealthStatusDto::of(&report, &config);
+    let group = state.group.as_deref().map(GroupHealth::of);
+    let status = HealthStatusDto::of(&report, &config, group.as_ref());
     if report.is_healthy {
         return envelope::ok("This node is healthy", &status);
     }
@@ -32,7 +33,11 @@ pub async fn lb_check() -> Response {
 
 /// `leader-check`: 200 when this node leads, else 404 or the status asked for.
 pub async fn leader_check(State(state): State<AppState>, params: Params) -> Response {
-    if state.health.report().is_leader {
+    let is_leader = match &state.group {
+        Some(group) => group.is_serving_leader(),
+        None => state.health.report().is_leader,
+    };
+    if is_leader {
         return envelope::bare("OK");
     }
     envelope::bare_with(refusal_status(params.find("errorStatusCode")), "Not leader")

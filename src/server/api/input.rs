@@ -6,8 +6,8 @@ use axum::extract::{FromRequestParts, Query, RawPathParams};
 use axum::http::Uri;
 use axum::http::request::Parts;
 use orchestrator_core::domain::{InstanceKey, KeyError, NotAPublicToken, UnknownPromotionRule};
-use sha2::{Digest, Sha256};
 
+use super::once::{digest, key_of, route_of};
 use super::{ApiError, AppState, Caller};
 
 /// Longest owner of a downtime; the predecessor's tables hold as much.
@@ -18,9 +18,6 @@ const REASON_MAX: usize = 1024;
 
 /// Longest downtime: ten years. A longer one is a slip of the unit.
 const DOWNTIME_MAX: Duration = Duration::from_secs(3650 * 24 * 3600);
-
-/// Header that names a request over its retries.
-const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 
 /// Why an argument cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +68,16 @@ pub enum InputError {
     /// No public half of an access token.
     #[error(transparent)]
     PublicToken(#[from] NotAPublicToken),
+    /// An idempotency key that is none, or several.
+    #[error(
+        "the header Idempotency-Key is to be there once, with 1 to 128 visible ASCII characters; nothing was changed"
+    )]
+    IdempotencyKey,
+    /// An idempotency key that another request has.
+    #[error(
+        "this Idempotency-Key belongs to another request of the last ten minutes; nothing was changed: give each call a key of its own, and only its retries the same"
+    )]
+    KeyOfAnotherRequest,
     /// A request that reached a handler without having passed the access check: a fault of the assembly.
     #[error(
         "the caller of this request was not established; this is a fault of the service, please report it"
@@ -132,7 +139,7 @@ impl FromRequestParts<AppState> for Params {
 pub struct Requester {
     /// Who and whence.
     pub caller: Caller,
-    /// Digest over the idempotency key, the caller and the path, when a key was sent.
+    /// Digest over the idempotency key, the caller, the method and the route, when a key was sent.
     idempotency: Option<[u8; 32]>,
 }
 
@@ -149,42 +156,34 @@ impl Requester {
     /// Id of one proposal of this request. With an idempotency key it is the same in every retry, so that the change
     /// takes effect once; `part` tells the proposals of one request apart.
     pub fn request_id(&self, part: &str, fresh: impl FnOnce() -> u128) -> u128 {
-        let Some(key) = &self.idempotency else {
-            return fresh();
-        };
-        let digest = Sha256::new()
-            .chain_update(key)
-            .chain_update(part)
-            .finalize();
-        u128::from_be_bytes(
-            digest[..16]
-                .try_into()
-                .expect("a SHA-256 digest has more than 16 bytes"),
-        )
+        self.lasting_id(part).unwrap_or_else(fresh)
+    }
+
+    /// The same, where it lasts over retries.
+    pub fn lasting_id(&self, part: &str) -> Option<u128> {
+        let digest = digest(&[self.idempotency.as_ref()?, part.as_bytes()]);
+        let half = digest[..16].try_into();
+        Some(u128::from_be_bytes(
+            half.expect("a SHA-256 digest has more than 16 bytes"),
+        ))
     }
 }
 
 impl FromRequestParts<AppState> for Requester {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let caller = parts.extensions.get::<Caller>();
         let caller = caller.cloned().ok_or(InputError::NoCaller)?;
-        let key = parts.headers.get(IDEMPOTENCY_HEADER);
-        let idempotency = key.filter(|key| !key.is_empty()).map(|key| {
-            // The caller and the path are part of it: a key used twice for different things must not mix them up.
-            [
-                key.as_bytes(),
+        let config = state.config();
+        // Caller, method and route are part of it: a key used twice for different things must not mix them up.
+        let idempotency = key_of(&parts.headers)?.map(|key| {
+            digest(&[
+                key,
                 caller.user.as_bytes(),
-                parts.uri.path().as_bytes(),
-            ]
-            .into_iter()
-            .fold(Sha256::new(), |hash, part| {
-                hash.chain_update((part.len() as u64).to_be_bytes())
-                    .chain_update(part)
-            })
-            .finalize()
-            .into()
+                parts.method.as_str().as_bytes(),
+                route_of(&parts.uri, &config.url_prefix).as_bytes(),
+            ])
         });
         Ok(Self {
             caller,

@@ -29,6 +29,9 @@ pub struct Route {
     pub access: Access,
     /// Whether a follower of a group answers it itself instead of asking the leader.
     pub answered_locally: bool,
+    /// Whether a change may be asked for again, with the same key, when nobody knows whether it was made. So it is when all
+    /// that it does follows from proposals.
+    pub is_repeatable: bool,
     /// What it is for, in a line of the reference page.
     pub meaning: &'static str,
     /// What a success answers, in a line of the reference page.
@@ -48,6 +51,7 @@ impl Route {
             path,
             access: Access::Reads,
             answered_locally: false,
+            is_repeatable: true,
             meaning: "",
             answer: "",
             handler: axum::routing::get(handler),
@@ -65,6 +69,7 @@ impl Route {
             path,
             access: Access::Changes,
             answered_locally: false,
+            is_repeatable: true,
             meaning: "",
             answer: "",
             handler: axum::routing::get(handler.clone())
@@ -82,6 +87,7 @@ impl Route {
     {
         Self {
             access: Access::Claims,
+            is_repeatable: false,
             ..Self::changes(path, handler)
         }
     }
@@ -96,6 +102,7 @@ impl Route {
             path,
             access: Access::LocalOnly,
             answered_locally: false,
+            is_repeatable: false,
             meaning: "",
             answer: "",
             handler: axum::routing::post(handler),
@@ -112,6 +119,7 @@ impl Route {
             path,
             access: Access::Health,
             answered_locally: true,
+            is_repeatable: true,
             meaning: "",
             answer: "",
             handler: axum::routing::get(handler),
@@ -130,6 +138,13 @@ impl Route {
     #[must_use]
     pub fn by_the_leader(mut self) -> Self {
         self.answered_locally = false;
+        self
+    }
+
+    /// The same route, whose work is no proposal: it is never asked for again by a node.
+    #[must_use]
+    pub fn not_repeated(mut self) -> Self {
+        self.is_repeatable = false;
         self
     }
 

@@ -1,6 +1,6 @@
 use super::{
     Route, access_tokens, candidates, clusters, configuration, discovery, downtime, health,
-    instances, probes, search, topology,
+    instances, probes, raft, search, topology,
 };
 
 /// Where the status route is unless `StatusEndpoint` says another place. Whoever assembles the service moves that one
@@ -26,6 +26,7 @@ pub fn routes() -> Vec<Route> {
         discovery_routes(),
         agreement_routes(),
         token_routes(),
+        group_routes(),
         node_routes(),
     ];
     groups.into_iter().flatten().collect()
@@ -204,6 +205,70 @@ fn token_routes() -> Vec<Route> {
         Route::claims("/web/access-token", access_tokens::claim).about(
             "claim the access token of `?publicToken=`; see security.md",
             "status 302 with a cookie; a refusal is an envelope with status 200",
+        ),
+    ]
+}
+
+fn group_routes() -> Vec<Route> {
+    vec![
+        Route::reads("/api/raft-state", raft::state)
+            .locally()
+            .about(
+                "what this node is in its group",
+                "`\"Leader\"`, `\"Follower\"`, `\"Candidate\"`, `\"Unknown\"` or `\"Shutdown\"`",
+            ),
+        Route::reads("/api/raft-leader", raft::leader)
+            .locally()
+            .about(
+                "the leader's address on the peer port",
+                "text, empty when no leader is heard",
+            ),
+        Route::reads("/api/raft-peers", raft::peers)
+            .locally()
+            .about("addresses of all members on the peer port", "list of texts"),
+        Route::reads("/api/raft-health", raft::health)
+            .locally()
+            .about(
+                "whether this node leads or hears the leader",
+                "`\"healthy\"`",
+            ),
+        Route::reads("/api/raft-status", raft::status)
+            .locally()
+            .about("the group as this node sees it", "RaftStatus"),
+        Route::changes("/api/raft-snapshot", raft::snapshot)
+            .locally()
+            .about(
+                "write a snapshot of decided state on this node",
+                "`\"snapshot created\"`",
+            ),
+        Route::changes("/api/raft-yield/{node}", raft::give_way_to)
+            .locally()
+            .not_repeated()
+            .about(
+                "hand leadership to the member of this name or address; on the leader only",
+                ENVELOPE_NULL,
+            ),
+        Route::changes("/api/raft-yield-hint/{hint}", raft::give_way_by_hint)
+            .locally()
+            .not_repeated()
+            .about(
+                "hand leadership to a member with this text in its name; on the leader only",
+                "envelope; Details: the hint",
+            ),
+        Route::changes("/api/reelect", raft::reelect)
+            .not_repeated()
+            .about(
+                "the leader hands over to whoever has most of the log",
+                ENVELOPE_NULL,
+            ),
+        Route::reads(
+            "/api/raft-follower-health-report/{authenticationToken}/{raftBind}/{raftAdvertise}",
+            raft::health_report,
+        )
+        .locally()
+        .about(
+            "the predecessor's report of a follower; members report over the peer port here",
+            "never: the token is always unknown",
         ),
     ]
 }

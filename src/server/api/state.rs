@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use orchestrator_core::domain::HostFilters;
 use orchestrator_core::ports::{
-    BoxFuture, Clock, DecisionReader, Discovery, Ids, PictureReader, Proposer, Resolver,
+    BoxFuture, Clock, DecisionReader, Discovery, Group, Ids, PictureReader, Proposer, Resolver,
 };
 use regex::Regex;
 use tokio::sync::watch;
 
+use super::once::Answers;
 use super::view::{View, ViewCache};
 
 /// What handlers need to know of the configuration. Replaced as a whole when configuration is reloaded.
@@ -69,7 +70,7 @@ pub struct HealthReport {
     pub is_healthy: bool,
     /// Why not; one sentence.
     pub error: Option<String>,
-    /// Whether this node leads (always, on a single node).
+    /// Whether this node leads, where no group says so: always, on a single node.
     pub is_leader: bool,
     /// Random id of this process: 64 hexadecimal digits.
     pub token: String,
@@ -114,6 +115,8 @@ pub struct Deps {
     pub health: Arc<dyn Health>,
     /// Reading configuration again.
     pub reload: Arc<dyn Reload>,
+    /// The group that this node is in; `None` for a single node.
+    pub group: Option<Arc<dyn Group>>,
     /// Configuration.
     pub config: watch::Receiver<Arc<ApiConfig>>,
 }
@@ -125,6 +128,7 @@ pub struct AppState(Arc<Shared>);
 struct Shared {
     deps: Deps,
     views: ViewCache,
+    answers: Arc<Answers>,
 }
 
 impl AppState {
@@ -133,12 +137,18 @@ impl AppState {
         Self(Arc::new(Shared {
             deps,
             views: ViewCache::default(),
+            answers: Arc::default(),
         }))
     }
 
     /// What is known and decided now, with all that follows from it.
     pub fn view(&self) -> Arc<View> {
         self.0.views.current(self)
+    }
+
+    /// Answers of changes that had an idempotency key.
+    pub(super) fn answers(&self) -> &Arc<Answers> {
+        &self.0.answers
     }
 
     /// The configuration in force.

@@ -84,6 +84,10 @@ impl Proposer for Node {
         };
         Box::pin(std::future::ready(result))
     }
+
+    fn earlier(&self, _: u128) -> Option<Committed> {
+        None
+    }
 }
 
 #[tokio::test]

@@ -156,6 +156,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         ids,
         health,
         reload: reload.clone(),
+        group: None,
         config: api_config,
     });
     let limits = Limits::default();

@@ -1,11 +1,12 @@
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use orchestrator_core::decided::{Decided, Proposal};
 use orchestrator_core::ports::{BoxFuture, Committed, DecisionReader, ProposeError, Proposer};
 use tokio::sync::{oneshot, watch};
 
+use super::recent::RecentRequests;
 use super::{DecisionStore, Error};
 
 mod worker;
@@ -46,6 +47,14 @@ pub struct LocalProposer {
 struct Shared {
     decided: ArcSwap<Decided>,
     applied: watch::Sender<u64>,
+    /// Written by the worker alone.
+    recent: Mutex<RecentRequests>,
+}
+
+impl Shared {
+    fn recent(&self) -> MutexGuard<'_, RecentRequests> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl LocalProposer {
@@ -58,6 +67,7 @@ impl LocalProposer {
         let shared = Arc::new(Shared {
             applied: watch::Sender::new(state.applied_index),
             decided: ArcSwap::from_pointee(state),
+            recent: Mutex::default(),
         });
         let (sender, queue) = sync_channel(options.queue_max);
         let (alive, ended) = watch::channel(());
@@ -95,7 +105,7 @@ impl LocalProposer {
         while ended.changed().await.is_ok() {}
     }
 
-    fn lock_queue(&self) -> std::sync::MutexGuard<'_, Option<SyncSender<Request>>> {
+    fn lock_queue(&self) -> MutexGuard<'_, Option<SyncSender<Request>>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -138,6 +148,10 @@ impl Proposer for LocalProposer {
                 })
             })
         })
+    }
+
+    fn earlier(&self, request: u128) -> Option<Committed> {
+        self.shared.recent().get(request).cloned()
     }
 }
 

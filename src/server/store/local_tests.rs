@@ -264,8 +264,10 @@ async fn a_repeated_request_takes_effect_once_also_after_a_restart_and_in_one_ba
 
     let proposer = start(&store);
     for n in 1..=3 {
+        assert_eq!(proposer.earlier(n.into()), done(n).ok());
         assert_eq!(proposer.propose(begin(n.into())).await, done(n));
     }
+    assert_eq!(proposer.earlier(4), None);
     assert_eq!(store.applied_index(), Ok(3));
     assert_eq!(proposer.propose(begin(4)).await, done(4));
 }

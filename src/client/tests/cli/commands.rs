@@ -215,6 +215,7 @@ const CASES: &[Case] = &[
         INSTANCE,
         "",
     ),
+    ("raft-health", "raft-health", "\"healthy\"", "healthy\n"),
 ];
 
 const NOT_YET: &str = "topology-tags snapshot-topologies search \
@@ -228,8 +229,7 @@ const NOT_YET: &str = "topology-tags snapshot-topologies search \
     disable-semi-sync-replica restart-replica-statements delay-replication can-replicate-from can-replicate-from-gtid \
     set-read-only set-writeable flush-binary-logs purge-binary-logs last-pseudo-gtid recover graceful-master-takeover \
     graceful-master-takeover-auto force-master-failover force-master-takeover ack-cluster-recoveries ack-all-recoveries \
-    disable-global-recoveries enable-global-recoveries check-global-recoveries replication-analysis raft-leader raft-health \
-    raft-leader-hostname raft-elect-leader";
+    disable-global-recoveries enable-global-recoveries check-global-recoveries replication-analysis";
 
 fn command(line: &str) -> Vec<&str> {
     let mut words = vec!["-c"];
@@ -284,6 +284,7 @@ async fn the_cases_here_are_all_commands_there_are() {
         .filter(|name| !name.contains("slave"))
         .chain(NOT_YET.split_whitespace())
         .chain(["help", "which-api"])
+        .chain(super::group::OF_LEADER)
         .collect();
     listed.sort_unstable();
     tested.sort_unstable();

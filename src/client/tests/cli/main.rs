@@ -1,6 +1,7 @@
 //! The built client against scripted servers: what it asks, prints and returns.
 
 mod commands;
+mod group;
 mod hosts;
 mod outcomes;
 mod settings;

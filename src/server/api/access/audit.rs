@@ -5,9 +5,11 @@ use axum::middleware::Next;
 use axum::response::Response;
 use orchestrator_core::domain::InstanceKey;
 
-use super::authentication::Identity;
-use super::{AccessConfig, AuditEntry, AuditSink, Peer};
+use super::{AccessConfig, AuditEntry, AuditSink, Standing};
 use crate::api::ERROR_HEADER;
+
+/// Longest part of `X-Forwarded-For` that is recorded: twenty addresses.
+const FORWARDED_FOR_CHARS: usize = 1_000;
 
 /// What the audit says of a request to change something: who, whence, what, and its outcome.
 pub(super) struct Audit {
@@ -18,19 +20,12 @@ pub(super) struct Audit {
 }
 
 impl Audit {
-    pub(super) fn of(
-        config: &AccessConfig,
-        identity: &Identity,
-        peer: &Peer,
-        request: &Request,
-    ) -> Self {
-        let whence = peer
-            .ip()
-            .map_or_else(|| "unix socket".to_owned(), |ip| ip.to_string());
+    pub(super) fn of(config: &AccessConfig, standing: &Standing, request: &Request) -> Self {
+        let whence = whence(standing, request);
         // Everything here comes from outside; control bytes must not forge lines. The query is left out: it may hold what
         // is not for a log.
         let (who, path) = (
-            identity.user.escape_debug(),
+            standing.identity.user.escape_debug(),
             request.uri().path().escape_debug(),
         );
         Self {
@@ -99,4 +94,21 @@ impl Audit {
             message,
         }
     }
+}
+
+/// Address of the caller; for whom it says to ask, which only a proxy knows and anybody may invent; and the node that it
+/// asked.
+fn whence(standing: &Standing, request: &Request) -> String {
+    let mut whence = standing
+        .address()
+        .map_or_else(|| "unix socket".to_owned(), |ip| ip.to_string());
+    let forwarded = request.headers().get("x-forwarded-for");
+    if let Some(text) = forwarded.and_then(|value| value.to_str().ok()) {
+        let text: String = text.chars().take(FORWARDED_FOR_CHARS).collect();
+        whence += &format!(" (X-Forwarded-For: {})", text.escape_debug());
+    }
+    if let Some(node) = &standing.through {
+        whence += &format!(" through {}", node.escape_debug());
+    }
+    whence
 }

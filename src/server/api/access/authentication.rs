@@ -17,10 +17,24 @@ pub const TOKEN_COOKIE: &str = "access-token";
 pub(super) struct Identity {
     /// User name; empty when nobody.
     pub user: String,
-    /// Whether the method found the caller to be somebody: a verified password or token, or a name from a trusted proxy.
-    pub is_verified: bool,
+    /// By what the name was proved.
+    pub proof: Proof,
     /// Whether the name comes with reading rights only.
     pub reads_only: bool,
+}
+
+/// What stands behind the name of a caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Nothing.
+    #[default]
+    None,
+    /// A password.
+    Password,
+    /// The word of a trusted proxy.
+    Proxy,
+    /// An access token.
+    Token,
 }
 
 /// Why a request is turned away before its route is looked at.
@@ -73,7 +87,7 @@ pub(super) fn identify(
         Authentication::Multi { user, password } => match basic_credentials(headers) {
             Some((name, _)) if name == READ_ONLY_USER => Ok(Identity {
                 user: name,
-                is_verified: true,
+                proof: Proof::Password,
                 reads_only: true,
             }),
             _ => by_password(headers, user, password).ok_or(Rejected::Password),
@@ -83,10 +97,35 @@ pub(super) fn identify(
             .and_then(|(public, secret)| tokens.owner(&public, &secret))
             .map(|user| Identity {
                 user,
-                is_verified: true,
+                proof: Proof::Token,
                 reads_only: false,
             })
             .unwrap_or_default()),
+    }
+}
+
+/// Judges an identity that another node established: what was proved there counts here when the method in force here
+/// would have asked for the same.
+pub(super) fn recognise(config: &AccessConfig, found: Identity) -> Result<Identity, Rejected> {
+    let has_password = found.proof == Proof::Password;
+    let is_reader = has_password && found.reads_only && found.user == READ_ONLY_USER;
+    match &config.authentication {
+        Authentication::Basic { user, .. } | Authentication::Multi { user, .. }
+            if has_password && !found.reads_only && found.user == *user =>
+        {
+            Ok(found)
+        }
+        Authentication::Multi { .. } if is_reader => Ok(found),
+        Authentication::Basic { .. } | Authentication::Multi { .. } => Err(Rejected::Password),
+        Authentication::Proxy(_) if found.proof == Proof::Proxy && !found.user.is_empty() => {
+            Ok(found)
+        }
+        Authentication::Token(_) if found.proof == Proof::Token => Ok(found),
+        Authentication::Proxy(_)
+        | Authentication::Token(_)
+        | Authentication::Unset
+        | Authentication::Nobody
+        | Authentication::OAuth => Ok(Identity::default()),
     }
 }
 
@@ -97,7 +136,7 @@ fn by_password(headers: &HeaderMap, user: &str, password: &Secret) -> Option<Ide
     let password_is_right = same_secret(password, &given);
     (name_is_right & password_is_right).then_some(Identity {
         user: name,
-        is_verified: true,
+        proof: Proof::Password,
         reads_only: false,
     })
 }
@@ -126,8 +165,12 @@ fn by_proxy(users: &ProxyUsers, peer: &Peer, headers: &HeaderMap) -> Identity {
         return Identity::default();
     };
     let user = value.to_str().unwrap_or_default().trim().to_owned();
+    let proof = match user.is_empty() {
+        true => Proof::None,
+        false => Proof::Proxy,
+    };
     Identity {
-        is_verified: !user.is_empty(),
+        proof,
         user,
         reads_only: false,
     }

@@ -1,7 +1,7 @@
 use axum::http::HeaderMap;
 
-use super::authentication::{Identity, believes_header_of};
-use super::{AccessConfig, Authentication, Peer};
+use super::authentication::{Proof, believes_header_of};
+use super::{AccessConfig, Authentication, ProxyUsers, Standing};
 
 /// Why a caller may not change anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,62 +30,47 @@ pub enum Denied {
 }
 
 /// Whether the caller may use a changing route.
-pub(super) fn may_change(
-    config: &AccessConfig,
-    peer: &Peer,
-    headers: &HeaderMap,
-    caller: &Identity,
-) -> Result<(), Denied> {
+pub(super) fn may_change(config: &AccessConfig, caller: &Standing) -> Result<(), Denied> {
     if config.read_only {
         return Err(Denied::ReadOnly);
     }
-    match &config.authentication {
-        Authentication::Nobody => Ok(()),
-        Authentication::Unset => match peer.is_local() && !came_through_a_proxy(headers) {
-            true => Ok(()),
-            false => Err(Denied::NotLocal),
+    let identity = &caller.identity;
+    let is_permitted = match &config.authentication {
+        Authentication::Nobody => true,
+        Authentication::Unset => match caller.is_on_the_machine() {
+            true => true,
+            false => return Err(Denied::NotLocal),
         },
-        Authentication::OAuth => Err(Denied::NotPermitted),
-        Authentication::Basic { .. } | Authentication::Multi { .. } | Authentication::Token(_) => {
-            if caller.is_verified && !caller.reads_only {
-                Ok(())
-            } else {
-                Err(Denied::NotPermitted)
-            }
+        Authentication::OAuth => false,
+        Authentication::Basic { .. } | Authentication::Multi { .. } => {
+            identity.proof == Proof::Password && !identity.reads_only
         }
+        Authentication::Token(_) => identity.proof == Proof::Token,
         Authentication::Proxy(users) => {
-            if headers.contains_key(&users.header) && !believes_header_of(users, peer) {
+            // Of a caller elsewhere, the node that it is connected to has judged the proxy.
+            let is_direct = caller.through.is_none();
+            if is_direct && caller.names_a_user && !believes_header_of(users, &caller.peer) {
                 return Err(Denied::UntrustedProxy);
             }
-            let is_power_user = || {
-                users
-                    .power_users
-                    .iter()
-                    .any(|user| user == "*" || *user == caller.user)
-            };
-            let is_in_group = || users.groups.is_in_any(&caller.user, &users.power_groups);
-            if caller.is_verified && (is_power_user() || is_in_group()) {
-                Ok(())
-            } else {
-                Err(Denied::NotPermitted)
-            }
+            identity.proof == Proof::Proxy && has_power(users, &identity.user)
         }
+    };
+    match is_permitted {
+        true => Ok(()),
+        false => Err(Denied::NotPermitted),
     }
 }
 
+fn has_power(users: &ProxyUsers, user: &str) -> bool {
+    let by_name = |power: &String| power == "*" || power == user;
+    users.power_users.iter().any(by_name) || users.groups.is_in_any(user, &users.power_groups)
+}
+
 /// Whether the caller may use a route that is for the machine of the service only.
-pub(super) fn may_administer(
-    config: &AccessConfig,
-    peer: &Peer,
-    headers: &HeaderMap,
-) -> Result<(), Denied> {
+pub(super) fn may_administer(config: &AccessConfig, caller: &Standing) -> Result<(), Denied> {
     may_claim(config)?;
     // A proxy that names users in a header of another name gives itself away by that one.
-    let names_a_user = match &config.authentication {
-        Authentication::Proxy(users) => headers.contains_key(&users.header),
-        _ => false,
-    };
-    match peer.is_local() && !came_through_a_proxy(headers) && !names_a_user {
+    match caller.is_on_the_machine() && !caller.names_a_user {
         true => Ok(()),
         false => Err(Denied::NotOnThisMachine),
     }
@@ -100,7 +85,7 @@ pub(super) fn may_claim(config: &AccessConfig) -> Result<(), Denied> {
 }
 
 /// A proxy on this machine makes strangers look local; one that says so is not taken for them.
-fn came_through_a_proxy(headers: &HeaderMap) -> bool {
+pub(super) fn came_through_a_proxy(headers: &HeaderMap) -> bool {
     headers.keys().map(|name| name.as_str()).any(|name| {
         matches!(name, "forwarded" | "x-real-ip" | "via") || name.starts_with("x-forwarded-")
     })

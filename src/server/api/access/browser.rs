@@ -67,15 +67,8 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Refuses whatever a browser sends.
-pub(super) fn check_none(headers: &HeaderMap) -> Result<(), CrossSite> {
-    match is_of_a_browser(headers) {
-        true => Err(CrossSite::Browser),
-        false => Ok(()),
-    }
-}
-
-fn is_of_a_browser(headers: &HeaderMap) -> bool {
+/// Whether a browser sent it.
+pub(super) fn is_of_a_browser(headers: &HeaderMap) -> bool {
     headers
         .keys()
         .any(|name| name.as_str().starts_with("sec-fetch-"))

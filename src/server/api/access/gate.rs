@@ -9,9 +9,10 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 
 use super::audit::Audit;
-use super::authentication::{Identity, check_certificate, identify};
+use super::authentication::check_certificate;
 use super::authorization::{may_administer, may_change, may_claim};
-use super::{AccessConfig, Peer, Rejected, browser};
+use super::standing::{NotLetIn, peer_of};
+use super::{AccessConfig, CrossSite, Peer, Rejected, Standing, Vouched};
 use crate::api::{Caller, ERROR_HEADER};
 
 /// Access in force; cheap to clone.
@@ -29,44 +30,57 @@ impl Gate {
     }
 }
 
-/// Layer around every path, unknown ones included: certificate, identity, and the name a browser uses for us.
+/// Layer around every path, unknown ones included: certificate, identity, and the name a browser uses for us. A request
+/// that another node passed on is judged again here, by what that node vouches for.
 pub async fn guard_everything(
     State(gate): State<Gate>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let config = gate.config();
-    let peer = peer_of(&request);
-    let identity = match check_certificate(&config, &peer, request.uri().path())
-        .and_then(|()| identify(&config, &peer, request.headers()))
-    {
-        Ok(identity) => identity,
-        Err(rejected) => return turned_away(rejected),
+    let standing = match let_in(&config, &request) {
+        Ok(standing) => standing,
+        Err(NotLetIn::Rejected(rejected)) => return turned_away(rejected),
+        Err(NotLetIn::CrossSite(why)) => {
+            return refused(StatusCode::FORBIDDEN, "cross-site", &why.to_string());
+        }
     };
-    if let Err(why) = browser::check(&config, &peer, request.method(), request.headers(), false) {
-        return refused(StatusCode::FORBIDDEN, "cross-site", &why.to_string());
-    }
     request.extensions_mut().insert(Caller {
-        user: identity.user.clone(),
-        address: peer.ip(),
+        user: standing.identity.user.clone(),
+        address: standing.address(),
+        through: standing.through.clone(),
     });
-    request.extensions_mut().insert(identity);
+    request.extensions_mut().insert(standing);
     next.run(request).await
+}
+
+fn let_in(config: &AccessConfig, request: &Request) -> Result<Standing, NotLetIn> {
+    let path = request.uri().path();
+    let certified = |peer| check_certificate(config, peer, path).map_err(NotLetIn::Rejected);
+    if let Some(vouched) = request.extensions().get::<Vouched>() {
+        certified(&peer_of(vouched))?;
+        return Standing::vouched(config, vouched);
+    }
+    let peer = request.extensions().get::<Peer>();
+    let peer = peer.cloned().unwrap_or_default();
+    certified(&peer)?;
+    Standing::direct(config, &peer, request.method(), request.headers())
 }
 
 /// Layer around each changing route.
 pub async fn guard_changes(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    let config = gate.config();
-    let peer = peer_of(&request);
-    if let Err(why) = browser::check(&config, &peer, request.method(), request.headers(), true) {
+    let Some(standing) = standing_of(&request) else {
+        return no_standing();
+    };
+    if let Err(why) = standing.browser_may_change {
         return refused(StatusCode::FORBIDDEN, "cross-site", &why.to_string());
     }
     if request.method() == Method::HEAD {
         return no_head();
     }
-    let identity = identity_of(&request);
-    let audit = Audit::of(&config, &identity, &peer, &request);
-    match may_change(&config, &peer, request.headers(), &identity) {
+    let config = gate.config();
+    let audit = Audit::of(&config, &standing, &request);
+    match may_change(&config, &standing) {
         Ok(()) => audit.follow(request, next).await,
         Err(denied) => unauthorized(&audit, &denied.to_string()),
     }
@@ -77,13 +91,11 @@ pub async fn guard_claims(State(gate): State<Gate>, request: Request, next: Next
     if request.method() == Method::HEAD {
         return no_head();
     }
+    let Some(standing) = standing_of(&request) else {
+        return no_standing();
+    };
     let config = gate.config();
-    let audit = Audit::of(
-        &config,
-        &identity_of(&request),
-        &peer_of(&request),
-        &request,
-    );
+    let audit = Audit::of(&config, &standing, &request);
     match may_claim(&config) {
         Ok(()) => audit.follow(request, next).await,
         Err(denied) => unauthorized(&audit, &denied.to_string()),
@@ -92,14 +104,17 @@ pub async fn guard_claims(State(gate): State<Gate>, request: Request, next: Next
 
 /// Layer around each route for the machine of the service itself. These routes are new with us: they answer by status.
 pub async fn guard_local(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let Some(standing) = standing_of(&request) else {
+        return no_standing();
+    };
     let config = gate.config();
-    let peer = peer_of(&request);
-    let audit = Audit::of(&config, &identity_of(&request), &peer, &request);
-    if let Err(why) = browser::check_none(request.headers()) {
-        audit.record("refused", &why.to_string());
-        return refused_by_status("cross-site", &why.to_string());
+    let audit = Audit::of(&config, &standing, &request);
+    if standing.is_of_a_browser {
+        let why = CrossSite::Browser.to_string();
+        audit.record("refused", &why);
+        return refused_by_status("cross-site", &why);
     }
-    match may_administer(&config, &peer, request.headers()) {
+    match may_administer(&config, &standing) {
         Ok(()) => audit.follow(request, next).await,
         Err(denied) => {
             audit.record("refused", &denied.to_string());
@@ -108,20 +123,14 @@ pub async fn guard_local(State(gate): State<Gate>, request: Request, next: Next)
     }
 }
 
-fn peer_of(request: &Request) -> Peer {
-    request
-        .extensions()
-        .get::<Peer>()
-        .cloned()
-        .unwrap_or_default()
+fn standing_of(request: &Request) -> Option<Standing> {
+    request.extensions().get::<Standing>().cloned()
 }
 
-fn identity_of(request: &Request) -> Identity {
-    request
-        .extensions()
-        .get::<Identity>()
-        .cloned()
-        .unwrap_or_default()
+/// The layer around every path puts it there; a request without it is let through nowhere.
+fn no_standing() -> Response {
+    let text = "the caller of this request was not established; this is a fault of the service, please report it";
+    refused(StatusCode::INTERNAL_SERVER_ERROR, "unauthorized", text)
 }
 
 /// HEAD promises to change nothing.

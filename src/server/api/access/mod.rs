@@ -11,8 +11,10 @@ mod config;
 mod gate;
 mod peer;
 mod secrets;
+mod standing;
 #[cfg(test)]
 mod tests;
+mod vouched;
 
 pub use authentication::{Rejected, TOKEN_COOKIE};
 pub use authorization::Denied;
@@ -25,3 +27,5 @@ pub use config::{
 pub use gate::{Gate, guard_changes, guard_claims, guard_everything, guard_local};
 pub use peer::{ClientCertificate, Peer};
 pub use secrets::{digest_of, same_as_digest, same_secret};
+pub(in crate::api) use standing::Standing;
+pub use vouched::{BrowserWord, VouchError, Vouched, VouchedProof};

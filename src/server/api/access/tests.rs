@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use orchestrator_core::domain::Secret;
 
-use super::authentication::{Identity, check_certificate, identify};
+use super::authentication::check_certificate;
 use super::authorization::may_change;
+use super::standing::NotLetIn;
 use super::*;
 
 struct Groups;
@@ -80,13 +81,17 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
 
 /// What becomes of a changing request: `401`, `yes USER`, or why not.
 fn outcome(config: &AccessConfig, peer: &Peer, pairs: &[(&str, &str)]) -> String {
-    let headers = headers(pairs);
-    match identify(config, peer, &headers) {
-        Err(_) => "401".into(),
-        Ok(identity) => match may_change(config, peer, &headers, &identity) {
-            Ok(()) => format!("yes {}", identity.user),
-            Err(denied) => format!("{denied:?}"),
-        },
+    match Standing::direct(config, peer, &Method::POST, &headers(pairs)) {
+        Err(NotLetIn::Rejected(_)) => "401".into(),
+        Err(other) => format!("{other:?}"),
+        Ok(standing) => judged(config, &standing),
+    }
+}
+
+fn judged(config: &AccessConfig, standing: &Standing) -> String {
+    match may_change(config, standing) {
+        Ok(()) => format!("yes {}", standing.identity.user),
+        Err(denied) => format!("{denied:?}"),
     }
 }
 
@@ -518,16 +523,148 @@ fn pages_of_other_sites_change_nothing_and_scripts_pass() {
     );
 }
 
+/// What becomes of a changing request on the leader when another node passed it on: `401`, `yes USER`, or why not.
+fn passed_on(
+    follower: &AccessConfig,
+    leader: &AccessConfig,
+    peer: &Peer,
+    pairs: &[(&str, &str)],
+) -> String {
+    let found = Standing::direct(follower, peer, &Method::POST, &headers(pairs));
+    let Ok(found) = found else {
+        return "not let in by the follower".into();
+    };
+    let sent = Vouched::from_bytes(&found.vouch("node2").to_bytes()).unwrap();
+    match Standing::vouched(leader, &sent) {
+        Err(NotLetIn::Rejected(_)) => "401".into(),
+        Err(other) => format!("{other:?}"),
+        Ok(standing) => judged(leader, &standing),
+    }
+}
+
 #[test]
-fn an_unverified_identity_is_nobody() {
-    let identity = Identity::default();
-    assert!(
-        may_change(
-            &config(basic()),
-            &from("127.0.0.1"),
-            &HeaderMap::new(),
-            &identity
-        )
-        .is_err()
+fn with_one_configuration_every_caller_gets_the_same_verdict_through_another_node() {
+    let right = [("authorization", "Basic YWRtaW46czNjcmV0")];
+    let reader = [("authorization", "Basic cmVhZG9ubHk6eA==")];
+    let ann = [("x-forwarded-user", "ann")];
+    let dba = [("x-forwarded-user", "dba1")];
+    let cookie = [("cookie", "access-token=pub:sec")];
+    let through = [("x-forwarded-for", "1.2.3.4")];
+    for (authentication, peer, pairs, expected) in [
+        (Authentication::Unset, "127.0.0.1", &[][..], "yes "),
+        (Authentication::Unset, "unix", &[][..], "yes "),
+        (Authentication::Unset, "127.0.0.1", &through[..], "NotLocal"),
+        (Authentication::Unset, "10.0.0.7", &[][..], "NotLocal"),
+        (Authentication::Nobody, "10.0.0.7", &[][..], "yes "),
+        (Authentication::OAuth, "127.0.0.1", &[][..], "NotPermitted"),
+        (basic(), "10.0.0.7", &right[..], "yes admin"),
+        (multi(), "10.0.0.7", &right[..], "yes admin"),
+        (multi(), "10.0.0.7", &reader[..], "NotPermitted"),
+        (proxy(&["ann"]), "10.0.0.1", &ann[..], "yes ann"),
+        (proxy(&[]), "10.0.0.1", &ann[..], "NotPermitted"),
+        (proxy(&[]), "10.0.0.1", &dba[..], "yes dba1"),
+        (proxy(&["*"]), "10.0.0.1", &[][..], "NotPermitted"),
+        (
+            Authentication::Token(Arc::new(Tokens)),
+            "10.0.0.7",
+            &cookie[..],
+            "yes ann",
+        ),
+        (
+            Authentication::Token(Arc::new(Tokens)),
+            "10.0.0.7",
+            &[][..],
+            "NotPermitted",
+        ),
+    ] {
+        let config = config(authentication);
+        let peer = from(peer);
+        assert_eq!(outcome(&config, &peer, pairs), expected, "{peer:?}");
+        let passed_on = passed_on(&config, &config, &peer, pairs);
+        assert_eq!(passed_on, expected, "{peer:?} {pairs:?}");
+    }
+}
+
+#[test]
+fn the_leader_decides_by_its_own_configuration_and_a_proof_counts_only_where_it_would_be_asked_for()
+{
+    let right = [("authorization", "Basic YWRtaW46czNjcmV0")];
+    let ann = [("x-forwarded-user", "ann")];
+    let cookie = [("cookie", "access-token=pub:sec")];
+    let token = || Authentication::Token(Arc::new(Tokens));
+    let other_user = Authentication::Basic {
+        user: "root".into(),
+        password: Secret::new("s3cret"),
+    };
+    type Case<'a> = (
+        Authentication,
+        Authentication,
+        &'a str,
+        &'a [(&'a str, &'a str)],
+        &'a str,
     );
+    let cases: [Case<'_>; 11] = [
+        // The leader is stricter than the node that vouches.
+        (Authentication::Nobody, basic(), "10.0.0.7", &[], "401"),
+        (Authentication::Nobody, multi(), "10.0.0.7", &right, "401"),
+        (
+            Authentication::Nobody,
+            Authentication::Unset,
+            "10.0.0.7",
+            &[],
+            "NotLocal",
+        ),
+        (basic(), other_user, "10.0.0.7", &right, "401"),
+        (
+            proxy(&["ann"]),
+            proxy(&["bob"]),
+            "10.0.0.1",
+            &ann,
+            "NotPermitted",
+        ),
+        (proxy(&["ann"]), basic(), "10.0.0.1", &ann, "401"),
+        (proxy(&["ann"]), token(), "10.0.0.1", &ann, "NotPermitted"),
+        (token(), proxy(&["*"]), "10.0.0.1", &cookie, "NotPermitted"),
+        (basic(), token(), "10.0.0.7", &right, "NotPermitted"),
+        (
+            basic(),
+            Authentication::OAuth,
+            "10.0.0.7",
+            &right,
+            "NotPermitted",
+        ),
+        // And laxer: the name is nobody's then.
+        (basic(), Authentication::Nobody, "10.0.0.7", &right, "yes "),
+    ];
+    for (follower, leader, peer, pairs, expected) in cases {
+        let passed_on = passed_on(&config(follower), &config(leader), &from(peer), pairs);
+        assert_eq!(passed_on, expected, "{pairs:?}");
+    }
+    let read_only = AccessConfig {
+        read_only: true,
+        ..config(basic())
+    };
+    let local = from("127.0.0.1");
+    assert_eq!(
+        passed_on(&config(basic()), &read_only, &local, &right),
+        "ReadOnly"
+    );
+}
+
+#[test]
+fn what_a_browser_may_do_goes_along() {
+    let config = config(Authentication::Nobody);
+    let own = ("host", "10.9.9.9:3000");
+    for (pairs, is_of_a_browser, may_change) in [
+        (&[own][..], false, true),
+        (&[own, ("sec-fetch-site", "same-origin")][..], true, true),
+        (&[own, ("sec-fetch-site", "cross-site")][..], true, false),
+        (&[own, ("origin", "http://evil.example")][..], true, false),
+    ] {
+        let peer = from("10.0.0.7");
+        let found = Standing::direct(&config, &peer, &Method::POST, &headers(pairs)).unwrap();
+        let there = Standing::vouched(&config, &found.vouch("node2")).unwrap();
+        assert_eq!(there.is_of_a_browser, is_of_a_browser, "{pairs:?}");
+        assert_eq!(there.browser_may_change.is_ok(), may_change, "{pairs:?}");
+    }
 }

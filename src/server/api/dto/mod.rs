@@ -9,16 +9,18 @@ mod key;
 mod number;
 mod probe;
 mod problems;
+mod raft;
 mod time;
 
 pub use access_token::AccessTokenDto;
 pub use cluster::ClusterInfoDto;
-pub use health::HealthStatusDto;
+pub use health::{GroupHealth, HealthStatusDto};
 pub use instance::{InstanceDto, InstanceList, Source};
 pub use key::{KeyDto, Keys};
 pub use number::NullInt64;
 pub use probe::ProbeDto;
 pub use problems::problems;
+pub use raft::RaftStatusDto;
 pub use time::{Fractional, Rfc3339, SpaceSeparated};
 
 use serde::{Serialize, Serializer};

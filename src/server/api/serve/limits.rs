@@ -44,7 +44,11 @@ impl Default for Limits {
 
 impl Limits {
     /// Why a request is too large to be looked at, as its status and one sentence.
-    pub(super) fn complaint(&self, uri: &Uri, headers: &HeaderMap) -> Option<(StatusCode, String)> {
+    pub(in crate::api) fn complaint(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Option<(StatusCode, String)> {
         let uri_bytes = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
         if uri_bytes > self.uri_bytes {
             let text = format!(

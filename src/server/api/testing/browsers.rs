@@ -3,7 +3,7 @@
 use super::Answer;
 use super::callers::{May, config, local, remote, token, who};
 use super::evidence::cases;
-use super::matrix::service;
+use super::matrix::{service, service_for};
 use crate::api::access::Authentication;
 use crate::api::{Access, routes};
 
@@ -68,13 +68,14 @@ async fn pages_of_other_sites_and_links_change_nothing_on_any_route() {
     let cases = cases();
     for route in routes() {
         let case = cases.iter().find(|case| case.path == route.path);
-        let uri = case.expect("every route has a case").success;
+        let case = case.expect("every route has a case");
+        let uri = case.success;
         match route.access {
             Access::Health | Access::Reads => continue,
             // Opened as a link; see the next test.
             Access::Claims => continue,
             Access::Changes => {
-                let answer = service(&who).ask("POST", uri, &OURS).await;
+                let answer = service_for(&who, case).ask("POST", uri, &OURS).await;
                 assert!(answer.is_done(), "{uri}: {}", answer.body);
             }
             Access::LocalOnly => {

@@ -7,6 +7,7 @@ use axum::Router;
 use orchestrator_core::domain::{AccessToken, PublicToken};
 use orchestrator_core::ports::ProposeError;
 
+use super::group::FakeGroup;
 use super::{Answer, Service};
 use crate::api::view::samples::{NOW, Sample, two_clusters};
 use crate::api::{Access, AppState, Route, TokenTimes, routes};
@@ -42,6 +43,8 @@ pub(crate) struct Case {
     pub(crate) success: &'static str,
     /// What fails.
     pub(crate) failure: Failure,
+    /// Whether it is about the group: it is asked of a leader then.
+    pub(crate) is_of_the_group: bool,
 }
 
 /// How to make a route fail.
@@ -56,17 +59,30 @@ pub(crate) enum Failure {
     CannotStore,
     /// By asking the same while the configuration has a mistake.
     BadConfiguration,
+    /// By asking the same of a node that is in no group.
+    Alone,
     /// Not at all: it answers from memory whatever there is.
     Never,
+    /// Always, whatever is asked.
+    Always,
 }
 
-use Failure::{Ask, BadConfiguration, CannotStore, Follower, Never, Unhealthy};
+use Failure::{Alone, Always, Ask, BadConfiguration, CannotStore, Follower, Never, Unhealthy};
 
 fn case(path: &'static str, success: &'static str, failure: Failure) -> Case {
     Case {
         path,
         success,
         failure,
+        is_of_the_group: false,
+    }
+}
+
+/// A case of a route about the group.
+fn of_the_group(path: &'static str, success: &'static str, failure: Failure) -> Case {
+    Case {
+        is_of_the_group: true,
+        ..case(path, success, failure)
     }
 }
 
@@ -247,6 +263,24 @@ pub(crate) fn cases() -> Vec<Case> {
                 "/web/access-token?publicToken=2222222222222222222222222222222222222222222222222222222222222222",
             ),
         ),
+        of_the_group("/api/raft-state", "/api/raft-state", Alone),
+        of_the_group("/api/raft-leader", "/api/raft-leader", Alone),
+        of_the_group("/api/raft-peers", "/api/raft-peers", Alone),
+        of_the_group("/api/raft-health", "/api/raft-health", Alone),
+        of_the_group("/api/raft-status", "/api/raft-status", Alone),
+        of_the_group("/api/raft-snapshot", "/api/raft-snapshot", Alone),
+        of_the_group("/api/raft-yield/{node}", "/api/raft-yield/orc2", Alone),
+        of_the_group(
+            "/api/raft-yield-hint/{hint}",
+            "/api/raft-yield-hint/c2",
+            Alone,
+        ),
+        of_the_group(
+            "/api/raft-follower-health-report/{authenticationToken}/{raftBind}/{raftAdvertise}",
+            "/api/raft-follower-health-report/abcdef01/10.0.0.2/10.0.0.2",
+            Always,
+        ),
+        case("/api/reelect", "/api/reelect", Never),
         case("/api/v2/probes", "/api/v2/probes", Never),
         case(
             "/api/v2/probes/{host}/{port}",
@@ -269,8 +303,14 @@ pub(crate) async fn table(assemble: Assemble, refusing: &[(&str, Assemble)]) -> 
     for route in routes() {
         let case = cases.iter().find(|case| case.path == route.path);
         let case = case.unwrap_or_else(|| panic!("{} has no case", route.path));
-        let success = ask(assemble, &route, case.success).await;
-        assert!(success.is_done(), "{}: {}", case.success, success.body);
+        let asked = ask(assemble, &route, case).await;
+        let success = match case.failure {
+            Always => "never".to_owned(),
+            _ => {
+                assert!(asked.is_done(), "{}: {}", case.success, asked.body);
+                outcome(&asked)
+            }
+        };
         let failure = match fail(assemble, &route, case).await {
             Some(answer) => {
                 assert!(!answer.is_done(), "{} does not fail", route.path);
@@ -280,22 +320,22 @@ pub(crate) async fn table(assemble: Assemble, refusing: &[(&str, Assemble)]) -> 
         };
         let mut refused = String::new();
         for (_, assemble) in refusing {
-            let answer = ask(*assemble, &route, case.success).await;
+            let answer = ask(*assemble, &route, case).await;
             refused += &format!(" {} |", outcome(&answer));
         }
         rows.push(format!(
-            "| `{}` | {} | {failure} |{refused}",
-            route.path,
-            outcome(&success)
+            "| `{}` | {success} | {failure} |{refused}",
+            route.path
         ));
     }
     assert_eq!(cases.len(), routes().len(), "a case has no route");
     rows.join("\n")
 }
 
-async fn ask(assemble: Assemble, route: &Route, uri: &str) -> Answer {
-    let service = Service::assembled(sample(), assemble);
-    service.ask(method(route), uri, &[]).await
+async fn ask(assemble: Assemble, route: &Route, case: &Case) -> Answer {
+    let group = case.is_of_the_group.then(FakeGroup::leading);
+    let service = Service::placed(sample(), group, assemble);
+    service.ask(method(route), case.success, &[]).await
 }
 
 async fn fail(assemble: Assemble, route: &Route, case: &Case) -> Option<Answer> {
@@ -312,6 +352,8 @@ async fn fail(assemble: Assemble, route: &Route, case: &Case) -> Option<Answer> 
             });
         }
         BadConfiguration => *fakes.reload.lock().unwrap() = Err(vec!["a mistake".into()]),
+        Alone => {}
+        Always => return Some(ask(assemble, route, case).await),
         Never => return None,
     }
     Some(service.ask(method(route), uri, &[]).await)

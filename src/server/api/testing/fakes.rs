@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,17 +11,19 @@ use http_body_util::BodyExt;
 use orchestrator_core::decided::{Decided, Effect, Proposal, apply};
 use orchestrator_core::domain::{HostName, InstanceKey, Observation, Picture, Timestamp};
 use orchestrator_core::ports::{
-    BoxFuture, Clock, Committed, DecisionReader, DiscoverError, Discovery, Ids, PictureReader,
-    ProbeState, ProposeError, Proposer, ResolveError, Resolver,
+    BoxFuture, Clock, Committed, DecisionReader, DiscoverError, Discovery, ForwardHandler, Group,
+    Ids, PictureReader, ProbeState, ProposeError, Proposer, ResolveError, Resolver,
 };
 use tokio::sync::watch;
 use tower::ServiceExt;
 
+use super::group::FakeGroup;
 use crate::api::access::{AccessConfig, Gate, Peer};
 use crate::api::serve::Limits;
 use crate::api::view::samples::{NOW, Sample, server};
 use crate::api::{
-    ApiConfig, AppState, Caller, Deps, Health, HealthReport, Reload, assemble, routes,
+    ApiConfig, AppState, Caller, Deps, Health, HealthReport, Reload, assemble, forward_handler,
+    routes,
 };
 
 /// Every port, from memory: proposals are applied at once by the real `apply`, a probe finds a server that is well.
@@ -28,9 +31,16 @@ pub(crate) struct Fakes {
     picture: Mutex<Arc<Picture>>,
     decided: Mutex<Arc<Decided>>,
     now: Mutex<Timestamp>,
+    /// Steps when a test pauses the clock of its runtime.
+    started: tokio::time::Instant,
     ids: AtomicU64,
+    /// Answers by request, as decided state remembers them.
+    earlier: Mutex<HashMap<u128, Committed>>,
     /// All proposals so far.
     pub(crate) proposals: Mutex<Vec<Proposal>>,
+    /// Proposals wait while somebody holds this.
+    gate: Arc<tokio::sync::Mutex<()>>,
+    waiting: AtomicU64,
     /// How the next proposals fail.
     pub(crate) propose_error: Mutex<Option<ProposeError>>,
     /// How proposals fail once so many went through.
@@ -68,6 +78,7 @@ pub(crate) fn bare_router(state: AppState) -> Router {
     let caller = Caller {
         user: "ada".into(),
         address: Some([127, 0, 0, 1].into()),
+        through: None,
     };
     let router = routes().into_iter().fold(Router::new(), |router, route| {
         router.route(route.path, route.into_handler())
@@ -89,8 +100,27 @@ impl Service {
 
     /// The same with another way around the routes.
     pub(crate) fn assembled(sample: Sample, assemble: impl FnOnce(AppState) -> Router) -> Self {
+        Self::placed(sample, None, assemble)
+    }
+
+    /// The same in a group.
+    pub(crate) fn placed(
+        sample: Sample,
+        group: Option<Arc<FakeGroup>>,
+        assemble: impl FnOnce(AppState) -> Router,
+    ) -> Self {
         let fakes = Arc::new(Fakes::new(sample.picture(), sample.decided));
         let (sender, config) = watch::channel(Arc::new(sample.config));
+        Self::over(fakes, group, sender, config, assemble)
+    }
+
+    fn over(
+        fakes: Arc<Fakes>,
+        group: Option<Arc<FakeGroup>>,
+        sender: watch::Sender<Arc<ApiConfig>>,
+        config: watch::Receiver<Arc<ApiConfig>>,
+        assemble: impl FnOnce(AppState) -> Router,
+    ) -> Self {
         let state = AppState::new(Deps {
             picture: fakes.clone(),
             decisions: fakes.clone(),
@@ -101,6 +131,7 @@ impl Service {
             ids: fakes.clone(),
             health: fakes.clone(),
             reload: fakes.clone(),
+            group: group.map(|group| group as Arc<dyn Group>),
             config,
         });
         Self {
@@ -109,6 +140,18 @@ impl Service {
             state,
             _config: sender,
         }
+    }
+
+    /// Another node that knows and decided the same, without what this one remembers by itself.
+    pub(crate) fn successor(&self, assemble: impl FnOnce(AppState) -> Router) -> Self {
+        let fakes = self.fakes.clone();
+        let (sender, config) = watch::channel(self.state.config());
+        Self::over(fakes, None, sender, config, assemble)
+    }
+
+    /// What the group calls for requests that others pass on to this one.
+    pub(crate) fn handler(&self) -> Arc<dyn ForwardHandler> {
+        forward_handler(self.router.clone(), self.state.clone(), &Limits::default())
     }
 
     pub(crate) async fn get(&self, uri: &str) -> Answer {
@@ -127,7 +170,7 @@ impl Service {
         Answer {
             status: parts.status,
             headers: parts.headers,
-            body: String::from_utf8(body.to_vec()).unwrap(),
+            body: String::from_utf8_lossy(&body).into_owned(),
         }
     }
 }
@@ -164,13 +207,21 @@ impl Answer {
 }
 
 impl Fakes {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a clock for tests, which can be paused"
+    )]
     fn new(picture: Picture, decided: Decided) -> Self {
         Self {
             picture: Mutex::new(Arc::new(picture)),
             decided: Mutex::new(Arc::new(decided)),
             now: Mutex::new(NOW),
+            started: tokio::time::Instant::now(),
             ids: AtomicU64::new(1),
+            earlier: Mutex::default(),
             proposals: Mutex::default(),
+            gate: Arc::default(),
+            waiting: AtomicU64::new(0),
             propose_error: Mutex::default(),
             propose_error_after: Mutex::default(),
             discover_error: Mutex::default(),
@@ -186,6 +237,17 @@ impl Fakes {
             }),
             reload: Mutex::new(Ok(vec![])),
         }
+    }
+
+    /// Lets proposals wait until what is returned is dropped.
+    pub(crate) fn hold_proposals(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        let gate = self.gate.clone().try_lock_owned();
+        gate.expect("nobody proposes now")
+    }
+
+    /// Proposals that have not been decided yet.
+    pub(crate) fn waiting_proposals(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     pub(crate) fn wait(&self, length: Duration) {
@@ -216,6 +278,9 @@ impl DecisionReader for Fakes {
 impl Proposer for Fakes {
     fn propose(&self, proposal: Proposal) -> BoxFuture<'_, Result<Committed, ProposeError>> {
         Box::pin(async move {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            drop(self.gate.lock().await);
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             if let Some(error) = self.propose_error.lock().unwrap().clone() {
                 return Err(error);
             }
@@ -224,23 +289,34 @@ impl Proposer for Fakes {
             if let Some((_, error)) = later.filter(|(most, _)| made >= *most) {
                 return Err(error);
             }
+            if let Some(earlier) = self.earlier(proposal.request) {
+                return Ok(earlier);
+            }
             let mut held = self.decided.lock().unwrap();
             let applied = apply(&held, &proposal);
             let index = held.applied_index + 1;
             let mut next = (**held).clone();
             next.absorb(index, applied.decided_at, &applied.changes);
             *held = Arc::new(next);
+            let request = proposal.request;
             self.proposals.lock().unwrap().push(proposal);
             for effect in applied.effects {
                 if let Effect::Forget(key) = effect {
                     self.change_picture(|picture| drop(picture.remove(&key)));
                 }
             }
-            Ok(Committed {
+            let committed = Committed {
                 index,
                 reply: applied.reply,
-            })
+            };
+            let mut earlier = self.earlier.lock().unwrap();
+            earlier.insert(request, committed.clone());
+            Ok(committed)
         })
+    }
+
+    fn earlier(&self, request: u128) -> Option<Committed> {
+        self.earlier.lock().unwrap().get(&request).cloned()
     }
 }
 
@@ -299,11 +375,11 @@ impl Clock for Fakes {
     }
 
     fn monotonic(&self) -> Duration {
-        self.now().since(NOW)
+        self.now().since(NOW) + self.started.elapsed()
     }
 
-    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(async {})
+    fn sleep(&self, length: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(length))
     }
 }
 

@@ -23,7 +23,6 @@ pub(super) struct Worker {
     store: Arc<dyn DecisionStore>,
     shared: Arc<Shared>,
     group: GroupId,
-    recent: RecentRequests,
     batch_max: usize,
     /// Whether a commit may have taken effect that memory does not know of.
     in_doubt: bool,
@@ -43,9 +42,9 @@ impl Worker {
         shared: Arc<Shared>,
         batch_max: usize,
     ) -> Result<Self, Error> {
+        *shared.recent() = remembered(store.as_ref())?;
         Ok(Self {
             group: store.identity()?.group,
-            recent: remembered(store.as_ref())?,
             store,
             shared,
             batch_max,
@@ -93,7 +92,7 @@ impl Worker {
             return Ok(());
         }
         let state = self.store.load()?;
-        self.recent = remembered(self.store.as_ref())?;
+        *self.shared.recent() = remembered(self.store.as_ref())?;
         self.shared.applied.send_replace(state.applied_index);
         self.shared.decided.store(Arc::new(state));
         self.in_doubt = false;
@@ -119,8 +118,11 @@ impl Worker {
 
     fn earlier_or_new(&self, batch: &mut Batch, proposal: &Proposal) -> Result<Committed, Error> {
         let in_batch = batch.decided.get(&proposal.request).map(|(_, known)| known);
-        if let Some(earlier) = in_batch.or_else(|| self.recent.get(proposal.request)) {
-            return Ok(earlier.clone());
+        let earlier = in_batch
+            .cloned()
+            .or_else(|| self.shared.recent().get(proposal.request).cloned());
+        if let Some(earlier) = earlier {
+            return Ok(earlier);
         }
         let index = batch.state.applied_index + 1;
         let envelope =
@@ -153,8 +155,11 @@ impl Worker {
     fn publish(&mut self, batch: Batch) {
         let mut decided: Vec<_> = batch.decided.into_iter().collect();
         decided.sort_by_key(|(_, (_, committed))| committed.index);
-        for (request, (at, committed)) in decided {
-            self.recent.remember(request, at, committed);
+        {
+            let mut recent = self.shared.recent();
+            for (request, (at, committed)) in decided {
+                recent.remember(request, at, committed);
+            }
         }
         let applied = batch.state.applied_index;
         // Before the answers: who was answered reads what it asked for.
