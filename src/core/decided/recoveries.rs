@@ -194,6 +194,9 @@ pub(super) fn step(
         RecoveryStepCommand::Record { fence, news } => record(state, id, *fence, news, now),
         RecoveryStepCommand::StateLoss { loss, notes } => state_loss(state, id, loss, notes),
         RecoveryStepCommand::Note { notes } => note(state, id, notes),
+        RecoveryStepCommand::Replan { fence, plan, news } => {
+            replan(state, id, *fence, plan, news, now)
+        }
     };
     answer.unwrap_or_else(refused)
 }
@@ -283,6 +286,30 @@ fn record(
         return Ok((Reply::Unchanged, vec![], vec![]));
     }
     with_news(state, id, recovery.clone(), news, now)
+}
+
+/// Another plan for the same recovery: who touches what is as it was registered, and so is what holds others back.
+fn replan(
+    state: &Decided,
+    id: RecoveryId,
+    fence: Fence,
+    plan: &[u8],
+    news: &RecoveryNews,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    let recovery = current(state, id, fence)?;
+    if recovery.phase != Phase::Registered {
+        return Err(Refusal::PhaseOutOfOrder {
+            current: recovery.phase,
+        });
+    }
+    let mut row = recovery.clone();
+    row.plan = plan.to_vec();
+    let (reply, changes, effects) = with_news(state, id, row, news, now)?;
+    let old_steps = state.steps_of(id);
+    let dropped = old_steps.map(|(number, _)| RowChange::DeleteRecoveryStep(id, number));
+    let changes = dropped.chain(changes).collect();
+    Ok((reply, changes, effects))
 }
 
 fn with_news(

@@ -214,4 +214,14 @@ pub enum RecoveryStepCommand {
         /// The lines.
         notes: Vec<(Timestamp, String)>,
     },
+    /// The plan no longer holds, and this one takes its place in the first phase only. What was
+    /// recorded of the old plan's steps is dropped; `news` holds what is known of the new one's.
+    Replan {
+        /// Under which leadership.
+        fence: Fence,
+        /// The plan, encoded.
+        plan: Vec<u8>,
+        /// What else happened.
+        news: RecoveryNews,
+    },
 }

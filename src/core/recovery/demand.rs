@@ -50,6 +50,8 @@ pub struct Demand {
     pub level: DemandLevel,
     /// The server that is to be promoted, and no other.
     pub candidate: Option<InstanceKey>,
+    /// No hooks are run (`recover-lite`).
+    pub skips_hooks: bool,
 }
 
 impl Demand {
@@ -58,6 +60,7 @@ impl Demand {
         Self {
             level: DemandLevel::ByHand,
             candidate,
+            skips_hooks: false,
         }
     }
 
@@ -66,6 +69,7 @@ impl Demand {
         Self {
             level: DemandLevel::Forced,
             candidate,
+            skips_hooks: false,
         }
     }
 

@@ -1,0 +1,58 @@
+use std::time::Duration;
+
+use orchestrator_core::analysis::AnalysisPolicy;
+use orchestrator_core::recovery::RecoveryPolicy;
+use regex::Regex;
+
+/// What configuration says about recovering.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How often it is looked whether there is something to do.
+    pub look_every: Duration,
+    /// About findings.
+    pub analysis: AnalysisPolicy,
+    /// About recoveries.
+    pub recovery: RecoveryPolicy,
+    /// Hooks.
+    pub hooks: HookLists,
+    /// `FailureDetectionPeriodBlockMinutes`: for so long the same is not written down again.
+    pub detection_block_period: Duration,
+    /// `AuditPurgeDays`: for how long ended recoveries and detections are kept.
+    pub kept_for: Duration,
+    /// `MaintenanceOwner`: in whose name lost servers are put in downtime.
+    pub downtime_owner: String,
+    /// `ClusterNameToAlias`: patterns of cluster names, with the alias; the first that matches counts.
+    pub cluster_aliases: Vec<(Regex, String)>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            look_every: Duration::from_secs(1),
+            analysis: AnalysisPolicy::default(),
+            recovery: RecoveryPolicy::default(),
+            hooks: HookLists::default(),
+            detection_block_period: Duration::from_secs(3600),
+            kept_for: Duration::from_secs(7 * 24 * 3600),
+            downtime_owner: "orchestrator".to_owned(),
+            cluster_aliases: Vec::new(),
+        }
+    }
+}
+
+/// Lines of hooks, by the moment at which they run.
+#[derive(Clone, Debug, Default)]
+pub struct HookLists {
+    /// `OnFailureDetectionProcesses`; the first that fails ends the list, and the finding waits for the next look.
+    pub on_detection: Vec<String>,
+    /// `PreFailoverProcesses`; the first that fails ends the recovery before anybody is touched.
+    pub before: Vec<String>,
+    /// `PostMasterFailoverProcesses`.
+    pub after_primary: Vec<String>,
+    /// `PostFailoverProcesses`.
+    pub after: Vec<String>,
+    /// `PostUnsuccessfulFailoverProcesses`.
+    pub after_failure: Vec<String>,
+    /// How long one may take; `None` without bound.
+    pub timeout: Option<Duration>,
+}

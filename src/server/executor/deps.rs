@@ -1,0 +1,30 @@
+use std::sync::Arc;
+
+use orchestrator_core::ports::{
+    Clock, DecisionReader, Discovery, HookRunner, Ids, Leadership, PictureReader, Proposer, Servers,
+};
+
+/// What recovering needs of the outside.
+#[derive(Clone)]
+pub struct Deps {
+    /// Changes servers.
+    pub servers: Arc<dyn Servers>,
+    /// Whether this node leads.
+    pub leadership: Arc<dyn Leadership>,
+    /// The way to decide.
+    pub proposer: Arc<dyn Proposer>,
+    /// What is decided.
+    pub decisions: Arc<dyn DecisionReader>,
+    /// What is seen.
+    pub picture: Arc<dyn PictureReader>,
+    /// Probes on request.
+    pub discovery: Arc<dyn Discovery>,
+    /// Runs hooks.
+    pub hooks: Arc<dyn HookRunner>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids of recoveries and requests.
+    pub ids: Arc<dyn Ids>,
+    /// Name of this node, for records.
+    pub node: String,
+}

@@ -1,0 +1,227 @@
+//! One server of a recovery: a task of its own with the connection, so that a slow server slows nobody else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use orchestrator_core::domain::InstanceKey;
+use orchestrator_core::ports::{Change, ServerSession};
+use orchestrator_core::recovery::plan::StepNumber;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::report::Report;
+use crate::executor::scope::{Lost, Scope};
+use crate::executor::sessions::OPEN_TIME;
+
+/// How often a server is looked at while something is expected of it: what an applier needs for the last transactions is
+/// some milliseconds.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How often it is looked at while nothing is expected: it keeps the connection open, and shows that it is.
+const IDLE_LOOK: Duration = Duration::from_secs(1);
+
+/// How long it waits before it connects again.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Orders that may wait for one hand: one change, and whether to look often.
+pub(super) const ORDERS_MAX: usize = 8;
+
+/// What a hand is told.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Make a change, over this connection and no other.
+    Make {
+        number: StepNumber,
+        change: Change,
+        deadline: Duration,
+        connection_id: u64,
+    },
+    /// Look often.
+    Attend,
+    /// Look rarely.
+    Rest,
+}
+
+/// One server's task.
+pub(super) struct Hand {
+    pub scope: Scope,
+    pub server: InstanceKey,
+    /// Connections to be ended before another is opened.
+    pub stale: Vec<u64>,
+    pub orders: mpsc::Receiver<Order>,
+    pub reports: mpsc::Sender<Report>,
+    /// The old primary is back and not closed: nothing is changed anywhere else.
+    pub halt: Arc<AtomicBool>,
+    /// Bounds how many hands connect at once.
+    pub connecting: Arc<Semaphore>,
+}
+
+/// Nobody listens any more.
+struct Over;
+
+impl Hand {
+    /// Works until the run is over. Dropping the future closes the connection.
+    pub async fn work(mut self, mut session: Option<Box<dyn ServerSession>>) {
+        let mut is_attending = true;
+        loop {
+            let open = match session.take() {
+                Some(open) => open,
+                None => match self.connect().await {
+                    Ok(open) => open,
+                    Err(Over) => return,
+                },
+            };
+            let connection_id = open.connection_id();
+            if self.serve(open, &mut is_attending).await.is_err() {
+                return;
+            }
+            // Nobody knows what becomes of a statement on a connection that is lost; it is ended before another is opened.
+            self.stale.push(connection_id);
+            let server = self.server.clone();
+            if self.tell(Report::Closed { server }).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<Box<dyn ServerSession>, Over> {
+        loop {
+            if let Some(session) = self.try_to_connect().await? {
+                return Ok(session);
+            }
+            let pause = self.scope.deps.clock.sleep(AGAIN);
+            tokio::pin!(pause);
+            loop {
+                tokio::select! {
+                    biased;
+                    order = self.orders.recv() => self.withhold(order).await?,
+                    () = &mut pause => break,
+                }
+            }
+        }
+    }
+
+    /// `None`: not now.
+    async fn try_to_connect(&mut self) -> Result<Option<Box<dyn ServerSession>>, Over> {
+        let connecting = Arc::clone(&self.connecting);
+        let _place = connecting.acquire().await;
+        if let Err(lost) = self.scope.leads().await {
+            self.tell(Report::Lost(lost)).await?;
+            return Err(Over);
+        }
+        let servers = Arc::clone(&self.scope.deps.servers);
+        if !self.stale.is_empty() {
+            let ended = servers.end_sessions(&self.server, &self.stale, OPEN_TIME);
+            if let Err(why) = ended.await {
+                tracing::debug!(server = %self.server, %why, "connections of before cannot be ended yet");
+                return Ok(None);
+            }
+        }
+        let opened = servers.open(&self.server, self.scope.on_behalf_of(), OPEN_TIME);
+        match opened.await {
+            Ok(session) => {
+                let ended = std::mem::take(&mut self.stale);
+                self.tell(Report::Opened {
+                    server: self.server.clone(),
+                    connection_id: session.connection_id(),
+                    ended,
+                })
+                .await?;
+                Ok(Some(session))
+            }
+            Err(why) => {
+                tracing::debug!(server = %self.server, %why, "not connected yet");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Works over one connection; ends well when that is lost.
+    async fn serve(
+        &mut self,
+        mut session: Box<dyn ServerSession>,
+        is_attending: &mut bool,
+    ) -> Result<(), Over> {
+        loop {
+            let Ok(seen) = session.observe().await else {
+                return Ok(());
+            };
+            self.tell(Report::Seen {
+                server: self.server.clone(),
+                seen: Box::new(seen),
+            })
+            .await?;
+            let pause = match *is_attending {
+                true => LOOK,
+                false => IDLE_LOOK,
+            };
+            let order = tokio::select! {
+                biased;
+                order = self.orders.recv() => order.ok_or(Over)?,
+                () = self.scope.deps.clock.sleep(pause) => continue,
+            };
+            match order {
+                Order::Rest => *is_attending = false,
+                Order::Attend => *is_attending = true,
+                Order::Make { connection_id, .. } if connection_id != session.connection_id() => {
+                    self.withhold(Some(order)).await?;
+                }
+                Order::Make {
+                    number,
+                    change,
+                    deadline,
+                    ..
+                } => {
+                    *is_attending = true;
+                    self.make(&mut session, number, &change, deadline).await?;
+                }
+            }
+        }
+    }
+
+    async fn make(
+        &mut self,
+        session: &mut Box<dyn ServerSession>,
+        number: StepNumber,
+        change: &Change,
+        deadline: Duration,
+    ) -> Result<(), Over> {
+        if let Err(lost) = self.scope.may_change().await {
+            return self.lose(lost).await;
+        }
+        let server = self.server.clone();
+        if self.halt.load(Ordering::SeqCst) {
+            return self.tell(Report::Withheld { server, number }).await;
+        }
+        tracing::info!(%server, number, ?change, "changing it");
+        let result = session.make(change, deadline).await;
+        if let Err(why) = &result {
+            tracing::warn!(%server, number, ?change, %why, "it was not changed, or that is not known");
+        }
+        self.tell(Report::Made {
+            server,
+            number,
+            result,
+        })
+        .await
+    }
+
+    async fn lose(&self, lost: Lost) -> Result<(), Over> {
+        self.tell(Report::Lost(lost)).await?;
+        Err(Over)
+    }
+
+    async fn withhold(&self, order: Option<Order>) -> Result<(), Over> {
+        match order.ok_or(Over)? {
+            Order::Make { number, .. } => {
+                let server = self.server.clone();
+                self.tell(Report::Withheld { server, number }).await
+            }
+            Order::Attend | Order::Rest => Ok(()),
+        }
+    }
+
+    async fn tell(&self, report: Report) -> Result<(), Over> {
+        self.reports.send(report).await.map_err(|_| Over)
+    }
+}
