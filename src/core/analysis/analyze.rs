@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::rules::{self, Rule};
 use super::{AnalysisPolicy, Evidence, Facts, Finding, Stalls};
 use crate::decided::Decided;
-use crate::domain::{InstanceKey, Picture, Timestamp};
+use crate::domain::{FindingCode, InstanceKey, Picture, Timestamp};
 use crate::topology::Topology;
 
 /// All that analysis looks at.
@@ -63,6 +63,21 @@ pub fn analyze(scene: &Scene<'_>, policy: &AnalysisPolicy) -> Analysis {
         judge(facts, policy, &mut analysis);
     }
     analysis
+}
+
+/// What an operator's word makes of a server that replicates from nobody: a dead primary, whatever is seen of it. `None` for
+/// others, and for one that was never probed.
+pub fn asserted_dead(
+    scene: &Scene<'_>,
+    key: &InstanceKey,
+    policy: &AnalysisPolicy,
+) -> Option<Finding> {
+    let record = scene.picture.get(key)?;
+    let facts = Arc::new(Facts::gather(record, scene, policy)?);
+    let rule = rules::main().find(|rule| rule.code == FindingCode::DeadPrimary)?;
+    facts
+        .is_primary
+        .then(|| Finding::new(rule, &facts, Vec::new()))
 }
 
 /// Adds what the rules say about one server.

@@ -41,7 +41,7 @@ mod stalls;
 #[cfg(test)]
 mod tests;
 
-pub use analyze::{Analysis, LeftOut, Scene, analyze};
+pub use analyze::{Analysis, LeftOut, Scene, analyze, asserted_dead};
 pub use evidence::Evidence;
 pub use facts::{Check, Facts, Replicas, Vote};
 pub use finding::{Finding, Muted};

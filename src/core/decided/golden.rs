@@ -382,7 +382,7 @@ fn records_of_recoveries_keep_their_bytes() {
     check(&detections);
     assert_eq!(
         variants::<RecoveryStepCommand>(),
-        ["TakeOver", "Enter", "Record", "StateLoss", "Note"],
+        ["TakeOver", "Enter", "Record", "StateLoss", "Note", "Replan"],
         "a new step of a recovery needs a command with its bytes"
     );
     assert_eq!(

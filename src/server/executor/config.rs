@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use orchestrator_core::analysis::AnalysisPolicy;
+use orchestrator_core::legacy::hooks::HookList;
 use orchestrator_core::recovery::RecoveryPolicy;
 use regex::Regex;
 
@@ -40,19 +41,19 @@ impl Default for Config {
     }
 }
 
-/// Lines of hooks, by the moment at which they run.
+/// Lines of hooks.
 #[derive(Clone, Debug, Default)]
 pub struct HookLists {
-    /// `OnFailureDetectionProcesses`; the first that fails ends the list, and the finding waits for the next look.
-    pub on_detection: Vec<String>,
-    /// `PreFailoverProcesses`; the first that fails ends the recovery before anybody is touched.
-    pub before: Vec<String>,
-    /// `PostMasterFailoverProcesses`.
-    pub after_primary: Vec<String>,
-    /// `PostFailoverProcesses`.
-    pub after: Vec<String>,
-    /// `PostUnsuccessfulFailoverProcesses`.
-    pub after_failure: Vec<String>,
-    /// How long one may take; `None` without bound.
+    /// Each list with its lines, as configured.
+    pub lines: Vec<(HookList, Vec<String>)>,
+    /// How long one hook may take; `None` without bound.
     pub timeout: Option<Duration>,
+}
+
+impl HookLists {
+    /// The lines of a list.
+    pub fn of(&self, list: HookList) -> &[String] {
+        let found = self.lines.iter().find(|(own, _)| *own == list);
+        found.map_or(&[], |(_, lines)| lines)
+    }
 }

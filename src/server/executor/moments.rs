@@ -1,171 +1,151 @@
-//! Hooks at their moments.
+//! Hooks at their moments: which lines, what they are told, what a failing one stops.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use orchestrator_core::domain::{InstanceKey, RecoveryId};
-use orchestrator_core::ports::{HookOutcome, HookReport, HookRun};
+use orchestrator_core::domain::{Recovery, RecoveryKind};
+use orchestrator_core::legacy::hooks::{HookCommand, HookFacts, HookList, TakenSource};
+use orchestrator_core::ports::{HookReport, HookRun};
+use orchestrator_core::recovery::hooks::{HookFailure, HookMoment, hook_lists};
 
+use super::scope::Scope;
 use super::{Config, Deps};
 
-/// When hooks run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Moment {
-    /// Something was found.
-    Detection,
-    /// A recovery is registered, and nobody is touched yet.
-    Before,
-    /// A server was promoted in the place of a primary.
-    AfterPrimary,
-    /// A server was promoted.
-    After,
-    /// Nobody was promoted.
-    AfterFailure,
+/// A list of hooks that was run.
+pub(super) struct RanList {
+    pub list: HookList,
+    pub reports: Vec<HookReport>,
 }
 
-impl Moment {
-    /// The key of the configuration.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Detection => "OnFailureDetectionProcesses",
-            Self::Before => "PreFailoverProcesses",
-            Self::AfterPrimary => "PostMasterFailoverProcesses",
-            Self::After => "PostFailoverProcesses",
-            Self::AfterFailure => "PostUnsuccessfulFailoverProcesses",
+/// Which lists come up, and what they are told.
+pub(super) struct Hooks {
+    pub deps: Arc<Deps>,
+    pub config: Arc<Config>,
+    pub facts: HookFacts,
+    /// Whose place was taken, for `PostTakeMasterProcesses`.
+    pub taken: Option<TakenSource>,
+    /// Nobody wants any (`recover-lite`).
+    pub are_skipped: bool,
+}
+
+impl Hooks {
+    /// Whether there is anything to run at a moment.
+    pub fn has_any(&self, moment: HookMoment, kind: RecoveryKind) -> bool {
+        let mut lists = self.lists(moment, kind).into_iter();
+        lists.any(|list| !self.config.hooks.of(list).is_empty())
+    }
+
+    fn lists(&self, moment: HookMoment, kind: RecoveryKind) -> Vec<HookList> {
+        let own = hook_lists(moment, kind, self.are_skipped);
+        let is_after = matches!(moment, HookMoment::Ended(_));
+        let first = (is_after && self.taken.is_some() && !self.are_skipped)
+            .then_some(HookList::AfterTakingSource);
+        first.into_iter().chain(own.iter().copied()).collect()
+    }
+
+    /// Runs the hooks of a moment, one after the other.
+    pub async fn run(self, moment: HookMoment, kind: RecoveryKind) -> Vec<RanList> {
+        let mut ran = Vec::new();
+        for list in self.lists(moment, kind) {
+            let mut reports = Vec::new();
+            for line in self.config.hooks.of(list) {
+                let report = self.deps.hooks.run(self.composed(list, line)).await;
+                tracing::info!(list = list.key(), command = %report.command, outcome = ?report.outcome, "a hook ran");
+                let is_good = report.is_good();
+                reports.push(report);
+                if !is_good && HookFailure::of(list).stops_list() {
+                    break;
+                }
+            }
+            ran.push(RanList { list, reports });
+        }
+        ran
+    }
+
+    fn composed(&self, list: HookList, line: &str) -> HookRun {
+        let owned = |values: Vec<(&str, String)>| {
+            let values = values.into_iter();
+            values
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()
+        };
+        let base = HookRun {
+            line: line.to_owned(),
+            arguments: vec![],
+            may_run_on: !list.is_plain(),
+            placeholders: vec![],
+            environment: vec![],
+            timeout: self.config.hooks.timeout,
+        };
+        match &self.taken {
+            Some(taken) if list == HookList::AfterTakingSource => HookRun {
+                arguments: taken.arguments(),
+                environment: owned(taken.environment()),
+                ..base
+            },
+            _ => HookRun {
+                placeholders: owned(self.facts.placeholders()),
+                environment: owned(self.facts.environment()),
+                ..base
+            },
         }
     }
+}
 
-    fn lines(self, config: &Config) -> &[String] {
-        let lists = &config.hooks;
-        match self {
-            Self::Detection => &lists.on_detection,
-            Self::Before => &lists.before,
-            Self::AfterPrimary => &lists.after_primary,
-            Self::After => &lists.after,
-            Self::AfterFailure => &lists.after_failure,
-        }
+/// What hooks are told of a recovery, as far as it is known before its end.
+pub(super) fn facts_of(scope: &Scope, recovery: &Recovery, command: HookCommand) -> HookFacts {
+    HookFacts {
+        description: description(recovery.code),
+        command,
+        recovers_primary: super::look::recovers_by_itself(
+            &scope.config,
+            &recovery.cluster,
+            &recovery.cluster_alias,
+        ),
+        node: scope.deps.node.clone(),
+        ..HookFacts::of(scope.id, recovery)
     }
-
-    /// Whether the first hook that fails ends the list.
-    fn ends_at_a_failure(self) -> bool {
-        matches!(self, Self::Detection | Self::Before)
-    }
 }
 
-/// What hooks are told.
-#[derive(Clone, Debug)]
-pub(super) struct About {
-    pub id: RecoveryId,
-    pub attempt: u32,
-    pub code: String,
-    pub description: String,
-    pub command: String,
-    pub failed: InstanceKey,
-    pub cluster: String,
-    pub cluster_alias: String,
-    pub replicas: Vec<InstanceKey>,
-    pub lost: Vec<InstanceKey>,
-    pub successor: Option<InstanceKey>,
-    pub successor_alias: String,
-    pub is_successful: bool,
+/// A finding in words.
+pub(super) fn description(code: orchestrator_core::domain::FindingCode) -> String {
+    let rule = orchestrator_core::analysis::rules::all().find(|rule| rule.code == code);
+    rule.map(|rule| rule.sentence.to_owned())
+        .unwrap_or_default()
 }
 
-/// Runs the hooks of a moment, one after the other. The last report is a bad one where the list was ended.
-pub(super) async fn run_hooks(
-    deps: Arc<Deps>,
-    config: Arc<Config>,
-    moment: Moment,
-    about: About,
-) -> Vec<HookReport> {
-    let mut reports = Vec::new();
-    for line in moment.lines(&config) {
-        let hook = composed(line, &about, &deps.node, &config);
-        let report = deps.hooks.run(hook).await;
-        tracing::info!(moment = moment.key(), command = %report.command, outcome = ?report.outcome, "a hook ran");
-        let is_good = report.is_good();
-        reports.push(report);
-        if !is_good && moment.ends_at_a_failure() {
-            break;
-        }
-    }
-    reports
-}
-
-/// Whether a moment has any hooks.
-pub(super) fn has_hooks(config: &Config, moment: Moment) -> bool {
-    !moment.lines(config).is_empty()
-}
-
-/// The first hook that failed, told for people.
-pub(super) fn failure(reports: &[HookReport]) -> Option<String> {
-    let bad = reports.iter().find(|report| !report.is_good())?;
-    Some(format!("{}: {}", bad.command, told(&bad.outcome)))
+/// The first hook that failed, told for people, in a list whose failures stop a recovery.
+pub(super) fn stopping_failure(ran: &[RanList]) -> Option<String> {
+    let stopping = ran
+        .iter()
+        .filter(|one| HookFailure::of(one.list) == HookFailure::StopsRecovery);
+    let mut reports =
+        stopping.flat_map(|one| one.reports.iter().map(move |report| (one.list, report)));
+    let (list, bad) = reports.find(|(_, report)| !report.is_good())?;
+    let told = &bad.outcome;
+    Some(format!(
+        "a hook of {} failed: {}: {told}",
+        list.key(),
+        bad.command
+    ))
 }
 
 /// One line for each hook that ran.
-pub(super) fn lines(moment: Moment, reports: &[HookReport]) -> Vec<String> {
-    let count = reports.len();
-    let one = |(number, report): (usize, &HookReport)| {
-        format!(
-            "{} hook {} of {count}: {}: {} after {} ms",
-            moment.key(),
-            number + 1,
-            report.command,
-            told(&report.outcome),
-            report.took.as_millis()
-        )
-    };
-    reports.iter().enumerate().map(one).collect()
+pub(super) fn lines(ran: &[RanList]) -> Vec<String> {
+    let all = ran.iter().flat_map(|one| {
+        let count = one.reports.len();
+        let numbered = one.reports.iter().zip(1..);
+        numbered.map(move |(report, number)| line(one.list, number, count, report))
+    });
+    all.collect()
 }
 
-fn told(outcome: &HookOutcome) -> String {
-    match outcome {
-        HookOutcome::Succeeded => "it succeeded".to_owned(),
-        HookOutcome::Exited(code) => format!("it exited with {code}"),
-        HookOutcome::Signalled(signal) => format!("signal {signal} ended it"),
-        HookOutcome::TimedOut => "it took too long, and was ended".to_owned(),
-        HookOutcome::NotStarted(why) => format!("it could not be started: {why}"),
-        HookOutcome::Background => "it runs on in the background".to_owned(),
-    }
-}
-
-fn composed(line: &str, about: &About, node: &str, config: &Config) -> HookRun {
-    let listed = |keys: &[InstanceKey]| {
-        let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
-        keys.join(",")
-    };
-    let mut values = vec![
-        ("failureType", "FAILURE_TYPE", about.code.clone()),
-        ("failureDescription", "FAILURE_DESCRIPTION", about.description.clone()),
-        ("command", "COMMAND", about.command.clone()),
-        ("failedHost", "FAILED_HOST", about.failed.host().to_string()),
-        ("failedPort", "FAILED_PORT", about.failed.port().to_string()),
-        ("failureCluster", "FAILURE_CLUSTER", about.cluster.clone()),
-        ("failureClusterAlias", "FAILURE_CLUSTER_ALIAS", about.cluster_alias.clone()),
-        ("countReplicas", "COUNT_REPLICAS", about.replicas.len().to_string()),
-        ("replicaHosts", "REPLICA_HOSTS", listed(&about.replicas)),
-        ("lostReplicas", "LOST_REPLICAS", listed(&about.lost)),
-        ("orchestratorHost", "ORCHESTRATOR_HOST", node.to_owned()),
-        ("recoveryUID", "RECOVERY_UID", about.id.to_string()),
-        ("isSuccessful", "IS_SUCCESSFUL", about.is_successful.to_string()),
-        ("attempt", "RECOVERY_ATTEMPT", about.attempt.to_string()),
-    ];
-    if let Some(successor) = &about.successor {
-        values.extend([
-            ("successorHost", "SUCCESSOR_HOST", successor.host().to_string()),
-            ("successorPort", "SUCCESSOR_PORT", successor.port().to_string()),
-            ("successorAlias", "SUCCESSOR_ALIAS", about.successor_alias.clone()),
-        ]);
-    }
-    HookRun {
-        line: line.to_owned(),
-        placeholders: values
-            .iter()
-            .map(|(name, _, value)| ((*name).to_owned(), value.clone()))
-            .collect(),
-        environment: values
-            .iter()
-            .map(|(_, name, value)| (format!("ORC_{name}"), value.clone()))
-            .collect(),
-        timeout: config.hooks.timeout,
-    }
+fn line(list: HookList, number: usize, count: usize, report: &HookReport) -> String {
+    let millis = Duration::as_millis(&report.took);
+    let told = &report.outcome;
+    let list = list.key();
+    format!(
+        "{list} hook {number} of {count}: {}: {told} after {millis} ms",
+        report.command
+    )
 }

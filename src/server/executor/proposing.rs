@@ -55,7 +55,9 @@ impl Deps {
                 Ok(committed) => {
                     // What refuses the second attempt may be the first one's effect.
                     return match committed.reply {
-                        Reply::Refused(_) if was_unknown && took_effect(&self.decisions.decided()) => {
+                        Reply::Refused(_)
+                            if was_unknown && took_effect(&self.decisions.decided()) =>
+                        {
                             Ok(Reply::Done)
                         }
                         Reply::Refused(why) => Err(Undecided::Refused(why)),

@@ -35,6 +35,8 @@ pub(super) enum Order {
         change: Change,
         deadline: Duration,
         connection_id: u64,
+        /// It may be made although the old primary is back and not closed.
+        beside_old_primary: bool,
     },
     /// Look often.
     Attend,
@@ -146,11 +148,8 @@ impl Hand {
             let Ok(seen) = session.observe().await else {
                 return Ok(());
             };
-            self.tell(Report::Seen {
-                server: self.server.clone(),
-                seen: Box::new(seen),
-            })
-            .await?;
+            let seen = Box::new(seen);
+            self.tell(Report::Seen { seen }).await?;
             let pause = match *is_attending {
                 true => LOOK,
                 false => IDLE_LOOK,
@@ -170,10 +169,12 @@ impl Hand {
                     number,
                     change,
                     deadline,
+                    beside_old_primary,
                     ..
                 } => {
                     *is_attending = true;
-                    self.make(&mut session, number, &change, deadline).await?;
+                    let asked = (number, &change, deadline);
+                    self.make(&mut session, asked, beside_old_primary).await?;
                 }
             }
         }
@@ -182,16 +183,15 @@ impl Hand {
     async fn make(
         &mut self,
         session: &mut Box<dyn ServerSession>,
-        number: StepNumber,
-        change: &Change,
-        deadline: Duration,
+        (number, change, deadline): (StepNumber, &Change, Duration),
+        beside_old_primary: bool,
     ) -> Result<(), Over> {
         if let Err(lost) = self.scope.may_change().await {
             return self.lose(lost).await;
         }
         let server = self.server.clone();
-        if self.halt.load(Ordering::SeqCst) {
-            return self.tell(Report::Withheld { server, number }).await;
+        if !beside_old_primary && self.halt.load(Ordering::SeqCst) {
+            return self.tell(Report::Withheld { server }).await;
         }
         tracing::info!(%server, number, ?change, "changing it");
         let result = session.make(change, deadline).await;
@@ -213,9 +213,9 @@ impl Hand {
 
     async fn withhold(&self, order: Option<Order>) -> Result<(), Over> {
         match order.ok_or(Over)? {
-            Order::Make { number, .. } => {
+            Order::Make { .. } => {
                 let server = self.server.clone();
-                self.tell(Report::Withheld { server, number }).await
+                self.tell(Report::Withheld { server }).await
             }
             Order::Attend | Order::Rest => Ok(()),
         }

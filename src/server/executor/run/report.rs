@@ -1,7 +1,9 @@
 use orchestrator_core::domain::{InstanceKey, Observation};
-use orchestrator_core::ports::{ChangeError, HookReport};
+use orchestrator_core::ports::ChangeError;
+use orchestrator_core::recovery::hooks::HookMoment;
 use orchestrator_core::recovery::plan::{OldPrimary, StepNumber};
 
+use crate::executor::moments::RanList;
 use crate::executor::scope::Lost;
 
 /// What tasks of a run tell it.
@@ -16,10 +18,7 @@ pub(super) enum Report {
     /// A connection is gone.
     Closed { server: InstanceKey },
     /// A server was looked at.
-    Seen {
-        server: InstanceKey,
-        seen: Box<Observation>,
-    },
+    Seen { seen: Box<Observation> },
     /// A change was tried.
     Made {
         server: InstanceKey,
@@ -27,10 +26,7 @@ pub(super) enum Report {
         result: Result<(), ChangeError>,
     },
     /// A change was not tried: the old primary is back, or the connection is another.
-    Withheld {
-        server: InstanceKey,
-        number: StepNumber,
-    },
+    Withheld { server: InstanceKey },
     /// The old primary is so now.
     OldPrimary {
         state: OldPrimary,
@@ -41,9 +37,9 @@ pub(super) enum Report {
     CloseTried { result: Result<(), String> },
     /// The run cannot go on here.
     Lost(Lost),
-    /// Hooks have run; the last one of a list that was ended failed.
+    /// Hooks have run.
     HooksRan {
-        moment: crate::executor::moments::Moment,
-        reports: Vec<HookReport>,
+        moment: HookMoment,
+        ran: Vec<RanList>,
     },
 }

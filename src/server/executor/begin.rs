@@ -1,0 +1,255 @@
+//! From a finding to a registered recovery: written down, let through, looked at again, planned, connected, registered.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use orchestrator_core::analysis::{Finding, Stalls, asserted_dead};
+use orchestrator_core::decided::codec::encode;
+use orchestrator_core::decided::{Command, Origin, RegisterRecovery, Reply};
+use orchestrator_core::domain::{Fence, InstanceKey, RecoveryId, RecoveryKind, RecoverySessionId};
+use orchestrator_core::recovery::plan::{Plan, Progress, plan_for};
+use orchestrator_core::recovery::ranking::{Ranking, rank};
+use orchestrator_core::recovery::{Demand, DemandLevel, recovery_for, servers_touched};
+
+use super::detection;
+use super::fresh::look_again;
+use super::look::View;
+use super::proposing::Undecided;
+use super::recovery_loop::Shared;
+use super::run::{Beginning, Ended, Run};
+use super::scope::{Lost, Scope};
+use super::sessions::{Opened, open_all};
+use super::{Config, WhyNot};
+
+/// A recovery that is wanted.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub subject: InstanceKey,
+    pub demand: Demand,
+    /// Who asked for it; empty where nobody did.
+    pub who: String,
+    pub whence: String,
+}
+
+/// What came of a recovery that was begun.
+pub(super) struct Begun {
+    pub id: RecoveryId,
+    pub ended: Result<Ended, Lost>,
+}
+
+/// What is decided about a recovery before it is registered.
+struct Intent {
+    id: RecoveryId,
+    kind: RecoveryKind,
+    finding: Finding,
+    view: View,
+    plan: Plan,
+    ranking: Option<Ranking>,
+}
+
+/// Begins a recovery and carries it out.
+///
+/// # Errors
+/// [`WhyNot`]: nothing was done.
+pub(super) async fn recover(
+    shared: Arc<Shared>,
+    fence: Fence,
+    wanted: Wanted,
+    stalls: Stalls,
+) -> Result<Begun, WhyNot> {
+    let config = shared.config();
+    let intent = intent(&shared, &config, fence, &wanted, &stalls).await?;
+    let scope = Scope {
+        deps: Arc::clone(&shared.deps),
+        config,
+        id: intent.id,
+        fence,
+    };
+    let Some(_own) = shared.own(intent.id) else {
+        return Err(WhyNot::UnderWay);
+    };
+    let span = tracing::info_span!("recovery", id = %intent.id, fence = fence.number());
+    let id = intent.id;
+    let begun = register(&shared, scope, intent, &wanted);
+    let run = tracing::Instrument::instrument(begun, span.clone()).await?;
+    shared.reasons.forget(&wanted.subject);
+    let ended = tracing::Instrument::instrument(run.to_its_end(), span).await;
+    if let Err(lost) = &ended {
+        tracing::warn!(recovery = %id, %lost, "the recovery is not carried on here");
+    }
+    Ok(Begun { id, ended })
+}
+
+async fn intent(
+    shared: &Arc<Shared>,
+    config: &Arc<Config>,
+    fence: Fence,
+    wanted: &Wanted,
+    stalls: &Stalls,
+) -> Result<Intent, WhyNot> {
+    let deps = &shared.deps;
+    let is_forced = wanted.demand.level != DemandLevel::Automatic;
+    let view = View::take(deps, stalls);
+    let finding = finding(&view, config, wanted)?;
+    let skips_hooks = wanted.demand.skips_hooks;
+    let id = detection::write_down(deps, config, fence, &view, &finding, skips_hooks).await?;
+    view.gate(&finding, config, is_forced)?;
+    let mut servers = vec![wanted.subject.clone()];
+    servers.extend(view.topology.replicas_of(&wanted.subject).iter().cloned());
+    look_again(deps, servers).await;
+    let view = View::take(deps, stalls);
+    let finding = self::finding(&view, config, wanted)?;
+    let kind = view.gate(&finding, config, is_forced)?;
+    let (policy, dead) = (&config.recovery, &wanted.subject);
+    let plan = plan_for(&view.scene(), dead, policy, &wanted.demand)?;
+    let ranking = rank(&view.scene(), dead, policy).ok();
+    Ok(Intent {
+        id,
+        kind,
+        finding,
+        view,
+        plan,
+        ranking,
+    })
+}
+
+/// What is found about the server now. Where an operator insists, the operator's word is enough.
+fn finding(view: &View, config: &Config, wanted: &Wanted) -> Result<Finding, WhyNot> {
+    let subject = &wanted.subject;
+    let findings = view.analysis(config).findings;
+    let found = findings.into_iter().find(|one| one.subject == *subject);
+    let has_recovery = |one: &Finding| recovery_for(one.code).is_some();
+    let is_automatic = wanted.demand.level == DemandLevel::Automatic;
+    match found {
+        Some(found) if has_recovery(&found) || is_automatic => Ok(found),
+        other => {
+            let asserted = wanted
+                .demand
+                .is_forced()
+                .then(|| asserted_dead(&view.scene(), subject, &config.analysis))
+                .flatten();
+            asserted.ok_or_else(|| {
+                WhyNot::NotSeenAgain(other.map_or_else(
+                    || format!("nothing is found about {subject}"),
+                    |found| format!("{}, and there is no recovery for that", found.sentence),
+                ))
+            })
+        }
+    }
+}
+
+/// Opens connections, and registers. Nothing has been touched before, and nothing is where this fails.
+async fn register(
+    shared: &Arc<Shared>,
+    scope: Scope,
+    intent: Intent,
+    wanted: &Wanted,
+) -> Result<Run, WhyNot> {
+    let not_leading = |why: Lost| WhyNot::NotLeading(why.to_string());
+    scope.leads().await.map_err(not_leading)?;
+    let servers: BTreeSet<InstanceKey> = intent
+        .plan
+        .steps
+        .iter()
+        .map(|step| step.on.clone())
+        .collect();
+    let opened = open_all(&scope, servers).await;
+    has_the_important_ones(&intent.plan, &opened)?;
+    let max = scope.config.recovery.recoveries_max;
+    let running = shared.running();
+    if wanted.demand.level == DemandLevel::Automatic && running > max {
+        return Err(WhyNot::TooMany {
+            running: running - 1,
+            max,
+        });
+    }
+    let command = command(&scope, &intent, wanted, &opened)?;
+    let (id, fence) = (scope.id, scope.fence);
+    let origin = Origin {
+        who: match wanted.who.as_str() {
+            "" => scope.deps.node.clone(),
+            who => who.to_owned(),
+        },
+        whence: wanted.whence.clone(),
+    };
+    scope.leads().await.map_err(not_leading)?;
+    let command = Command::RegisterRecovery(Box::new(command));
+    let is_ours = move |decided: &orchestrator_core::decided::Decided| {
+        let recovery = decided.recoveries.get(&id);
+        recovery.is_some_and(|it| it.fence == fence)
+    };
+    match scope.deps.decide(fence, origin, command, is_ours).await {
+        Ok(Reply::Done | Reply::Unchanged | Reply::Acknowledged(_)) => {}
+        Ok(Reply::Refused(why)) | Err(Undecided::Refused(why)) => return Err(why.into()),
+        Err(why @ Undecided::NotLeading) => return Err(WhyNot::NotLeading(why.to_string())),
+        Err(why @ Undecided::InVain(_)) => return Err(WhyNot::Unknown(why.to_string())),
+    }
+    begin(scope, intent, opened)
+}
+
+fn begin(scope: Scope, intent: Intent, opened: Opened) -> Result<Run, WhyNot> {
+    let decided = scope.deps.decisions.decided();
+    let recovery = decided.recoveries.get(&scope.id).cloned();
+    let recovery =
+        recovery.ok_or_else(|| WhyNot::Unknown("it is not to be read yet".to_owned()))?;
+    let dead = &intent.plan.dead;
+    tracing::warn!(server = %dead, promotes = %intent.plan.choice.promoted, "a recovery is registered\n{}", intent.plan);
+    Ok(Run::new(Beginning {
+        recovery,
+        progress: Progress::registered(),
+        sessions: opened.sessions,
+        stale: vec![],
+        ranking: intent.ranking,
+        dead_seen: intent.view.picture.observation(dead).cloned(),
+        is_resumed: false,
+        plan: intent.plan,
+        scope,
+    }))
+}
+
+/// A plan is not begun where those that nobody else can stand in for cannot be connected to.
+fn has_the_important_ones(plan: &Plan, opened: &Opened) -> Result<(), WhyNot> {
+    for server in [&plan.choice.promoted, &plan.choice.head] {
+        if let Some(reason) = opened.failed.get(server) {
+            return Err(WhyNot::CannotConnect {
+                server: server.clone(),
+                reason: reason.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn command(
+    scope: &Scope,
+    intent: &Intent,
+    wanted: &Wanted,
+    opened: &Opened,
+) -> Result<RegisterRecovery, WhyNot> {
+    let (view, finding) = (&intent.view, &intent.finding);
+    let plan = encode(&intent.plan).map_err(|why| WhyNot::Unencodable(why.to_string()))?;
+    let sessions = opened.sessions.iter();
+    Ok(RegisterRecovery {
+        id: scope.id,
+        kind: intent.kind,
+        code: finding.code,
+        subject: finding.subject.clone(),
+        cluster: finding.cluster.to_string(),
+        cluster_alias: view.alias(&finding.cluster, &scope.config),
+        replicas: finding.facts.replicas.all.clone(),
+        servers: servers_touched(&view.scene(), &finding.subject),
+        requested_by: wanted.who.clone(),
+        is_forced: wanted.demand.level != DemandLevel::Automatic,
+        plan,
+        node: scope.deps.node.clone(),
+        fence: scope.fence,
+        sessions: sessions
+            .map(|(server, session)| RecoverySessionId {
+                server: server.clone(),
+                connection_id: session.connection_id(),
+            })
+            .collect(),
+        block_period: scope.config.recovery.block_period,
+        kept_for: scope.config.kept_for,
+    })
+}

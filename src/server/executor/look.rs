@@ -1,0 +1,116 @@
+//! A look at everything: the picture, its topology, what is decided, and what analysis makes of it.
+
+use std::sync::Arc;
+
+use orchestrator_core::analysis::{Analysis, Finding, Scene, Stalls, analyze};
+use orchestrator_core::decided::Decided;
+use orchestrator_core::domain::{InstanceKey, Picture, RecoveryKind, Timestamp};
+use orchestrator_core::legacy::cluster_filters_match;
+use orchestrator_core::recovery::{
+    Gate, GlobalSwitch, History, PastRecovery, Request, gate, servers_touched,
+};
+use orchestrator_core::topology::Topology;
+
+use super::{Config, Deps, WhyNot};
+
+/// What was looked at, at one moment.
+pub(super) struct View {
+    pub picture: Arc<Picture>,
+    pub topology: Topology,
+    pub decided: Arc<Decided>,
+    pub stalls: Stalls,
+    pub now: Timestamp,
+}
+
+impl View {
+    /// Now. `before` is what is known of binary logs that stand still.
+    pub fn take(deps: &Deps, before: &Stalls) -> Self {
+        let picture = deps.picture.picture();
+        Self {
+            topology: Topology::build(&picture),
+            stalls: before.after(&picture),
+            picture,
+            decided: deps.decisions.decided(),
+            now: deps.clock.now(),
+        }
+    }
+
+    pub fn scene(&self) -> Scene<'_> {
+        Scene {
+            picture: &self.picture,
+            topology: &self.topology,
+            decided: &self.decided,
+            stalls: &self.stalls,
+            now: self.now,
+        }
+    }
+
+    pub fn analysis(&self, config: &Config) -> Analysis {
+        analyze(&self.scene(), &config.analysis)
+    }
+
+    /// Whether a recovery of a finding may begin now.
+    ///
+    /// # Errors
+    /// [`WhyNot`].
+    pub fn gate(
+        &self,
+        finding: &Finding,
+        config: &Config,
+        is_forced: bool,
+    ) -> Result<RecoveryKind, WhyNot> {
+        let scene = self.scene();
+        let servers = servers_touched(&scene, &finding.subject);
+        let alias = self.alias(&finding.cluster, config);
+        let request = Request {
+            finding,
+            cluster_alias: &alias,
+            servers: &servers,
+            is_forced,
+        };
+        match gate(&request, &self.history(), &config.recovery, self.now) {
+            Gate::Proceed(kind) => Ok(kind),
+            Gate::Blocked(why) => Err(why.into()),
+        }
+    }
+
+    fn history(&self) -> History {
+        let off = self.decided.recoveries_disabled.as_ref();
+        let recoveries = self.decided.recoveries.iter();
+        History {
+            switch: off.map_or(GlobalSwitch::On, |off| GlobalSwitch::Off {
+                by: off.by.clone(),
+            }),
+            recoveries: recoveries
+                .map(|(id, recovery)| PastRecovery::of(*id, recovery))
+                .collect(),
+        }
+    }
+
+    /// Alias of a cluster: what its head says, else what another member says, else by pattern; empty when it has none.
+    pub fn alias(&self, cluster: &str, config: &Config) -> String {
+        let Some(known) = self.topology.cluster(cluster) else {
+            return String::new();
+        };
+        let said = |key: &InstanceKey| {
+            let seen = self.picture.observation(key)?;
+            (!seen.cluster_alias.is_empty()).then(|| seen.cluster_alias.clone())
+        };
+        let members = known.members.iter();
+        let mut all = std::iter::once(&known.head).chain(members);
+        all.find_map(said).unwrap_or_else(|| {
+            let mut patterns = config.cluster_aliases.iter();
+            let found = patterns.find(|(pattern, _)| pattern.is_match(cluster));
+            found.map(|(_, alias)| alias.clone()).unwrap_or_default()
+        })
+    }
+}
+
+/// Whether dead primaries of a cluster are replaced by themselves.
+pub(super) fn recovers_by_itself(config: &Config, cluster: &str, alias: &str) -> bool {
+    let alias = match alias {
+        "" => cluster,
+        alias => alias,
+    };
+    cluster_filters_match(&config.recovery.primary_clusters, cluster, alias)
+}

@@ -1,0 +1,183 @@
+//! After the end: old primaries that are in downtime as lost are closed whenever they answer, and lost servers that are well
+//! again come out of their downtime.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orchestrator_core::decided::{Command, Decided};
+use orchestrator_core::domain::{
+    Fence, InstanceKey, Observation, Picture, RecoveryId, RecoveryOutcome, Timestamp,
+};
+use orchestrator_core::ports::{Change, OnBehalfOf, ServerSession};
+
+use super::Deps;
+use super::metrics;
+use super::sessions::OPEN_TIME;
+
+/// The reason of downtimes of lost servers, as the predecessor's.
+pub(super) const LOST_REASON: &str = "lost-in-recovery";
+
+/// How often an old primary is tried in the first minute after the recovery, when whatever restarts servers does so.
+const SOON: Duration = Duration::from_millis(50);
+
+/// For how long that is.
+const SOON_TIME: Duration = Duration::from_secs(60);
+
+/// How often it is tried later: the rate of beats.
+const LATER: Duration = Duration::from_secs(1);
+
+/// How long closing may take; see [`super::run`].
+const CLOSE_TIME: Duration = Duration::from_secs(10);
+
+/// How long a server has been in downtime before being well again counts: it was to be seen so more than once.
+const WELL_AFTER: Duration = Duration::from_secs(60);
+
+/// Old primaries to be watched, each with the latest recovery about it.
+pub(super) fn to_be_watched(decided: &Decided, now: Timestamp) -> Vec<(InstanceKey, RecoveryId)> {
+    let lost = decided.downtimes.keys();
+    let all = lost.filter_map(|key| Some((key.clone(), watched_for(decided, key, now)?)));
+    all.collect()
+}
+
+/// The recovery for which an old primary is watched now.
+fn watched_for(decided: &Decided, key: &InstanceKey, now: Timestamp) -> Option<RecoveryId> {
+    let downtime = decided.downtime_at(key, now)?;
+    if downtime.reason != LOST_REASON {
+        return None;
+    }
+    let about = decided.recoveries.iter().filter(|(_, one)| {
+        let successor = one.end.as_ref().and_then(|end| end.successor.as_ref());
+        one.subject == *key || successor == Some(key)
+    });
+    let (id, latest) = about.max_by_key(|(_, one)| one.number)?;
+    let end = latest.end.as_ref()?;
+    let is_lost = latest.subject == *key && end.outcome == RecoveryOutcome::Succeeded;
+    let mut unfinished = decided.unfinished_recoveries();
+    let is_at_work = unfinished.any(|(_, one)| one.servers.iter().any(|it| it.key == *key));
+    (is_lost && !is_at_work).then_some(*id)
+}
+
+/// Watches an old primary for as long as it is to be watched under this leadership.
+pub(super) async fn watch(deps: Arc<Deps>, fence: Fence, server: InstanceKey, id: RecoveryId) {
+    let watch = Watch {
+        deps,
+        server,
+        on_behalf_of: OnBehalfOf {
+            recovery: id,
+            fence,
+        },
+    };
+    while watch.goes_on() {
+        let Ok(()) = watch.attempt().await else {
+            return;
+        };
+        watch.pause().await;
+    }
+}
+
+struct Watch {
+    deps: Arc<Deps>,
+    server: InstanceKey,
+    on_behalf_of: OnBehalfOf,
+}
+
+/// This leadership is over.
+struct Over;
+
+impl Watch {
+    fn goes_on(&self) -> bool {
+        let decided = self.deps.decisions.decided();
+        let wanted = watched_for(&decided, &self.server, self.deps.clock.now());
+        wanted == Some(self.on_behalf_of.recovery)
+    }
+
+    async fn pause(&self) {
+        let decided = self.deps.decisions.decided();
+        let recovery = decided.recoveries.get(&self.on_behalf_of.recovery);
+        let ended_at = recovery.and_then(|it| Some(it.end.as_ref()?.at));
+        let now = self.deps.clock.now();
+        let is_soon = ended_at.is_some_and(|at| now.since(at) < SOON_TIME);
+        let length = if is_soon { SOON } else { LATER };
+        self.deps.clock.sleep(length).await;
+    }
+
+    async fn confirm(&self) -> Result<(), Over> {
+        let confirmed = self.deps.leadership.confirm(self.on_behalf_of.fence);
+        confirmed.await.map_err(|_| Over)
+    }
+
+    async fn attempt(&self) -> Result<(), Over> {
+        self.confirm().await?;
+        let servers = &self.deps.servers;
+        let opened = servers.open(&self.server, self.on_behalf_of, OPEN_TIME);
+        match opened.await {
+            Ok(session) => self.serve(session).await,
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Over one connection, until that is lost or it is not to be watched any more.
+    async fn serve(&self, mut session: Box<dyn ServerSession>) -> Result<(), Over> {
+        let mut was_closed = false;
+        while self.goes_on() {
+            let Ok(seen) = session.observe().await else {
+                return Ok(());
+            };
+            // Somebody has made it a replica, and nobody can write to it: its clients may stay.
+            let is_harmless = takes_no_writes(&seen) && (was_closed || seen.is_replica());
+            if !is_harmless {
+                self.confirm().await?;
+                if !self.goes_on() {
+                    return Ok(());
+                }
+                tracing::warn!(
+                    recovery = %self.on_behalf_of.recovery, server = %self.server,
+                    "the old primary is back after its recovery: closing it"
+                );
+                let closed = session.make(&Change::Close, CLOSE_TIME).await;
+                was_closed = closed.is_ok();
+                match closed {
+                    Ok(()) => metrics::closed_afterwards(),
+                    Err(why) => {
+                        tracing::warn!(server = %self.server, %why, "it was not closed yet");
+                    }
+                }
+            }
+            self.pause().await;
+        }
+        Ok(())
+    }
+}
+
+fn takes_no_writes(seen: &Observation) -> bool {
+    seen.read_only && seen.super_read_only.unwrap_or(true)
+}
+
+/// Lost servers whose downtime is over: a minute old at least, and both replication threads run.
+pub(super) fn well_again(decided: &Decided, picture: &Picture, now: Timestamp) -> Vec<InstanceKey> {
+    let lost = decided.downtimes.iter().filter(|(key, downtime)| {
+        let is_old = now.since(downtime.begins_at) >= WELL_AFTER;
+        let record = picture.get(key);
+        let is_well = record.is_some_and(|record| {
+            record.is_last_check_valid()
+                && record
+                    .observation
+                    .as_ref()
+                    .is_some_and(|seen| seen.is_replicating())
+        });
+        downtime.holds_at(now) && downtime.reason == LOST_REASON && is_old && is_well
+    });
+    lost.map(|(key, _)| key.clone()).collect()
+}
+
+/// Ends the downtime of a lost server that is well again.
+pub(super) async fn release(deps: Arc<Deps>, fence: Fence, key: InstanceKey) {
+    tracing::info!(server = %key, "a lost server replicates again: its downtime ends");
+    let wanted = key.clone();
+    let command = Command::EndDowntime { key };
+    let is_over = move |decided: &Decided| !decided.downtimes.contains_key(&wanted);
+    let decided = deps.decide(fence, deps.own_origin(), command, is_over);
+    if let Err(why) = decided.await {
+        tracing::warn!(%why, "it will be tried again");
+    }
+}

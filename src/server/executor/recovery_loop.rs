@@ -1,0 +1,372 @@
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use orchestrator_core::analysis::rules::Registration;
+use orchestrator_core::analysis::{Finding, Stalls};
+use orchestrator_core::domain::{Fence, InstanceKey, RecoveryId, Timestamp};
+use orchestrator_core::ports::{
+    BoxFuture, NothingDone, RecoverError, Recoveries, RecoveryAnswer, RecoveryRequest,
+};
+use orchestrator_core::recovery::{Blocked, Demand};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::begin::{Wanted, recover};
+use super::demanded::{self, DEMANDS_MAX, Demanded};
+use super::look::View;
+use super::reasons::{Reasons, nothing_done};
+use super::resume::resume;
+use super::{Config, Deps, WhyNot, detection, lost, metrics};
+
+/// How many polls a start waits at most until every known server was asked once.
+const START_POLLS: u32 = 3;
+
+/// What the loop and its tasks share.
+pub(super) struct Shared {
+    pub deps: Arc<Deps>,
+    config: watch::Receiver<Arc<Config>>,
+    pub reasons: Reasons,
+    /// What is being worked on here.
+    at_work: Arc<Mutex<BTreeSet<Work>>>,
+    look: Notify,
+}
+
+/// Something that one task at a time works on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Work {
+    /// A finding about this server.
+    Finding(InstanceKey),
+    /// A recovery.
+    Recovery(RecoveryId),
+    /// An old primary after its recovery.
+    OldPrimary(InstanceKey),
+    /// A lost server that is well again.
+    Release(InstanceKey),
+}
+
+/// Held while something is worked on.
+pub(super) struct AtWork {
+    work: Work,
+    all: Arc<Mutex<BTreeSet<Work>>>,
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        locked(&self.all).remove(&self.work);
+    }
+}
+
+/// What it guards is changed in whole steps.
+fn locked(all: &Mutex<BTreeSet<Work>>) -> MutexGuard<'_, BTreeSet<Work>> {
+    all.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// The configuration as of now.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.borrow().clone()
+    }
+
+    /// Claims a recovery for the task that asks; `None` when another has it.
+    pub fn own(&self, id: RecoveryId) -> Option<AtWork> {
+        self.enter(Work::Recovery(id))
+    }
+
+    /// How many recoveries are carried out here.
+    pub fn running(&self) -> usize {
+        let all = locked(&self.at_work);
+        all.iter()
+            .filter(|work| matches!(work, Work::Recovery(_)))
+            .count()
+    }
+
+    fn enter(&self, work: Work) -> Option<AtWork> {
+        let is_new = locked(&self.at_work).insert(work.clone());
+        is_new.then(|| AtWork {
+            work,
+            all: Arc::clone(&self.at_work),
+        })
+    }
+}
+
+/// The loop that recovers. It runs on every node, and acts while its node leads.
+pub struct RecoveryLoop {
+    shared: Arc<Shared>,
+    demands: mpsc::Sender<Demanded>,
+    demanded: Mutex<Option<mpsc::Receiver<Demanded>>>,
+}
+
+impl RecoveryLoop {
+    /// A loop that does nothing until [`RecoveryLoop::run`].
+    pub fn new(deps: Deps, config: watch::Receiver<Arc<Config>>) -> Arc<Self> {
+        let (demands, demanded) = mpsc::channel(DEMANDS_MAX);
+        Arc::new(Self {
+            shared: Arc::new(Shared {
+                deps: Arc::new(deps),
+                config,
+                reasons: Reasons::default(),
+                at_work: Arc::default(),
+                look: Notify::new(),
+            }),
+            demands,
+            demanded: Mutex::new(Some(demanded)),
+        })
+    }
+
+    /// Looks and acts until told to stop. Dropping the future ends all its tasks: nothing more is changed, and whoever leads next
+    /// goes on.
+    ///
+    /// # Panics
+    /// When it is called twice, or outside of a tokio runtime.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let demanded = self
+            .demanded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .expect("the loop runs once");
+        let mut rounds = Rounds {
+            started_at: self.shared.deps.clock.now(),
+            started: self.shared.deps.clock.monotonic(),
+            shared: Arc::clone(&self.shared),
+            tasks: JoinSet::new(),
+            stalls: Stalls::default(),
+            has_started: false,
+            fence: None,
+            demanded,
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = rounds.go_on() => {}
+        }
+    }
+}
+
+impl Recoveries for RecoveryLoop {
+    fn nothing_done(&self) -> Arc<Vec<NothingDone>> {
+        self.shared.reasons.all()
+    }
+
+    fn recover(
+        &self,
+        request: RecoveryRequest,
+    ) -> BoxFuture<'_, Result<RecoveryAnswer, RecoverError>> {
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            let demanded = Demanded { request, answer };
+            self.demands.try_send(demanded).map_err(|why| match why {
+                mpsc::error::TrySendError::Full(_) => RecoverError::Busy,
+                mpsc::error::TrySendError::Closed(_) => RecoverError::Stopping,
+            })?;
+            answered.await.unwrap_or(Err(RecoverError::NotLeader))
+        })
+    }
+
+    fn look_now(&self) {
+        self.shared.look.notify_one();
+    }
+}
+
+/// The loop's own state.
+struct Rounds {
+    shared: Arc<Shared>,
+    tasks: JoinSet<()>,
+    stalls: Stalls,
+    started_at: Timestamp,
+    started: Duration,
+    /// Every known server was asked once since the start, or that took too long.
+    has_started: bool,
+    /// The leadership that the tasks work under.
+    fence: Option<Fence>,
+    demanded: mpsc::Receiver<Demanded>,
+}
+
+impl Rounds {
+    async fn go_on(&mut self) {
+        loop {
+            let fence = self.shared.deps.leadership.fence();
+            if fence != self.fence {
+                self.change_leadership(fence).await;
+            }
+            if let Some(fence) = fence {
+                self.round(fence);
+            }
+            self.wait(fence).await;
+        }
+    }
+
+    /// Whatever was done under another leadership is stopped at once.
+    async fn change_leadership(&mut self, fence: Option<Fence>) {
+        self.tasks.shutdown().await;
+        self.shared.reasons.retain(|_| false);
+        self.fence = fence;
+        match fence {
+            Some(fence) => tracing::info!(fence = fence.number(), "this node leads"),
+            None => tracing::info!("this node does not lead"),
+        }
+    }
+
+    async fn wait(&mut self, fence: Option<Fence>) {
+        let deps = Arc::clone(&self.shared.deps);
+        let shared = Arc::clone(&self.shared);
+        let pause = deps.clock.sleep(shared.config().look_every);
+        tokio::pin!(pause);
+        loop {
+            tokio::select! {
+                biased;
+                () = deps.leadership.changed(fence) => return,
+                Some(demanded) = self.demanded.recv() => self.take(fence, demanded),
+                Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
+                () = shared.look.notified() => return,
+                () = &mut pause => return,
+            }
+        }
+    }
+
+    fn take(&mut self, fence: Option<Fence>, demanded: Demanded) {
+        match fence {
+            Some(fence) => {
+                let (shared, stalls) = (Arc::clone(&self.shared), self.stalls.clone());
+                self.tasks
+                    .spawn(demanded::carry_out(shared, fence, stalls, demanded));
+            }
+            // Whoever asked may be gone.
+            None => drop(demanded.answer.send(Err(RecoverError::NotLeader))),
+        }
+    }
+
+    fn round(&mut self, fence: Fence) {
+        let config = self.shared.config();
+        self.resume_unfinished(fence);
+        let view = View::take(&self.shared.deps, &self.stalls);
+        self.stalls = view.stalls.clone();
+        self.watch_lost(fence, &view);
+        let findings = view.analysis(&config).findings;
+        let calling: Vec<&Finding> = findings
+            .iter()
+            .filter(|finding| finding.registration != Registration::None)
+            .collect();
+        let is_found = |subject: &InstanceKey| calling.iter().any(|one| one.subject == *subject);
+        self.shared.reasons.retain(is_found);
+        let left = self.left_to_ask(&view, &config);
+        for finding in &calling {
+            match self.judge(&view, finding, &config, left) {
+                Some(why) => self.keep(finding, &why, view.now),
+                None => self.consider(fence, finding),
+            }
+        }
+        metrics::looked(self.shared.running(), self.shared.reasons.all().len());
+    }
+
+    /// Why nothing is begun about a finding in this round; `None` when something is.
+    fn judge(
+        &self,
+        view: &View,
+        finding: &Finding,
+        config: &Config,
+        left: usize,
+    ) -> Option<WhyNot> {
+        if left > 0 {
+            return Some(WhyNot::Starting { left });
+        }
+        if let Some(muted) = &finding.muted {
+            return Some(Blocked::Muted(muted.clone()).into());
+        }
+        let why = view.gate(finding, config, false).err()?;
+        // What may not be acted on is written down all the same, once.
+        let is_written = detection::active(&view.decided, finding, view.now).is_some();
+        is_written.then_some(why)
+    }
+
+    fn keep(&self, finding: &Finding, why: &WhyNot, now: Timestamp) {
+        self.shared.reasons.keep(nothing_done(finding, why, now));
+    }
+
+    fn consider(&mut self, fence: Fence, finding: &Finding) {
+        let shared = Arc::clone(&self.shared);
+        let Some(at_work) = shared.enter(Work::Finding(finding.subject.clone())) else {
+            return;
+        };
+        // What kept it from being done the last time is shown until something else is known.
+        if !shared.reasons.has(&finding.subject) {
+            self.keep(finding, &WhyNot::UnderWay, shared.deps.clock.now());
+        }
+        let (stalls, finding) = (self.stalls.clone(), finding.clone());
+        let wanted = Wanted {
+            subject: finding.subject.clone(),
+            demand: Demand::default(),
+            who: String::new(),
+            whence: String::new(),
+        };
+        self.tasks.spawn(async move {
+            let _at_work = at_work;
+            if let Err(why) = recover(Arc::clone(&shared), fence, wanted, stalls).await {
+                let now = shared.deps.clock.now();
+                shared.reasons.keep(nothing_done(&finding, &why, now));
+            }
+        });
+    }
+
+    /// How many known servers were not asked since the start; none once it is over.
+    fn left_to_ask(&mut self, view: &View, config: &Config) -> usize {
+        if self.has_started {
+            return 0;
+        }
+        let since = self.started_at;
+        let was_asked = |at: Option<Timestamp>| at.is_some_and(|at| at >= since);
+        let records = view.picture.records();
+        let left = records
+            .filter(|record| !was_asked(record.last_checked_at))
+            .count();
+        let passed = (self.shared.deps.clock.monotonic()).saturating_sub(self.started);
+        let is_late = passed >= config.analysis.instance_poll * START_POLLS;
+        self.has_started = left == 0 || is_late;
+        match self.has_started {
+            true => 0,
+            false => left,
+        }
+    }
+
+    fn resume_unfinished(&mut self, fence: Fence) {
+        let decided = self.shared.deps.decisions.decided();
+        for (id, _) in decided.unfinished_recoveries() {
+            let Some(at_work) = self.shared.own(id) else {
+                continue;
+            };
+            let shared = Arc::clone(&self.shared);
+            let span = tracing::info_span!("recovery", id = %id, fence = fence.number());
+            let resumed = async move {
+                let _at_work = at_work;
+                if let Err(lost) = resume(shared, fence, id).await {
+                    tracing::warn!(%lost, "the recovery is not carried on here");
+                }
+            };
+            self.tasks
+                .spawn(tracing::Instrument::instrument(resumed, span));
+        }
+    }
+
+    fn watch_lost(&mut self, fence: Fence, view: &View) {
+        for (key, id) in lost::to_be_watched(&view.decided, view.now) {
+            if let Some(at_work) = self.shared.enter(Work::OldPrimary(key.clone())) {
+                let deps = Arc::clone(&self.shared.deps);
+                self.tasks.spawn(async move {
+                    let _at_work = at_work;
+                    lost::watch(deps, fence, key, id).await;
+                });
+            }
+        }
+        for key in lost::well_again(&view.decided, &view.picture, view.now) {
+            if let Some(at_work) = self.shared.enter(Work::Release(key.clone())) {
+                let deps = Arc::clone(&self.shared.deps);
+                self.tasks.spawn(async move {
+                    let _at_work = at_work;
+                    lost::release(deps, fence, key).await;
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Another plan, where what the first one was made from no longer holds.
+
+use std::collections::BTreeMap;
+
+use orchestrator_core::analysis::{Scene, Stalls};
+use orchestrator_core::decided::RecoveryStepCommand;
+use orchestrator_core::decided::codec::encode;
+use orchestrator_core::domain::{InstanceKey, Picture};
+use orchestrator_core::recovery::plan::{Action, Plan, Replan, StepNumber, StepState, plan_for};
+use orchestrator_core::recovery::ranking::rank;
+use orchestrator_core::topology::Topology;
+
+use super::{Run, Turn, record_of, stop_is_recorded};
+use crate::executor::scope::Lost;
+
+/// How many plans may take one another's place: with all receivers stopped, the second one sees what is final.
+const REPLANS_MAX: u32 = 3;
+
+impl Run {
+    /// Makes another plan for the same recovery, which goes on in its first phase: its id, its record and what it holds back
+    /// stay. That a receiver was stopped stays recorded too.
+    pub(super) async fn replan(&mut self, why: &Replan) -> Result<Turn, Lost> {
+        self.replans += 1;
+        self.note(format!("another plan is needed: {why}"));
+        if self.replans > REPLANS_MAX {
+            self.end_failed(format!("no plan holds: {why}"));
+            return Ok(Turn::Again);
+        }
+        let plan = match self.plan_again() {
+            Ok(plan) => plan,
+            Err(reason) => {
+                self.end_failed(format!("{why}, and there is no other plan: {reason}"));
+                return Ok(Turn::Again);
+            }
+        };
+        self.flush().await?;
+        let steps = self.stopped_before(&plan);
+        self.pending.steps = steps.clone();
+        let bytes = encode(&plan).map_err(|error| Lost::Undecided(error.to_string()))?;
+        let news = self.take_pending()?;
+        let (id, fence, wanted) = (self.scope.id, self.scope.fence, bytes.clone());
+        let step = RecoveryStepCommand::Replan {
+            fence,
+            plan: bytes,
+            news,
+        };
+        self.scope
+            .step(step, move |decided| {
+                let recovery = decided.recoveries.get(&id);
+                recovery.is_some_and(|it| it.plan == wanted && it.fence == fence)
+            })
+            .await?;
+        tracing::info!(promoted = %plan.choice.promoted, "the recovery has another plan");
+        self.progress.steps = steps;
+        self.stop_is_recorded = stop_is_recorded(&plan, &self.progress);
+        self.plan = plan;
+        self.flush().await?;
+        self.hire(BTreeMap::new());
+        Ok(Turn::Again)
+    }
+
+    /// A plan from what is seen now, over own connections where there are any.
+    fn plan_again(&mut self) -> Result<Plan, String> {
+        let mut picture = Picture::clone(&self.scope.deps.picture.picture());
+        for record in self.seen.records() {
+            if let Some(seen) = &record.observation {
+                picture.put(record_of(seen.clone()));
+            }
+        }
+        let topology = Topology::build(&picture);
+        let decided = self.scope.deps.decisions.decided();
+        let stalls = Stalls::default();
+        let scene = Scene {
+            picture: &picture,
+            topology: &topology,
+            decided: &decided,
+            stalls: &stalls,
+            now: self.scope.now(),
+        };
+        let policy = &self.scope.config.recovery;
+        let plan = plan_for(&scene, &self.plan.dead, policy, &self.plan.demand);
+        self.ranking = rank(&scene, &self.plan.dead, policy).ok();
+        plan.map_err(|why| why.to_string())
+    }
+
+    /// Stops of the new plan on servers whose receiver may have been stopped by the old one.
+    fn stopped_before(&self, plan: &Plan) -> BTreeMap<StepNumber, StepState> {
+        let stops = |step: &orchestrator_core::recovery::plan::Step| {
+            step.action == Action::StopReceiver && step.phase == self.progress.phase
+        };
+        let old = self.plan.steps.iter().enumerate();
+        let touched: Vec<&InstanceKey> = old
+            .filter(|(number, step)| stops(step) && self.progress.steps.contains_key(number))
+            .map(|(_, step)| &step.on)
+            .collect();
+        let now = self.scope.now();
+        let new = plan.steps.iter().enumerate();
+        new.filter(|(_, step)| stops(step) && touched.contains(&&step.on))
+            .map(|(number, _)| (number, StepState::Begun(now)))
+            .collect()
+    }
+}

@@ -1,0 +1,1 @@
+//! Recoveries carried out over simple stand-ins.
