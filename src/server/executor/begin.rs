@@ -77,6 +77,10 @@ pub(super) async fn recover(
     if let Err(lost) = &ended {
         tracing::warn!(recovery = %id, %lost, "the recovery is not carried on here");
     }
+    if ended.is_ok() {
+        // Its old primary is to be watched at once.
+        shared.look_again();
+    }
     Ok(Begun { id, ended })
 }
 

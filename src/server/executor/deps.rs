@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use orchestrator_core::ports::{
-    Clock, DecisionReader, Discovery, HookRunner, Ids, Leadership, PictureReader, Proposer, Servers,
+    Clock, DecisionReader, Discovery, Histories, HookRunner, Ids, Leadership, PictureReader,
+    Proposer, Servers,
 };
 
 /// What recovering needs of the outside.
@@ -9,6 +10,8 @@ use orchestrator_core::ports::{
 pub struct Deps {
     /// Changes servers.
     pub servers: Arc<dyn Servers>,
+    /// Reads what a failover lost.
+    pub histories: Arc<dyn Histories>,
     /// Whether this node leads.
     pub leadership: Arc<dyn Leadership>,
     /// The way to decide.

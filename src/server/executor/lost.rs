@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orchestrator_core::decided::{Command, Decided};
+use orchestrator_core::decided::{Command, Decided, RecoveryStepCommand};
 use orchestrator_core::domain::{
-    Fence, InstanceKey, Observation, Picture, RecoveryId, RecoveryOutcome, Timestamp,
+    DataLoss, Fence, InstanceKey, Observation, Picture, RecoveryId, RecoveryOutcome, Timestamp,
 };
-use orchestrator_core::ports::{Change, OnBehalfOf, ServerSession};
+use orchestrator_core::ports::{Change, ChangeError, OnBehalfOf, ServerSession};
 
 use super::Deps;
 use super::metrics;
@@ -28,6 +28,9 @@ const LATER: Duration = Duration::from_secs(1);
 
 /// How long closing may take; see [`super::run`].
 const CLOSE_TIME: Duration = Duration::from_secs(10);
+
+/// How long reading two histories may take.
+const READ_TIME: Duration = Duration::from_secs(5);
 
 /// How long a server has been in downtime before being well again counts: it was to be seen so more than once.
 const WELL_AFTER: Duration = Duration::from_secs(60);
@@ -118,7 +121,7 @@ impl Watch {
 
     /// Over one connection, until that is lost or it is not to be watched any more.
     async fn serve(&self, mut session: Box<dyn ServerSession>) -> Result<(), Over> {
-        let mut was_closed = false;
+        let (mut was_closed, mut is_stated) = (false, false);
         while self.goes_on() {
             let Ok(seen) = session.observe().await else {
                 return Ok(());
@@ -137,15 +140,59 @@ impl Watch {
                 let closed = session.make(&Change::Close, CLOSE_TIME).await;
                 was_closed = closed.is_ok();
                 match closed {
-                    Ok(()) => metrics::closed_afterwards(),
+                    Ok(()) => {
+                        metrics::closed_afterwards();
+                        is_stated = false;
+                    }
                     Err(why) => {
                         tracing::warn!(server = %self.server, %why, "it was not closed yet");
                     }
                 }
             }
+            if was_closed && !is_stated {
+                is_stated = self.state_loss().await;
+            }
             self.pause().await;
         }
         Ok(())
+    }
+
+    /// States exactly what was lost, now that the old primary can be read and takes nothing more; whether that needs no other
+    /// attempt.
+    async fn state_loss(&self) -> bool {
+        let id = self.on_behalf_of.recovery;
+        let decided = self.deps.decisions.decided();
+        let end = decided.recoveries.get(&id).and_then(|it| it.end.as_ref());
+        let Some(promoted) = end.and_then(|end| end.successor.as_ref()) else {
+            return true;
+        };
+        let histories = &self.deps.histories;
+        let beyond = histories.executed_beyond(&self.server, promoted, READ_TIME);
+        let loss = match beyond.await {
+            Ok(beyond) if beyond.set.is_empty() => DataLoss::NoneProven,
+            Ok(beyond) => DataLoss::Exactly { set: beyond.set },
+            // Without GTIDs the two cannot be compared, now or later.
+            Err(ChangeError::Unsupported { .. }) => return true,
+            Err(why) => {
+                tracing::debug!(server = %self.server, %why, "what was lost cannot be read yet");
+                return false;
+            }
+        };
+        if end.and_then(|end| end.data_loss.as_ref()) == Some(&loss) {
+            return true;
+        }
+        let told = format!("the old primary {} was read: {loss}", self.server);
+        tracing::warn!(recovery = %id, "{told}");
+        let (wanted, notes) = (loss.clone(), vec![(self.deps.clock.now(), told)]);
+        let step = Box::new(RecoveryStepCommand::StateLoss { loss, notes });
+        let command = Command::RecoveryStep { id, step };
+        let is_stated = move |decided: &Decided| {
+            let end = decided.recoveries.get(&id).and_then(|it| it.end.as_ref());
+            end.is_some_and(|end| end.data_loss.as_ref() == Some(&wanted))
+        };
+        let (fence, origin) = (self.on_behalf_of.fence, self.deps.own_origin());
+        let stated = self.deps.decide(fence, origin, command, is_stated);
+        stated.await.is_ok()
     }
 }
 

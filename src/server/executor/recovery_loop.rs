@@ -82,6 +82,11 @@ impl Shared {
             .count()
     }
 
+    /// Makes the loop look at once.
+    pub fn look_again(&self) {
+        self.look.notify_one();
+    }
+
     fn enter(&self, work: Work) -> Option<AtWork> {
         let is_new = locked(&self.at_work).insert(work.clone());
         is_new.then(|| AtWork {
@@ -166,7 +171,7 @@ impl Recoveries for RecoveryLoop {
     }
 
     fn look_now(&self) {
-        self.shared.look.notify_one();
+        self.shared.look_again();
     }
 }
 
@@ -340,8 +345,9 @@ impl Rounds {
             let span = tracing::info_span!("recovery", id = %id, fence = fence.number());
             let resumed = async move {
                 let _at_work = at_work;
-                if let Err(lost) = resume(shared, fence, id).await {
-                    tracing::warn!(%lost, "the recovery is not carried on here");
+                match resume(Arc::clone(&shared), fence, id).await {
+                    Ok(_) => shared.look_again(),
+                    Err(lost) => tracing::warn!(%lost, "the recovery is not carried on here"),
                 }
             };
             self.tasks

@@ -156,7 +156,10 @@ fn touches_only_whom_it_may(plan: &Plan, number: StepNumber) -> Result<(), Unsou
             left.is_lost() && is_about_feeding
         }
         Some(Fate::Promoted) => step.action != Action::Detach || step.phase >= Phase::Published,
-        Some(Fate::Moved) => step.action != Action::Detach,
+        Some(Fate::Moved) => !matches!(
+            step.action,
+            Action::Detach | Action::SemiSyncSource(_) | Action::SemiSyncReplica(_)
+        ),
         Some(Fate::Left(left)) => {
             left.is_lost()
                 && step.phase >= Phase::Published
@@ -212,6 +215,8 @@ fn keeps_relay_logs(plan: &Plan, number: StepNumber, state: State) -> Result<Sta
         // Started after the receiver was stopped, an applier may find its relay logs gone.
         Action::StartApplier => !state.receiver_is_stopped,
         Action::StopApplier | Action::StartReplication => state.is_drained,
+        // A source's half that is on holds up an applier, which waits for acknowledgements of what it applies.
+        Action::SemiSyncSource(true) => state.is_drained,
         action => !action.discards() || state.is_drained,
     };
     match is_safe {

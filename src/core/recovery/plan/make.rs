@@ -135,7 +135,8 @@ fn plan_by(
         .filter(|one| one.key == choice.head || !matches!(fates.get(&one.key), Some(Fate::Left(_))))
         .filter_map(|one| Some((one.key.clone(), one.holdings.clone()?)))
         .collect();
-    let steps = Steps::of(&ranking, &choice, &fates, policy, demand);
+    let semi_sync = switches_semi_sync(scene, &ranking, &choice);
+    let steps = Steps::of(&ranking, &choice, &fates, policy, demand, semi_sync);
     let plan = Plan {
         dead: dead.clone(),
         demand: demand.clone(),
@@ -150,6 +151,17 @@ fn plan_by(
     };
     check(&plan)?;
     Ok(plan)
+}
+
+/// Whether the promoted server waits for acknowledgements from now on: the dead primary did, as far as it was seen, and it
+/// can.
+fn switches_semi_sync(scene: &Scene<'_>, ranking: &Ranking, choice: &Choice) -> bool {
+    let dead = scene.picture.observation(&ranking.dead);
+    let promoted = ranking.find(&choice.promoted);
+    dead.is_some_and(|dead| dead.semi_sync.source_enabled)
+        && promoted
+            .and_then(|one| one.seen.as_ref())
+            .is_some_and(|seen| seen.semi_sync.available)
 }
 
 fn refuse_uncovered(
@@ -261,6 +273,8 @@ struct Steps<'a> {
     policy: &'a RecoveryPolicy,
     choice: &'a Choice,
     demand: &'a Demand,
+    /// The dead primary waited for acknowledgements, and the promoted server can.
+    switches_semi_sync: bool,
 }
 
 impl<'a> Steps<'a> {
@@ -270,6 +284,7 @@ impl<'a> Steps<'a> {
         fates: &BTreeMap<InstanceKey, Fate>,
         policy: &'a RecoveryPolicy,
         demand: &'a Demand,
+        switches_semi_sync: bool,
     ) -> Vec<Step> {
         let mut made = Self {
             steps: Vec::new(),
@@ -277,6 +292,7 @@ impl<'a> Steps<'a> {
             policy,
             choice,
             demand,
+            switches_semi_sync,
         };
         let is_left = |key: &InstanceKey| matches!(fates.get(key), Some(Fate::Left(_)));
         // The head gives what it has also where it cannot be moved afterwards.
@@ -338,6 +354,11 @@ impl<'a> Steps<'a> {
         self.drained(PHASE, promoted);
         if self.policy.makes_writable {
             self.add(PHASE, promoted, Action::ForgetSource);
+            if self.switches_semi_sync {
+                // Before the first write, which is to be acknowledged as it was on the dead primary.
+                self.add(PHASE, promoted, Action::SemiSyncReplica(false));
+                self.add(PHASE, promoted, Action::SemiSyncSource(true));
+            }
             self.add(PHASE, promoted, Action::MakeWritable);
         }
     }

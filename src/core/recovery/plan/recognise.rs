@@ -35,6 +35,8 @@ pub(super) fn seen_done(
         Action::ForgetSource => link.is_none(),
         Action::MakeWritable => !seen.read_only,
         Action::Detach => link.is_some_and(|link| link.source.is_detached()),
+        Action::SemiSyncSource(on) => seen.semi_sync.source_enabled == *on,
+        Action::SemiSyncReplica(on) => seen.semi_sync.replica_enabled == *on,
     };
     is_done.then_some(seen.observed_at)
 }

@@ -40,6 +40,10 @@ pub enum Action {
     MakeWritable,
     /// Keep the server from ever connecting to its source again. Discards relay logs.
     Detach,
+    /// Switch the source's half of semi-sync on or off.
+    SemiSyncSource(bool),
+    /// Switch the replica's half of semi-sync on or off.
+    SemiSyncReplica(bool),
 }
 
 impl Action {
@@ -65,6 +69,10 @@ impl fmt::Display for Action {
             Self::ForgetSource => f.write_str("forget the source"),
             Self::MakeWritable => f.write_str("make it writable"),
             Self::Detach => f.write_str("detach it"),
+            Self::SemiSyncSource(true) => f.write_str("switch semi-sync of a source on"),
+            Self::SemiSyncSource(false) => f.write_str("switch semi-sync of a source off"),
+            Self::SemiSyncReplica(true) => f.write_str("switch semi-sync of a replica on"),
+            Self::SemiSyncReplica(false) => f.write_str("switch semi-sync of a replica off"),
         }
     }
 }

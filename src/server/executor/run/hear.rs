@@ -73,7 +73,9 @@ impl Run {
             step.action, step.on
         ));
         let is_final = match why {
-            ChangeError::Refused { .. } | ChangeError::Unsupported { .. } => true,
+            ChangeError::Refused { .. }
+            | ChangeError::Unsupported { .. }
+            | ChangeError::Unapplied { .. } => true,
             ChangeError::Unreachable { .. }
             | ChangeError::Unknown { .. }
             | ChangeError::NotSeen { .. } => false,

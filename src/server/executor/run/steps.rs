@@ -105,6 +105,8 @@ fn change_of(action: &Action) -> Option<Change> {
         Action::ForgetSource => Change::ForgetSource,
         Action::MakeWritable => Change::MakeWritable,
         Action::Detach => Change::Detach,
+        Action::SemiSyncSource(on) => Change::SemiSyncSource(*on),
+        Action::SemiSyncReplica(on) => Change::SemiSyncReplica(*on),
         Action::AwaitApplied | Action::AwaitAllOf { .. } => return None,
     })
 }

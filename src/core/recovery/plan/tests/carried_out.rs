@@ -46,6 +46,17 @@ fn two_steps_bring_the_preferred_server_everything() {
 }
 
 #[test]
+fn the_promoted_server_waits_for_acknowledgements_as_the_dead_primary_did() {
+    let mut world = World::of(
+        "a [unreachable semi-sync-source=on:1/1]\n+ b [io=connecting semi-sync-replica=on]\n+ c [io=connecting gtid=..1-90 semi-sync-replica=on]",
+    );
+    assert_eq!(world.run(), succeeded());
+    let (promoted, moved) = (&world.seen("b").semi_sync, &world.seen("c").semi_sync);
+    assert!(promoted.source_enabled && !promoted.replica_enabled);
+    assert!(!moved.source_enabled && moved.replica_enabled);
+}
+
+#[test]
 fn a_plan_of_mariadb_ends_with_one_writable_head_that_has_everything() {
     let mut world = World::of(
         "a [10.11.6-MariaDB unreachable]

@@ -205,3 +205,27 @@ fn steps_are_in_order_and_bounded() {
     });
     assert_eq!(answer, Err(Unsound::TooLong(20_001)));
 }
+
+#[test]
+fn semi_sync_of_a_source_is_for_the_promoted_server_once_it_has_applied_everything() {
+    let at = |on: &str, wanted: &Action| {
+        let steps = two_steps().steps;
+        steps
+            .iter()
+            .position(|step| step.on == key(on) && step.action == *wanted)
+            .expect("a step")
+    };
+    // In the place of starting its applier, c has yet to apply.
+    let number = at("c", &Action::StartApplier);
+    let answer = with(|plan| plan.steps[number].action = Action::SemiSyncSource(true));
+    assert!(
+        matches!(answer, Err(Unsound::Discards { .. })),
+        "{answer:?}"
+    );
+    let number = at("c", &Action::ForgetSource);
+    let answer = with(|plan| plan.steps[number].action = Action::SemiSyncSource(true));
+    assert_eq!(answer, Ok(()));
+    let number = at("d", &Action::StartReplication);
+    let answer = with(|plan| plan.steps[number].action = Action::SemiSyncSource(false));
+    assert!(matches!(answer, Err(Unsound::Touches { .. })), "{answer:?}");
+}

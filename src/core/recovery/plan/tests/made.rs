@@ -200,3 +200,27 @@ fn acknowledgements_that_nobody_covers_are_refused_where_policy_says_so() {
         planned(&covered, &strict).unwrap_or_else(|why| panic!("{why}\n{covered}"));
     }
 }
+
+#[test]
+fn semi_sync_is_switched_before_the_first_write_where_the_dead_primary_had_it() {
+    let drawing = |dead: &str, replica: &str| {
+        format!(
+            "a [unreachable {dead}]\n+ b [io=connecting {replica}]\n+ c [io=connecting gtid=..1-90]"
+        )
+    };
+    let plan = told(&drawing("semi-sync-source=on:1/1", "semi-sync-replica=on"));
+    let tail = "b: forget the source
+7 ReceiversStopped b: switch semi-sync of a replica off
+8 ReceiversStopped b: switch semi-sync of a source on
+9 ReceiversStopped b: make it writable";
+    assert!(plan.contains(tail), "{plan}");
+    for (dead, replica) in [
+        // The dead primary did not wait for anybody.
+        ("", "semi-sync-replica=on"),
+        // The promoted server has no such thing.
+        ("semi-sync-source=on:1/1", ""),
+    ] {
+        let plan = told(&drawing(dead, replica));
+        assert!(!plan.contains("semi-sync"), "{plan}");
+    }
+}

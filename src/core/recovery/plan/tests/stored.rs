@@ -75,6 +75,8 @@ fn actions() -> Vec<Action> {
         Action::ForgetSource,
         Action::MakeWritable,
         Action::Detach,
+        Action::SemiSyncSource(true),
+        Action::SemiSyncReplica(false),
     ]
 }
 
@@ -122,7 +124,7 @@ fn a_plan_keeps_its_bytes() {
     check(&[(
         "Plan",
         full(),
-        "010161fbea0c02010162fbea0cfd000031512eca0c00010163fbea0c0162fbea0c03010162fbea0c0163fbea0c02017a080162fbea0c000163fbea0c010164fbea0c02000165fbea0c02010166fbea0c020201780167fbea0c02030168fbea0c020401790169fbea0c02050105030162fbea0c010b302d312d392c312d322d3505302d312d370163fbea0c002e30303030303030302d303030302d303030302d303030302d3030303030303030303061613a312d393a7461673a332830303030303030302d303030302d303030302d303030302d3030303030303030303061613a312d370164fbea0c020e62696e2e3030303030343a3930300e62696e2e3030303030343a3135340a030162fbea0c000200fb2c010101fc0065cd1d01030162fbea0c010200fb2c010101fc0065cd1d01030162fbea0c020200fb2c010101fc0065cd1d01030162fbea0c030200fb2c010101fc0065cd1d01030162fbea0c040173fbea0c0200fb2c010101fc0065cd1d01030162fbea0c050200fb2c010101fc0065cd1d01030162fbea0c06016ffbea0c0200fb2c010101fc0065cd1d01030162fbea0c070200fb2c010101fc0065cd1d01030162fbea0c080200fb2c010101fc0065cd1d01030162fbea0c090200fb2c010101fc0065cd1d0105",
+        "010161fbea0c02010162fbea0c00fd000031512eca0c00010163fbea0c0162fbea0c03010162fbea0c0163fbea0c02017a080162fbea0c000163fbea0c010164fbea0c02000165fbea0c02010166fbea0c020201780167fbea0c02030168fbea0c020401790169fbea0c02050105030162fbea0c010b302d312d392c312d322d3505302d312d370163fbea0c002e30303030303030302d303030302d303030302d303030302d3030303030303030303061613a312d393a7461673a332830303030303030302d303030302d303030302d303030302d3030303030303030303061613a312d370164fbea0c020e62696e2e3030303030343a3930300e62696e2e3030303030343a3135340c030162fbea0c000200fb2c010101fc0065cd1d01030162fbea0c010200fb2c010101fc0065cd1d01030162fbea0c020200fb2c010101fc0065cd1d01030162fbea0c030200fb2c010101fc0065cd1d01030162fbea0c040173fbea0c0200fb2c010101fc0065cd1d01030162fbea0c050200fb2c010101fc0065cd1d01030162fbea0c06016ffbea0c0200fb2c010101fc0065cd1d01030162fbea0c070200fb2c010101fc0065cd1d01030162fbea0c080200fb2c010101fc0065cd1d01030162fbea0c090200fb2c010101fc0065cd1d01030162fbea0c0a010200fb2c010101fc0065cd1d01030162fbea0c0b000200fb2c010101fc0065cd1d0105",
     )]);
 }
 
@@ -188,6 +190,28 @@ fn progress_and_its_end_keep_their_bytes() {
 }
 
 #[test]
+fn the_state_of_a_step_keeps_its_bytes() {
+    let at = Timestamp::from_seconds(1);
+    check(&[
+        ("Begun", StepState::Begun(at), "0100fc80841e00"),
+        ("Done", StepState::Done(at), "0101fc80841e00"),
+        (
+            "Failed",
+            StepState::Failed(WhyFailed::HasMore { on: key("d") }),
+            "0102020164fbea0c",
+        ),
+        (
+            "GivenUp",
+            StepState::GivenUp {
+                at,
+                unapplied: None,
+            },
+            "0103fc80841e0000",
+        ),
+    ]);
+}
+
+#[test]
 fn the_statement_about_data_loss_keeps_its_bytes() {
     check(&[
         ("NoneProven", DataLoss::NoneProven, "0100"),
@@ -231,6 +255,8 @@ fn variants_keep_their_places() {
         "ForgetSource",
         "MakeWritable",
         "Detach",
+        "SemiSyncSource",
+        "SemiSyncReplica",
     ];
     assert_eq!(variants::<Action>(), actions);
     assert_eq!(variants::<DemandLevel>(), ["Automatic", "ByHand", "Forced"]);

@@ -149,6 +149,14 @@ fn act(seen: &mut Observation, action: &Action, ground: Ground, above: &Observat
         seen.read_only = false;
         return;
     }
+    if let Action::SemiSyncSource(on) = action {
+        seen.semi_sync.source_enabled = *on;
+        return;
+    }
+    if let Action::SemiSyncReplica(on) = action {
+        seen.semi_sync.replica_enabled = *on;
+        return;
+    }
     if *action == Action::ForgetSource {
         seen.replication = None;
         return;
@@ -198,6 +206,10 @@ fn act(seen: &mut Observation, action: &Action, ground: Ground, above: &Observat
             let source = link.source.attached().expect("it is attached").clone();
             link.source = SourceAddress::Detached(source);
         }
-        Action::AwaitAllOf { .. } | Action::ForgetSource | Action::MakeWritable => {}
+        Action::AwaitAllOf { .. }
+        | Action::ForgetSource
+        | Action::MakeWritable
+        | Action::SemiSyncSource(_)
+        | Action::SemiSyncReplica(_) => {}
     }
 }
