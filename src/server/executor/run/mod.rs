@@ -307,7 +307,7 @@ impl Run {
     /// Whether what comes next has to wait: for hooks that run before anybody is touched, and for the first try of the old
     /// primary where an earlier run has worked.
     fn is_held(&mut self, next: &Next) -> bool {
-        if matches!(next, Next::CloseOldPrimary | Next::CallOff) {
+        if matches!(next, Next::CallOff) {
             return false;
         }
         if self.hooks_before == Stage::Open {

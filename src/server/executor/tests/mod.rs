@@ -1,1 +1,16 @@
-//! Recoveries carried out over simple stand-ins.
+//! Recoveries carried out over simple stand-ins. What comes of all sorts of faults at all moments is for the simulation; here is
+//! each way that a recovery can take, once.
+
+mod clock;
+mod deciding;
+mod demanded;
+mod faults;
+mod fleet;
+mod gates;
+mod leaders;
+mod old_primary;
+mod paths;
+mod world;
+
+/// Two replicas of a dead primary; b has received most.
+const SIMPLE: &str = "a [unreachable]\n+ b [io=connecting gtid=..1-90 received=..1-100]\n+ c [io=connecting gtid=..1-95]";

@@ -1,0 +1,135 @@
+//! Why nothing is done, as operators read it.
+
+use std::time::Duration;
+
+use orchestrator_core::decided::Command;
+use orchestrator_core::domain::FindingCode;
+use orchestrator_core::ports::{DecisionReader, Recoveries};
+
+use super::SIMPLE;
+use super::fleet::{Power, key};
+use super::world::{Node, World};
+
+fn why(node: &Node) -> Vec<String> {
+    let all = node.recoveries.nothing_done();
+    all.iter().map(|one| one.why.clone()).collect()
+}
+
+/// Nothing is done for a while, and one reason is shown.
+async fn refused(world: &World, part: &str) {
+    let node = world.start("node1", 1);
+    world
+        .until("a reason is shown", || {
+            why(&node).iter().any(|why| why.contains(part))
+        })
+        .await;
+    world.pass(Duration::from_secs(30)).await;
+    assert!(world.recoveries().is_empty());
+    assert_eq!(world.fleet.log(), []);
+    let all = node.recoveries.nothing_done();
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(all[0].subject, key("a"));
+    assert!(all[0].why.contains(part), "{all:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_no_filter_covers_is_told_of_and_left() {
+    let mut world = World::of(SIMPLE);
+    world.config.recovery.primary_clusters.clear();
+    refused(&world, "RecoverMasterClusterFilters").await;
+    let decided = world.log.decided();
+    let detection = decided
+        .detections
+        .values()
+        .next()
+        .expect("it is written down");
+    assert_eq!(
+        (detection.code, &detection.subject),
+        (FindingCode::DeadPrimary, &key("a"))
+    );
+    assert_eq!(decided.detections.len(), 1, "once");
+    assert_eq!(world.hooks.lines(), ["OnFailureDetectionProcesses"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_in_downtime_is_left() {
+    let world = World::of(&SIMPLE.replace("[unreachable]", "[unreachable downtime=1h]"));
+    refused(&world, "downtime").await;
+    assert!(world.log.decided().detections.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn disabled_recoveries_are_not_begun_until_they_are_enabled() {
+    let world = World::of(SIMPLE);
+    world.decide(Command::DisableRecoveries {
+        by: "ann".to_owned(),
+    });
+    refused(&world, "ann has disabled all recoveries").await;
+    world.decide(Command::EnableRecoveries);
+    // The first node of this test was dropped and runs on.
+    world.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topology_that_nobody_may_lead_is_left() {
+    let world = World::of("a [unreachable]\n+ b [io=connecting promotion=must_not]");
+    refused(&world, "no replica may be promoted").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_healthy_topology_is_left() {
+    let world = World::of("a\n+ b\n+ c");
+    let node = world.start("node1", 1);
+    world.pass(Duration::from_secs(60)).await;
+    assert_eq!(why(&node), [""; 0]);
+    assert!(world.log.commands().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_primary_that_is_seen_again_at_the_last_look_is_left() {
+    let world = World::of(SIMPLE);
+    // Back while hooks are told.
+    world.hooks.take(Duration::from_secs(1));
+    let node = world.start("node1", 1);
+    world
+        .until("it is found", || !world.log.decided().detections.is_empty())
+        .await;
+    world.fleet.restart("a", false);
+    for name in ["b", "c"] {
+        world.fleet.change(name, |seen| {
+            let link = seen.replication.as_mut().unwrap();
+            link.receiver = orchestrator_core::domain::ThreadState::Running;
+        });
+    }
+    world.pass(Duration::from_secs(30)).await;
+    assert!(world.recoveries().is_empty());
+    assert_eq!(why(&node), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_does_not_lead_does_nothing() {
+    let world = World::of(SIMPLE);
+    let node = world.start("node1", 1);
+    node.seat.fence.send_replace(None);
+    world.pass(Duration::from_secs(60)).await;
+    assert!(world.log.commands().is_empty());
+    assert_eq!(why(&node), [""; 0]);
+    node.seat
+        .fence
+        .send_replace(Some(orchestrator_core::domain::Fence::from_number(3)));
+    world.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_begun_before_every_server_was_asked_once() {
+    let world = World::of(SIMPLE);
+    world.fleet.set_power("c", Power::Silent);
+    let node = world.start("node1", 1);
+    world.pass(Duration::from_millis(500)).await;
+    let all = why(&node);
+    assert!(
+        all.iter().all(|why| why.contains("just started")),
+        "{all:?}"
+    );
+    assert!(world.log.commands().is_empty());
+}

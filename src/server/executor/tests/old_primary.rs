@@ -1,0 +1,198 @@
+//! Old primaries that are back, at one moment or another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orchestrator_core::domain::{DataLoss, RecoveryOutcome};
+use orchestrator_core::ports::{Change, DecisionReader};
+
+use super::SIMPLE;
+use super::fleet::{Fleet, Verdict, key};
+use super::world::World;
+
+/// The old primary is back, writable, when a change is asked for the first time.
+fn back_when(fleet: &Arc<Fleet>, wanted: Change) {
+    let own = Arc::downgrade(fleet);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    tokio::spawn(async move {
+        // Not from within the judge, which the fleet is locked for.
+        loop {
+            if receiver.try_recv().is_ok() {
+                own.upgrade().unwrap().restart("a", false);
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    fleet.judge(move |_, change| {
+        if *change == wanted {
+            let _ = sender.send(());
+        }
+        Verdict::Done
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn back_before_a_receiver_was_stopped_it_calls_the_recovery_off() {
+    let world = World::of(SIMPLE);
+    world.hooks.take(Duration::from_secs(2));
+    let _node = world.start("node1", 1);
+    world
+        .until("it is registered", || !world.recoveries().is_empty())
+        .await;
+    world.fleet.restart("a", false);
+    let (_, recovery) = world.ended().await;
+    let end = recovery.end.clone().unwrap();
+    assert_eq!(end.outcome, RecoveryOutcome::CalledOff);
+    assert_eq!(world.fleet.log(), [], "nobody was touched");
+    assert!(world.log.decided().downtimes.is_empty());
+    assert!(
+        !world
+            .hooks
+            .lines()
+            .contains(&"PostFailoverProcesses".to_owned())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn back_after_a_receiver_was_stopped_it_is_closed_before_anything_else() {
+    for moment in [
+        Change::StopReceiver,
+        Change::StopApplier,
+        Change::ForgetSource,
+        Change::MakeWritable,
+    ] {
+        let world = World::of(SIMPLE);
+        back_when(&world.fleet, moment.clone());
+        let _node = world.start("node1", 1);
+        let (id, recovery) = world.ended().await;
+        let end = recovery.end.clone().unwrap();
+        assert_eq!(end.outcome, RecoveryOutcome::Succeeded, "{moment:?}");
+        world
+            .until("only one takes writes", || world.fleet.writable() == ["b"])
+            .await;
+        assert!(world.fleet.changes_of("a").contains(&Change::Close));
+        let log = world.fleet.log();
+        let at = |wanted: &Change| log.iter().position(|entry| entry.change == *wanted);
+        if moment != Change::MakeWritable {
+            assert!(
+                at(&Change::Close) < at(&Change::MakeWritable),
+                "{moment:?}: {log:#?}"
+            );
+        }
+        let notes = world.notes(id).join("\n");
+        assert!(notes.contains("the old primary a:3306 is back"), "{notes}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn back_and_not_to_be_closed_it_ends_the_recovery_and_replicas_receive_again() {
+    let world = World::of(SIMPLE);
+    let own = Arc::downgrade(&world.fleet);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    tokio::spawn(async move {
+        while receiver.try_recv().is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        own.upgrade().unwrap().restart("a", false);
+    });
+    world.fleet.judge(move |_, change| {
+        if *change == Change::StopReceiver {
+            let _ = sender.send(());
+        }
+        match change {
+            Change::Close => Verdict::Refused,
+            _ => Verdict::Done,
+        }
+    });
+    let _node = world.start("node1", 1);
+    let (_, recovery) = world.ended().await;
+    let end = recovery.end.clone().unwrap();
+    assert_eq!(end.outcome, RecoveryOutcome::Failed);
+    assert!(
+        end.errors[0].contains("could not be closed"),
+        "{:?}",
+        end.errors
+    );
+    assert_eq!(
+        world.fleet.writable(),
+        ["a"],
+        "nobody is promoted beside it"
+    );
+    for name in ["b", "c"] {
+        let seen = world.fleet.seen(name);
+        assert!(seen.is_replicating(), "{name}");
+        assert_eq!(seen.source(), Some(&key("a")));
+    }
+    assert!(world.log.decided().downtimes.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn back_after_the_end_it_is_closed_each_time_and_what_was_lost_is_stated() {
+    let world = World::of(SIMPLE);
+    let _node = world.start("node1", 1);
+    let (id, recovery) = world.ended().await;
+    let end = recovery.end.clone().unwrap();
+    assert!(matches!(end.data_loss, Some(DataLoss::Unknown { .. })));
+    for seconds in [3, 120] {
+        world.pass(Duration::from_secs(seconds)).await;
+        world.fleet.change("a", |seen| {
+            let (uuid, _) = seen.gtid.executed.split_once(':').unwrap();
+            seen.gtid.executed = format!("{uuid}:1-103");
+        });
+        let at = world.clock_now();
+        world.fleet.restart("a", false);
+        world
+            .until("it is closed", || world.fleet.writable() == ["b"])
+            .await;
+        let took = world.clock_now().saturating_sub(at);
+        let bound = if seconds == 3 { 200 } else { 1_200 };
+        assert!(took <= Duration::from_millis(bound), "{took:?}");
+    }
+    let loss = || {
+        world.log.decided().recoveries[&id]
+            .end
+            .clone()
+            .unwrap()
+            .data_loss
+    };
+    world
+        .until("it is stated", || {
+            matches!(loss(), Some(DataLoss::Exactly { .. }))
+        })
+        .await;
+    let Some(DataLoss::Exactly { set }) = loss() else {
+        panic!("{:?}", loss());
+    };
+    assert!(set.ends_with(":101-103"), "{set}");
+    let notes = world.notes(id).join("\n");
+    assert!(notes.contains("was read: lost:"), "{notes}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_leader_goes_on_watching_it() {
+    let world = World::of(SIMPLE);
+    let node = world.start("node1", 1);
+    world.ended().await;
+    node.kill().await;
+    let _other = world.start("node2", 2);
+    world.fleet.restart("a", false);
+    world
+        .until("it is closed", || world.fleet.writable() == ["b"])
+        .await;
+    let log = world.fleet.log();
+    let last = log.iter().rev().find(|entry| entry.change == Change::Close);
+    assert_eq!(last.unwrap().by.fence.number(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn out_of_its_downtime_it_is_left_alone() {
+    let world = World::of(SIMPLE);
+    let _node = world.start("node1", 1);
+    world.ended().await;
+    world.end_downtime("a");
+    world.pass(Duration::from_secs(2)).await;
+    world.fleet.restart("a", false);
+    world.pass(Duration::from_secs(20)).await;
+    assert_eq!(world.fleet.changes_of("a"), []);
+}
