@@ -10,7 +10,7 @@ use orchestrator_core::legacy::hooks::{HookCommand, HookFacts, HookSubject};
 use orchestrator_core::recovery::hooks::HookMoment;
 
 use super::look::{View, recovers_by_itself};
-use super::moments::{self, Hooks};
+use super::moments::Hooks;
 use super::{Config, Deps, WhyNot, metrics};
 
 /// The detection that a finding is written down as, where it is.
@@ -131,9 +131,7 @@ async fn tell_hooks(
     let ran = hooks
         .run(HookMoment::Detected, RecoveryKind::DeadPrimary)
         .await;
-    let now = deps.clock.now();
-    let lines = moments::lines(&ran).into_iter();
-    let notes: Vec<_> = lines.map(|line| (now, line)).collect();
+    let notes = ran.notes;
     if notes.is_empty() {
         return;
     }

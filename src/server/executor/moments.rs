@@ -1,20 +1,22 @@
 //! Hooks at their moments: which lines, what they are told, what a failing one stops.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use orchestrator_core::domain::{Recovery, RecoveryKind};
+use orchestrator_core::domain::{Recovery, RecoveryKind, Timestamp};
 use orchestrator_core::legacy::hooks::{HookCommand, HookFacts, HookList, TakenSource};
-use orchestrator_core::ports::{HookReport, HookRun};
-use orchestrator_core::recovery::hooks::{HookFailure, HookMoment, hook_lists};
+use orchestrator_core::recovery::hooks::{HookMoment, hook_lists};
 
+use super::hooks::HookListRun;
 use super::scope::Scope;
 use super::{Config, Deps};
 
-/// A list of hooks that was run.
-pub(super) struct RanList {
-    pub list: HookList,
-    pub reports: Vec<HookReport>,
+/// What came of the hooks of a moment.
+#[derive(Default)]
+pub(super) struct Ran {
+    /// Lines for the record, each with its time.
+    pub notes: Vec<(Timestamp, String)>,
+    /// Why the recovery must not go on.
+    pub stops: Option<String>,
 }
 
 /// Which lists come up, and what they are told.
@@ -44,50 +46,29 @@ impl Hooks {
     }
 
     /// Runs the hooks of a moment, one after the other.
-    pub async fn run(self, moment: HookMoment, kind: RecoveryKind) -> Vec<RanList> {
-        let mut ran = Vec::new();
+    pub async fn run(self, moment: HookMoment, kind: RecoveryKind) -> Ran {
+        let mut ran = Ran::default();
         for list in self.lists(moment, kind) {
-            let mut reports = Vec::new();
-            for line in self.config.hooks.of(list) {
-                let report = self.deps.hooks.run(self.composed(list, line)).await;
-                tracing::info!(list = list.key(), command = %report.command, outcome = ?report.outcome, "a hook ran");
-                let is_good = report.is_good();
-                reports.push(report);
-                if !is_good && HookFailure::of(list).stops_list() {
-                    break;
-                }
+            let clock = Arc::clone(&self.deps.clock);
+            let notes = &mut ran.notes;
+            let mut note = |line: String| notes.push((clock.now(), line));
+            let run = self.list_run(list);
+            let outcome = run.run(self.deps.hooks.as_ref(), &mut note).await;
+            if outcome.stops_recovery {
+                ran.stops = outcome.first_failure;
+                break;
             }
-            ran.push(RanList { list, reports });
         }
         ran
     }
 
-    fn composed(&self, list: HookList, line: &str) -> HookRun {
-        let owned = |values: Vec<(&str, String)>| {
-            let values = values.into_iter();
-            values
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect()
-        };
-        let base = HookRun {
-            line: line.to_owned(),
-            arguments: vec![],
-            may_run_on: !list.is_plain(),
-            placeholders: vec![],
-            environment: vec![],
-            timeout: self.config.hooks.timeout,
-        };
+    fn list_run(&self, list: HookList) -> HookListRun {
+        let lists = &self.config.hooks;
         match &self.taken {
-            Some(taken) if list == HookList::AfterTakingSource => HookRun {
-                arguments: taken.arguments(),
-                environment: owned(taken.environment()),
-                ..base
-            },
-            _ => HookRun {
-                placeholders: owned(self.facts.placeholders()),
-                environment: owned(self.facts.environment()),
-                ..base
-            },
+            Some(taken) if list == HookList::AfterTakingSource => {
+                HookListRun::taken_source(lists.of(list), taken, lists.timeout)
+            }
+            _ => HookListRun::about(list, lists.of(list), &self.facts, lists.timeout),
         }
     }
 }
@@ -112,40 +93,4 @@ pub(super) fn description(code: orchestrator_core::domain::FindingCode) -> Strin
     let rule = orchestrator_core::analysis::rules::all().find(|rule| rule.code == code);
     rule.map(|rule| rule.sentence.to_owned())
         .unwrap_or_default()
-}
-
-/// The first hook that failed, told for people, in a list whose failures stop a recovery.
-pub(super) fn stopping_failure(ran: &[RanList]) -> Option<String> {
-    let stopping = ran
-        .iter()
-        .filter(|one| HookFailure::of(one.list) == HookFailure::StopsRecovery);
-    let mut reports =
-        stopping.flat_map(|one| one.reports.iter().map(move |report| (one.list, report)));
-    let (list, bad) = reports.find(|(_, report)| !report.is_good())?;
-    let told = &bad.outcome;
-    Some(format!(
-        "a hook of {} failed: {}: {told}",
-        list.key(),
-        bad.command
-    ))
-}
-
-/// One line for each hook that ran.
-pub(super) fn lines(ran: &[RanList]) -> Vec<String> {
-    let all = ran.iter().flat_map(|one| {
-        let count = one.reports.len();
-        let numbered = one.reports.iter().zip(1..);
-        numbered.map(move |(report, number)| line(one.list, number, count, report))
-    });
-    all.collect()
-}
-
-fn line(list: HookList, number: usize, count: usize, report: &HookReport) -> String {
-    let millis = Duration::as_millis(&report.took);
-    let told = &report.outcome;
-    let list = list.key();
-    format!(
-        "{list} hook {number} of {count}: {}: {told} after {millis} ms",
-        report.command
-    )
 }

@@ -4,6 +4,7 @@
 //! settings into what each module is told, `reload` does that again while running, `run` serves until told to stop.
 
 mod health;
+mod leadership;
 mod mapping;
 pub mod policy;
 mod process;

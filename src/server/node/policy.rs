@@ -1,11 +1,18 @@
 //! What the pure core is told about recoveries, of the settings. Pure.
 
+use std::time::Duration;
+
 use orchestrator_core::analysis::AnalysisPolicy;
+use orchestrator_core::legacy::hooks::HookList;
 use orchestrator_core::recovery::{RecoveryPolicy, UnappliedRelayLog};
 use orchestrator_core::topology::ReplicationPolicy;
 
 use crate::config::Settings;
 use crate::config::settings;
+use crate::executor;
+
+/// How often it is looked whether there is something to do, at most: as the predecessor.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What analysis goes by.
 pub fn analysis(settings: &Settings) -> AnalysisPolicy {
@@ -52,6 +59,43 @@ pub fn recovery(settings: &Settings) -> RecoveryPolicy {
         },
         steps_at_once: recovery.moves_max,
     }
+}
+
+/// What the loop that recovers goes by.
+pub fn executor(settings: &Settings) -> executor::Config {
+    let (live, defaults) = (&settings.live, executor::Config::default());
+    let aliases = live.detection.cluster_aliases.iter();
+    executor::Config {
+        look_every: live.discovery.poll_interval.min(LOOK_EVERY),
+        analysis: analysis(settings),
+        recovery: recovery(settings),
+        hooks: executor::HookLists {
+            lines: hook_lines(&live.hooks),
+            timeout: live.hooks.timeout,
+        },
+        detection_block_period: live.recovery.detection_block_period,
+        kept_for: defaults.kept_for,
+        downtime_owner: defaults.downtime_owner,
+        cluster_aliases: aliases
+            .map(|rule| (rule.pattern.clone(), rule.alias.clone()))
+            .collect(),
+    }
+}
+
+fn hook_lines(hooks: &settings::Hooks) -> Vec<(HookList, Vec<String>)> {
+    let lines = |list: HookList| match list {
+        HookList::OnDetection => &hooks.on_detection,
+        HookList::BeforeTakeover => &hooks.before_takeover,
+        HookList::BeforeFailover => &hooks.before_failover,
+        HookList::AfterPrimaryFailover => &hooks.after_primary_failover,
+        HookList::AfterIntermediateFailover => &hooks.after_intermediate_failover,
+        HookList::AfterFailover => &hooks.after_failover,
+        HookList::AfterFailedFailover => &hooks.after_failed_failover,
+        HookList::AfterTakeover => &hooks.after_takeover,
+        HookList::AfterTakingSource => &hooks.after_taking_source,
+    };
+    let all = HookList::ALL.into_iter();
+    all.map(|list| (list, lines(list).clone())).collect()
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use orchestrator_core::ports::BoxFuture;
 use tokio::sync::{Mutex, watch};
 
-use super::mapping;
+use super::{mapping, policy};
 use crate::api::access::{AccessConfig, AuditSink, TokenLookup};
 use crate::api::serve::{TlsFiles, TlsMaterial};
 use crate::api::{ApiConfig, Reload};
 use crate::config::{Loaded, Settings, SystemSource};
-use crate::{discovery, hooks, mysql, resolve};
+use crate::{discovery, executor, hooks, mysql, resolve};
 
 /// What modules are told, and the means to tell them something new.
 pub(super) struct Told {
@@ -17,6 +17,7 @@ pub(super) struct Told {
     pub resolve: watch::Sender<Arc<resolve::Config>>,
     pub discovery: watch::Sender<Arc<discovery::Config>>,
     pub hooks: watch::Sender<Arc<hooks::Config>>,
+    pub executor: watch::Sender<Arc<executor::Config>>,
     pub api: watch::Sender<Arc<ApiConfig>>,
     pub access: watch::Sender<Arc<AccessConfig>>,
     /// Certificates of the HTTP service and where they come from; `None` when it serves plain HTTP.
@@ -46,6 +47,7 @@ impl Told {
             resolve: watch::Sender::new(Arc::new(mapping::resolve(settings))),
             discovery: watch::Sender::new(Arc::new(mapping::discovery(settings, of.discovers))),
             hooks: watch::Sender::new(Arc::new(mapping::hooks(settings))),
+            executor: watch::Sender::new(Arc::new(policy::executor(settings))),
             api: watch::Sender::new(Arc::new(mapping::api(
                 settings,
                 &of.node_name,
@@ -70,6 +72,8 @@ impl Told {
         self.discovery
             .send_replace(Arc::new(mapping::discovery(settings, of.discovers)));
         self.hooks.send_replace(Arc::new(mapping::hooks(settings)));
+        self.executor
+            .send_replace(Arc::new(policy::executor(settings)));
         self.api.send_replace(Arc::new(mapping::api(
             settings,
             &of.node_name,

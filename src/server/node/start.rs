@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::health::NodeHealth;
+use super::leadership::OwnLeadership;
 use super::mapping;
 use super::reload::{Circumstances, NodeReload, Told};
 use super::run::Node;
@@ -20,7 +21,9 @@ use crate::cli::Flags;
 use crate::config::{Loaded, NoStorePlace, Settings, StorePlace, SystemSource};
 use crate::discovery::{self, DiscoveryLoop, PictureKeeper};
 use crate::effects::{Effects, Expiry};
-use crate::mysql::{Connector, MysqlProber};
+use crate::executor::{self, RecoveryLoop};
+use crate::hooks::ProcessHooks;
+use crate::mysql::{Connector, MysqlProber, MysqlServers};
 use crate::resolve::{CachedResolver, DnsLookup};
 use crate::store::{
     self, DecisionStore, LocalOptions, LocalProposer, Place, SqliteObservations, SqliteOptions,
@@ -65,6 +68,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
     let ids: Arc<dyn Ids> = Arc::new(SystemIds);
     let metrics = Metrics::install().map_err(|error| StartError::Metrics(error.to_string()))?;
     discovery::describe_metrics();
+    executor::describe_metrics();
     let tls = settings.startup.tls.as_ref().map(|tls| {
         let files = mapping::tls_files(tls);
         TlsMaterial::load(&files).map(|material| (files, material))
@@ -112,7 +116,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
 
     let discovery = DiscoveryLoop::start(
         discovery::Deps {
-            prober: Arc::new(MysqlProber::new(connector, resolver.clone())),
+            prober: Arc::new(MysqlProber::new(connector.clone(), resolver.clone())),
             store: stores.observations.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
@@ -136,9 +140,27 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         proposer: proposer.clone(),
         clock: clock.clone(),
         ids: ids.clone(),
-        node_name,
+        node_name: node_name.clone(),
     };
     loops.spawn(expiry.run(stop_loops.clone()));
+    let servers = Arc::new(MysqlServers::new(connector, resolver.clone()));
+    let recoveries = RecoveryLoop::new(
+        executor::Deps {
+            servers: servers.clone(),
+            histories: servers,
+            leadership: Arc::new(OwnLeadership::new(proposer.as_ref())),
+            proposer: proposer.clone(),
+            decisions: proposer.clone(),
+            picture: picture.clone(),
+            discovery: discovery.clone(),
+            hooks: Arc::new(ProcessHooks::new(told.hooks.subscribe(), clock.clone())),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            node: node_name,
+        },
+        told.executor.subscribe(),
+    );
+    loops.spawn(recoveries.run(stop_loops.clone()));
     loops.spawn(health.clone().run(stop_loops.clone()));
     loops.spawn(upkeep(metrics.clone(), clock.clone(), stop_loops.clone()));
 

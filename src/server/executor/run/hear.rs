@@ -7,7 +7,7 @@ use orchestrator_core::recovery::plan::{OldPrimary, StepNumber, StepState, WhyFa
 
 use super::report::Report;
 use super::{Run, Stage};
-use crate::executor::moments;
+use crate::executor::moments::Ran;
 use crate::executor::scope::Lost;
 
 impl Run {
@@ -57,7 +57,7 @@ impl Run {
             }
             Report::OldPrimary { state, said } => self.hear_old_primary(state, said),
             Report::CloseTried { result } => self.hear_close(result),
-            Report::HooksRan { moment, ran } => self.hear_hooks(moment, &ran),
+            Report::HooksRan { moment, ran } => self.hear_hooks(moment, ran),
             Report::Lost(lost) => return Err(lost),
         }
         Ok(())
@@ -127,14 +127,12 @@ impl Run {
         }
     }
 
-    fn hear_hooks(&mut self, moment: HookMoment, ran: &[moments::RanList]) {
-        for line in moments::lines(ran) {
-            self.note(line);
-        }
+    fn hear_hooks(&mut self, moment: HookMoment, ran: Ran) {
+        self.pending.notes.extend(ran.notes);
         match moment {
             HookMoment::Registered => {
                 self.hooks_before = Stage::Over;
-                if let Some(why) = moments::stopping_failure(ran) {
+                if let Some(why) = ran.stops {
                     self.end_unattempted(why);
                 }
             }

@@ -3,7 +3,7 @@ use orchestrator_core::ports::ChangeError;
 use orchestrator_core::recovery::hooks::HookMoment;
 use orchestrator_core::recovery::plan::{OldPrimary, StepNumber};
 
-use crate::executor::moments::RanList;
+use crate::executor::moments::Ran;
 use crate::executor::scope::Lost;
 
 /// What tasks of a run tell it.
@@ -38,8 +38,5 @@ pub(super) enum Report {
     /// The run cannot go on here.
     Lost(Lost),
     /// Hooks have run.
-    HooksRan {
-        moment: HookMoment,
-        ran: Vec<RanList>,
-    },
+    HooksRan { moment: HookMoment, ran: Ran },
 }

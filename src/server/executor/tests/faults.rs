@@ -121,9 +121,7 @@ async fn other_hooks_that_fail_are_written_down_and_stop_nothing() {
     );
     let notes = world.notes(id).join("\n");
     assert!(
-        notes.contains(
-            "OnFailureDetectionProcesses hook 1 of 1: OnFailureDetectionProcesses: exit status 1"
-        ),
+        notes.contains("Execution of OnFailureDetectionProcesses hook 1 of 1 failed"),
         "{notes}"
     );
     assert!(

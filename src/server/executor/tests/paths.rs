@@ -98,7 +98,7 @@ async fn hooks_come_up_in_their_order_and_know_the_recovery() {
     assert_eq!(value("PostFailoverProcesses").as_deref(), Some("b"));
     let notes = world.notes(id).join("\n");
     assert!(
-        notes.contains("PreFailoverProcesses hook 1 of 1"),
+        notes.contains("Completed PreFailoverProcesses hook 1 of 1"),
         "{notes}"
     );
 }
