@@ -648,3 +648,45 @@ fn too_many_lines_are_refused_and_change_nothing() {
     };
     assert_eq!(refusal(log.register(NOON, new)), Refusal::TooLong);
 }
+
+#[test]
+fn another_plan_takes_the_place_of_the_first_before_receivers_are_all_stopped() {
+    let mut log = Log::default();
+    log.register(NOON, recovery(1));
+    let of_old = |number| (number, vec![9]);
+    let record = RecoveryStepCommand::Record {
+        fence: fence(1),
+        news: RecoveryNews {
+            steps: vec![of_old(0), of_old(1), of_old(5)],
+            ..RecoveryNews::default()
+        },
+    };
+    log.step(NOON, 1, record);
+    let replan = |by| RecoveryStepCommand::Replan {
+        fence: fence(by),
+        plan: vec![7],
+        news: RecoveryNews {
+            steps: vec![(1, vec![8])],
+            notes: vec![note("another plan")],
+            ..RecoveryNews::default()
+        },
+    };
+    let reply = log.step(after(1), 1, replan(2));
+    assert!(matches!(refusal(reply), Refusal::OtherFence { .. }));
+    assert_eq!(log.recovery(1).plan, [1, 2]);
+    assert_eq!(log.step(after(1), 1, replan(1)), Reply::Done);
+    assert_eq!(log.recovery(1).plan, [7]);
+    assert_eq!(log.recovery(1).sessions, [session("b", 7)]);
+    let steps: Vec<_> = log.state.steps_of(id(1)).collect();
+    let states: Vec<_> = steps.iter().map(|(n, row)| (*n, &row.state[..])).collect();
+    assert_eq!(states, [(1, &[8][..])], "the old plan's steps are gone");
+    assert_eq!(log.state.notes_of(id(1)).count(), 1);
+    let enter = RecoveryStepCommand::Enter {
+        fence: fence(1),
+        phase: Phase::ReceiversStopped,
+        news: RecoveryNews::default(),
+    };
+    log.step(after(2), 1, enter);
+    let reply = log.step(after(3), 1, replan(1));
+    assert!(matches!(refusal(reply), Refusal::PhaseOutOfOrder { .. }));
+}

@@ -52,17 +52,10 @@ impl Deps {
         let mut was_unknown = false;
         loop {
             let why = match self.proposer.propose(proposal.clone()).await {
+                // What refuses the second attempt may be the first one's effect.
                 Ok(committed) => {
-                    // What refuses the second attempt may be the first one's effect.
-                    return match committed.reply {
-                        Reply::Refused(_)
-                            if was_unknown && took_effect(&self.decisions.decided()) =>
-                        {
-                            Ok(Reply::Done)
-                        }
-                        Reply::Refused(why) => Err(Undecided::Refused(why)),
-                        reply => Ok(reply),
-                    };
+                    let is_first = was_unknown && took_effect(&self.decisions.decided());
+                    return answer(committed.reply, is_first);
                 }
                 Err(ProposeError::NotLeader { .. }) => return Err(Undecided::NotLeading),
                 Err(error) => {
@@ -70,6 +63,9 @@ impl Deps {
                     error.to_string()
                 }
             };
+            if let Some(committed) = self.proposer.earlier(proposal.request) {
+                return answer(committed.reply, false);
+            }
             if was_unknown && took_effect(&self.decisions.decided()) {
                 return Ok(Reply::Done);
             }
@@ -90,5 +86,13 @@ impl Deps {
             who: self.node.clone(),
             whence: String::new(),
         }
+    }
+}
+
+fn answer(reply: Reply, took_effect_before: bool) -> Result<Reply, Undecided> {
+    match reply {
+        Reply::Refused(_) if took_effect_before => Ok(Reply::Done),
+        Reply::Refused(why) => Err(Undecided::Refused(why)),
+        reply => Ok(reply),
     }
 }

@@ -7,8 +7,8 @@ use regex::Regex;
 
 use super::fixtures::told;
 use super::{NOW, Stage, analysis, analyze, drawn};
-use crate::analysis::{AnalysisPolicy, Evidence, Finding, Muted, Stalls};
-use crate::domain::{FindingCode, InstanceRecord, Picture, Timestamp};
+use crate::analysis::{AnalysisPolicy, Evidence, Finding, Muted, Stalls, asserted_dead};
+use crate::domain::{FindingCode, InstanceKey, InstanceRecord, Picture, Timestamp};
 
 fn the_finding(text: &str) -> Finding {
     let mut findings = analysis(text, &AnalysisPolicy::default()).findings;
@@ -275,4 +275,19 @@ fn ten_thousand_servers_are_analysed_without_recursion() {
     let found = analysis(&text, &AnalysisPolicy::default());
     assert_eq!(told(&found), "=> a DeadMaster");
     assert_eq!(found.findings[0].facts.replicas.cut_off.len(), 10_000);
+}
+
+#[test]
+fn an_operators_word_makes_a_dead_primary_of_any_primary_and_of_nothing_else() {
+    let text = "a\n+ b\n+ c";
+    let stage = Stage::of(text);
+    let asserted = |name: &str| {
+        let key = InstanceKey::parse(name, 3306).unwrap();
+        asserted_dead(&stage.scene(), &key, &AnalysisPolicy::default())
+    };
+    let finding = asserted("a").expect("it is a primary");
+    assert_eq!(finding.code, FindingCode::DeadPrimary);
+    assert_eq!(finding.facts.replicas.all.len(), 2);
+    assert!(asserted("b").is_none(), "it replicates");
+    assert!(asserted("z").is_none(), "nobody knows it");
 }

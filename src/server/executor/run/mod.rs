@@ -112,7 +112,6 @@ pub(super) struct Run {
     /// How it ends, once that is known; hooks may still run.
     ending: Option<ending::Ending>,
     replans: u32,
-    notes_of_replicas: Vec<String>,
 }
 
 /// The old primary, as the run knows it.
@@ -178,7 +177,6 @@ impl Run {
             hooks_after: Stage::Open,
             ending: None,
             replans: 0,
-            notes_of_replicas: Vec::new(),
         };
         run.watch_old_primary(to_close);
         run.hire(beginning.sessions);

@@ -117,7 +117,6 @@ impl Run {
         for (number, state) in outcomes {
             if let (StepState::Failed(why), Some(step)) = (&state, self.plan.steps.get(number)) {
                 tracing::warn!(server = %step.on, number, %why, "a step failed");
-                self.notes_of_replicas.push(why.to_string());
             }
             self.pending.steps.insert(number, state.clone());
             self.progress.steps.insert(number, state);

@@ -125,6 +125,10 @@ impl Proposer for Seat {
             }
         })
     }
+
+    fn earlier(&self, request: u128) -> Option<Committed> {
+        self.log.answered.lock().unwrap().get(&request).cloned()
+    }
 }
 
 impl DecisionReader for Seat {
