@@ -128,6 +128,9 @@ async fn tell_hooks(
         taken: None,
         are_skipped,
     };
+    if !hooks.has_any(HookMoment::Detected, RecoveryKind::DeadPrimary) {
+        return;
+    }
     let ran = hooks
         .run(HookMoment::Detected, RecoveryKind::DeadPrimary)
         .await;

@@ -148,8 +148,8 @@ impl Hand {
             let Ok(seen) = session.observe().await else {
                 return Ok(());
             };
-            let seen = Box::new(seen);
-            self.tell(Report::Seen { seen }).await?;
+            let (server, seen) = (self.server.clone(), Box::new(seen));
+            self.tell(Report::Seen { server, seen }).await?;
             let pause = match *is_attending {
                 true => LOOK,
                 false => IDLE_LOOK,

@@ -35,7 +35,12 @@ impl Run {
                     known.closed();
                 }
             }
-            Report::Seen { seen } => self.put(*seen),
+            Report::Seen { server, seen } => {
+                if let Some(known) = self.servers.get_mut(&server) {
+                    known.seen();
+                }
+                self.put(*seen);
+            }
             Report::Made {
                 server,
                 number,

@@ -18,7 +18,10 @@ pub(super) enum Report {
     /// A connection is gone.
     Closed { server: InstanceKey },
     /// A server was looked at.
-    Seen { seen: Box<Observation> },
+    Seen {
+        server: InstanceKey,
+        seen: Box<Observation>,
+    },
     /// A change was tried.
     Made {
         server: InstanceKey,

@@ -29,6 +29,8 @@ pub(super) struct Server {
     connection: Option<u64>,
     /// The connection is written down: it may change something.
     is_recorded: bool,
+    /// It was looked at over this connection: what is done already is known.
+    is_seen: bool,
     /// The step that was ordered and is not answered.
     ordered: Option<StepNumber>,
     /// Nothing is ordered before.
@@ -43,6 +45,7 @@ impl Server {
             orders,
             connection,
             is_recorded: connection.is_some(),
+            is_seen: false,
             ordered: None,
             not_before: Duration::ZERO,
             is_attending: true,
@@ -51,7 +54,11 @@ impl Server {
 
     pub fn opened(&mut self, connection_id: u64) {
         (self.connection, self.is_recorded) = (Some(connection_id), false);
-        self.ordered = None;
+        (self.ordered, self.is_seen) = (None, false);
+    }
+
+    pub fn seen(&mut self) {
+        self.is_seen = true;
     }
 
     pub fn closed(&mut self) {
@@ -77,7 +84,8 @@ impl Server {
     }
 
     fn is_free(&self, now: Duration) -> bool {
-        self.connection.is_some() && self.ordered.is_none() && now >= self.not_before
+        let is_ready = self.connection.is_some() && self.is_seen;
+        is_ready && self.ordered.is_none() && now >= self.not_before
     }
 
     fn attend(&mut self, wanted: bool) {

@@ -15,6 +15,9 @@ use orchestrator_core::recovery::{Ground, Holdings};
 
 use super::clock::PausedClock;
 
+/// How long a change takes: longer than it takes until an old primary is tried again.
+const CHANGE_TIME: Duration = Duration::from_millis(120);
+
 /// How a server is to be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Power {
@@ -113,7 +116,7 @@ impl Fleet {
     /// A server that comes back as it is started: with this in its option file.
     pub fn restart(&self, name: &str, read_only: bool) {
         self.set_power(name, Power::Up);
-        self.change(name, |seen| seen.read_only = read_only);
+        self.change(name, |seen| set_read_only(seen, read_only));
     }
 
     pub fn change(&self, name: &str, change: impl FnOnce(&mut Observation)) {
@@ -194,7 +197,7 @@ impl Fleet {
         change: &Change,
         deadline: Duration,
     ) -> Result<(), ChangeError> {
-        self.clock.sleep(Duration::from_millis(2)).await;
+        self.clock.sleep(CHANGE_TIME / 2).await;
         let verdict = {
             let mut state = self.lock();
             let name = server.host().to_string();
@@ -212,6 +215,7 @@ impl Fleet {
             }
             verdict
         };
+        self.clock.sleep(CHANGE_TIME / 2).await;
         let server = server.clone();
         let unknown = ChangeError::Unknown {
             server: server.clone(),
@@ -237,6 +241,11 @@ impl Fleet {
     }
 }
 
+fn set_read_only(seen: &mut Observation, read_only: bool) {
+    seen.read_only = read_only;
+    seen.super_read_only = seen.super_read_only.map(|_| read_only);
+}
+
 fn act(servers: &mut BTreeMap<InstanceKey, Server>, server: &InstanceKey, change: &Change) {
     let source = |servers: &BTreeMap<InstanceKey, Server>, key: &InstanceKey| {
         let source = servers.get(key).filter(|one| one.power == Power::Up);
@@ -248,9 +257,12 @@ fn act(servers: &mut BTreeMap<InstanceKey, Server>, server: &InstanceKey, change
     };
     let seen = &mut servers.get_mut(server).unwrap().seen;
     match change {
-        Change::MakeWritable => seen.read_only = false,
-        Change::Close => seen.read_only = true,
+        Change::MakeWritable => set_read_only(seen, false),
+        Change::Close => set_read_only(seen, true),
         Change::ForgetSource => {
+            if seen.replication.is_none() {
+                return;
+            }
             let unapplied = Holdings::read(seen, Ground::of(seen)).map(|own| own.unapplied());
             assert_eq!(
                 unapplied,

@@ -146,7 +146,7 @@ async fn back_after_the_end_it_is_closed_each_time_and_what_was_lost_is_stated()
             .until("it is closed", || world.fleet.writable() == ["b"])
             .await;
         let took = world.clock_now().saturating_sub(at);
-        let bound = if seconds == 3 { 200 } else { 1_200 };
+        let bound = if seconds == 3 { 200 } else { 1_300 };
         assert!(took <= Duration::from_millis(bound), "{took:?}");
     }
     let loss = || {
