@@ -13,7 +13,7 @@ use crate::world::{
 
 const SHORT: Duration = Duration::from_millis(800);
 /// Beyond a deadline, for a busy machine.
-const GRACE: Duration = Duration::from_millis(300);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Makes a change that cannot end, and says how.
 async fn is_unknown(session: &mut Box<dyn ServerSession>, change: Change) -> Result<String> {

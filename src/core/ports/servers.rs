@@ -14,16 +14,21 @@ pub struct OnBehalfOf {
 }
 
 /// A change of one server. Each recognises that it is done already, so it may be asked for twice.
+///
+/// None discards what was received and is not applied. Those that would (another source, none, a detached one; on MariaDB also threads
+/// that are stopped or started in the wrong order) stop the receiver, wait for the applier within the deadline, and else
+/// answer [`ChangeError::Unapplied`] with the threads as they were.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Start the applier where it does not run.
+    /// Start the applier where it does not run. On MariaDB with GTID only while the receiver runs, or with nothing to apply.
     StartApplier,
-    /// Stop the receiver.
+    /// Stop the receiver. On MariaDB with GTID only while the applier runs, or with nothing to apply.
     StopReceiver,
-    /// Stop the applier.
+    /// Stop the applier. On MariaDB with GTID only while the receiver runs, or with nothing to apply.
     StopApplier,
     /// Replicate from `source` by GTID, with the whole connection profile (account, TLS, public key, heartbeat, retry) that
-    /// the server has now. Where it has none, as an old primary, with that of `profile_of`.
+    /// the server has now. Where it has none, as an old primary, with that of `profile_of`. Both threads are stopped
+    /// afterwards, unless it had that source already.
     Repoint {
         /// The source.
         source: InstanceKey,
@@ -37,7 +42,7 @@ pub enum Change {
     /// Take writes: `super_read_only` and `read_only` off.
     MakeWritable,
     /// Take no writes: `super_read_only` where there is one, `read_only`, and every session of clients ended; replication
-    /// threads and our own sessions go on.
+    /// threads and the sessions of our account go on. Ends sessions also where the server is read-only already.
     Close,
     /// Let the server never connect to its source again, in a way that says so and can be taken back.
     Detach,
