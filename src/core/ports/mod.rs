@@ -11,6 +11,7 @@ mod hooks;
 mod leadership;
 mod observations;
 mod probe;
+mod recoveries;
 mod resolver;
 mod servers;
 
@@ -29,6 +30,9 @@ pub use hooks::{HookOutcome, HookReport, HookRun, HookRunner};
 pub use leadership::{Leadership, NotLeading};
 pub use observations::{ObservationStore, ObservationWrite, StoreError};
 pub use probe::{ProbeSession, Prober};
+pub use recoveries::{
+    Insistence, NothingDone, Recoveries, RecoverError, RecoveryAnswer, RecoveryRequest,
+};
 pub use resolver::{ResolveError, Resolver};
 pub use servers::{Beyond, Change, ChangeError, Histories, OnBehalfOf, ServerSession, Servers};
 

@@ -1,10 +1,15 @@
 //! How plans are kept: registered with their recovery, and read again by whoever leads next, perhaps of a newer release.
 
-use super::{DataLoss, EndOfRecovery, Plan, Progress};
+use super::{DataLoss, EndOfRecovery, Plan, Progress, StepState};
 use crate::decided::codec::Stored;
 
 impl Stored for Plan {
     const NAME: &'static str = "plan";
+    const FORMAT: u8 = 1;
+}
+
+impl Stored for StepState {
+    const NAME: &'static str = "state of a step";
     const FORMAT: u8 = 1;
 }
 

@@ -13,6 +13,7 @@ mod matrix;
 mod once;
 mod passing_on;
 mod raft;
+mod recovering;
 mod shapes;
 mod speed;
 mod tokens;
