@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use orchestrator_core::analysis::Finding;
+use orchestrator_core::analysis::rules::Registration;
 use orchestrator_core::decided::Decided;
-use orchestrator_core::domain::{InstanceKey, RecoveryId, Timestamp};
+use orchestrator_core::domain::{InstanceKey, Recovery, RecoveryId, Timestamp};
 use orchestrator_core::ports::NothingDone;
 use orchestrator_core::recovery::{
     Blocked, Gate, GlobalSwitch, History, PastRecovery, Request, gate, servers_touched,
@@ -72,7 +73,7 @@ impl<'a> Doings<'a> {
             examined,
             has_loop: told.is_some(),
             told: told.map(|loops| loops.nothing_done()).unwrap_or_default(),
-            history: history(examined.view.decided()),
+            history: history(examined),
         }
     }
 
@@ -95,20 +96,18 @@ impl<'a> Doings<'a> {
     }
 
     fn judged(&self, finding: &Finding) -> Reason {
-        let scene = self.examined.scene();
-        let config = &self.examined.view.config();
+        let config = self.examined.view.config();
+        let servers = match finding.registration {
+            Registration::Actionable => servers_touched(&self.examined.scene(), &finding.subject),
+            Registration::None | Registration::Registered => vec![],
+        };
         let request = Request {
             finding,
             cluster_alias: self.examined.view.alias_of_name(&finding.cluster),
-            servers: &servers_touched(&scene, &finding.subject),
+            servers: &servers,
             is_forced: false,
         };
-        let answer = gate(
-            &request,
-            &self.history,
-            &config.recovery,
-            self.examined.at,
-        );
+        let answer = gate(&request, &self.history, &config.recovery, self.examined.at);
         match answer {
             Gate::Blocked(why) => Reason {
                 blocked_by: holder(&why).and_then(|id| id.parse().ok()),
@@ -137,9 +136,19 @@ fn holder(why: &Blocked) -> Option<&str> {
     }
 }
 
-fn history(decided: &Decided) -> History {
+/// What the gate looks at: recoveries under way, and those in their block period.
+fn history(examined: &Examined) -> History {
+    let (decided, block_period) = (
+        examined.view.decided(),
+        examined.view.config().recovery.block_period,
+    );
     let switched_off = decided.recoveries_disabled.as_ref();
+    let counts = |recovery: &Recovery| {
+        let until = recovery.blocks_until(block_period);
+        recovery.end.is_none() || until.is_some_and(|until| examined.at < until)
+    };
     let recoveries = decided.recoveries.iter();
+    let recoveries = recoveries.filter(|(_, recovery)| counts(recovery));
     History {
         switch: switched_off.map_or(GlobalSwitch::On, |off| GlobalSwitch::Off {
             by: off.by.clone(),

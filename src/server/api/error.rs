@@ -181,9 +181,7 @@ pub enum ApiError {
         found: usize,
     },
     /// A server that is not directly below the primary.
-    #[error(
-        "You may only promote a direct child of the master {primary}. {designated} is not one"
-    )]
+    #[error("You may only promote a direct child of the master {primary}. {designated} is not one")]
     NotADirectReplica {
         /// The primary.
         primary: InstanceKey,

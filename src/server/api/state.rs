@@ -166,7 +166,9 @@ impl AppState {
 
     /// What analysis says of it.
     pub fn examined(&self) -> Arc<Examined> {
-        self.0.examined.current(self.view(), self.0.deps.clock.now())
+        self.0
+            .examined
+            .current(self.view(), self.0.deps.clock.now())
     }
 
     /// The configuration in force.

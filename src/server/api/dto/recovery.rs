@@ -123,8 +123,7 @@ impl<'a> RecoveryDto<'a> {
                 .map_or_else(String::new, |end| SpaceSeparated(end.at).to_string()),
             processing_node_hostname: &recovery.node,
             acknowledged: noted.is_some(),
-            acknowledged_at: noted
-                .map_or_else(String::new, |noted| Rfc3339(noted.at).to_string()),
+            acknowledged_at: noted.map_or_else(String::new, |noted| Rfc3339(noted.at).to_string()),
             acknowledged_by: noted.map_or("", |noted| &noted.by),
             acknowledged_comment: noted.map_or("", |noted| &noted.comment),
             recovery_type: "NotMasterRecovery",

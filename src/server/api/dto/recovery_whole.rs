@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use orchestrator_core::decided::codec::decode;
 use orchestrator_core::decided::Decided;
+use orchestrator_core::decided::codec::decode;
 use orchestrator_core::domain::{
     DataLoss, InstanceKey, Phase, RecordedStep, Recovery, RecoveryEnd, RecoveryId, RecoveryKind,
     TimeSplit, Timestamp,

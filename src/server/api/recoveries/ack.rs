@@ -65,9 +65,8 @@ pub async fn ack_cluster_by_alias(
 fn former(state: &AppState, text: &str) -> Option<Which> {
     let decided = state.decisions.decided();
     let all = decided.recoveries.values();
-    let of_it = all.filter(|one| {
-        !text.is_empty() && (one.cluster == text || one.cluster_alias == text)
-    });
+    let of_it =
+        all.filter(|one| !text.is_empty() && (one.cluster == text || one.cluster_alias == text));
     let latest = of_it.max_by_key(|one| one.number)?;
     Some(Which {
         name: latest.cluster.clone(),

@@ -2,9 +2,7 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
 use orchestrator_core::domain::{InstanceKey, Recovery, RecoveryOutcome};
-use orchestrator_core::ports::{
-    Insistence, RecoverError, RecoveryAnswer, RecoveryRequest,
-};
+use orchestrator_core::ports::{Insistence, RecoverError, RecoveryAnswer, RecoveryRequest};
 use orchestrator_core::topology::Cluster;
 
 use crate::api::analysis::process_of;
@@ -119,7 +117,10 @@ pub async fn force_takeover(
         return Err(LookupError::UnknownInstance { key: designated }.into());
     }
     let failed = primary_of(&view, cluster, |is_read_only| !is_read_only)?;
-    if !view.replicas_of(&failed).any(|one| *one.key() == designated) {
+    if !view
+        .replicas_of(&failed)
+        .any(|one| *one.key() == designated)
+    {
         return Err(ApiError::NotADirectReplica {
             primary: failed,
             designated,
@@ -164,7 +165,13 @@ async fn forced(
     };
     let answer = match ask(state, requester, wanted).await {
         Ok(answer) => answer,
-        Err(error) => return Ok(envelope::error(kind_of(&error), &not_attempted(&error), &())),
+        Err(error) => {
+            return Ok(envelope::error(
+                kind_of(&error),
+                &not_attempted(&error),
+                &(),
+            ));
+        }
     };
     let decided = state.decisions.decided();
     let Some(recovery) = decided.recoveries.get(&answer.id) else {

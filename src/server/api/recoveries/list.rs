@@ -11,9 +11,7 @@ use orchestrator_core::legacy::codes::finding_code;
 use super::Name;
 use crate::api::analysis::doings;
 use crate::api::change::instance_argument;
-use crate::api::dto::{
-    BlockedDto, KeyDto, NoteDto, RecoveryDto, Rfc3339, WholeRecoveryDto,
-};
+use crate::api::dto::{BlockedDto, KeyDto, NoteDto, RecoveryDto, Rfc3339, WholeRecoveryDto};
 use crate::api::input::{Params, query_value};
 use crate::api::{ApiError, AppState, V2Error, envelope};
 
@@ -97,10 +95,7 @@ pub async fn recoveries(
 ///
 /// # Errors
 /// When it is neither a number nor a UID.
-pub async fn recovery(
-    State(state): State<AppState>,
-    params: Params,
-) -> Result<Response, ApiError> {
+pub async fn recovery(State(state): State<AppState>, params: Params) -> Result<Response, ApiError> {
     named(&state, params.get("id"))
 }
 
@@ -178,8 +173,7 @@ fn listed<'a>(
     recoveries: impl Iterator<Item = (RecoveryId, &'a Recovery)>,
 ) -> Response {
     let (config, now) = (state.config(), state.clock.now());
-    let entries =
-        recoveries.map(|(id, recovery)| RecoveryDto::listed(id, recovery, &config, now));
+    let entries = recoveries.map(|(id, recovery)| RecoveryDto::listed(id, recovery, &config, now));
     envelope::bare(&entries.collect::<Vec<_>>())
 }
 

@@ -55,10 +55,16 @@ fn detection_routes() -> Vec<Route> {
     vec![
         Route::reads("/api/audit-failure-detection", recoveries::detections)
             .about(detections, RECOVERIES),
-        Route::reads("/api/audit-failure-detection/{page}", recoveries::detections)
-            .about("the same from another page; the first is 0", RECOVERIES),
-        Route::reads("/api/audit-failure-detection/id/{id}", recoveries::detection)
-            .about("the detection with this number", RECOVERIES),
+        Route::reads(
+            "/api/audit-failure-detection/{page}",
+            recoveries::detections,
+        )
+        .about("the same from another page; the first is 0", RECOVERIES),
+        Route::reads(
+            "/api/audit-failure-detection/id/{id}",
+            recoveries::detection,
+        )
+        .about("the detection with this number", RECOVERIES),
         Route::reads(
             "/api/audit-failure-detection/alias/{clusterAlias}",
             recoveries::detections,
@@ -163,8 +169,7 @@ pub(super) fn acknowledgement_routes() -> Vec<Route> {
 }
 
 pub(super) fn recovery_routes() -> Vec<Route> {
-    let by_hand =
-        "recover from the failure of an instance now, whatever filters, downtimes and block periods say; `?skipProcesses=true` runs no hooks";
+    let by_hand = "recover from the failure of an instance now, whatever filters, downtimes and block periods say; `?skipProcesses=true` runs no hooks";
     let named = "the same, and promote this replica or nobody";
     let force = "take the primary of a cluster as dead, and fail over";
     vec![
@@ -205,10 +210,8 @@ pub(super) fn recovery_routes() -> Vec<Route> {
             "no recoveries by themselves from now on",
             "envelope; Details: `\"disabled\"`",
         ),
-        Route::changes("/api/enable-global-recoveries", recoveries::enable).about(
-            "allow recoveries again",
-            "envelope; Details: `\"enabled\"`",
-        ),
+        Route::changes("/api/enable-global-recoveries", recoveries::enable)
+            .about("allow recoveries again", "envelope; Details: `\"enabled\"`"),
         Route::reads("/api/check-global-recoveries", recoveries::check).about(
             "whether recoveries are allowed",
             "envelope; Details: `\"enabled\"` or `\"disabled\"`",

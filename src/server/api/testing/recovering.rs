@@ -4,14 +4,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use orchestrator_core::decided::{
-    Command, EndRecovery, Origin, Proposal, RecoveryNews, RegisterDetection, RegisterRecovery,
+    Command, Decided, EndRecovery, Origin, Proposal, RecoveryNews, RegisterDetection,
+    RegisterRecovery, Reply, apply,
 };
 use orchestrator_core::domain::{
-    DataLoss, Fence, FindingCode, InstanceKey, RecoveryId, RecoveryKind, RecoveryOutcome, TimeSplit,
-    Timestamp, TouchedServer,
+    DataLoss, Fence, FindingCode, InstanceKey, RecoveryId, RecoveryKind, RecoveryOutcome,
+    TimeSplit, Timestamp, TouchedServer,
 };
 use orchestrator_core::ports::{
-    BoxFuture, Clock, DecisionReader, NothingDone, Proposer, Recoveries, RecoverError,
+    BoxFuture, Clock, DecisionReader, NothingDone, Proposer, RecoverError, Recoveries,
     RecoveryAnswer, RecoveryRequest,
 };
 
@@ -98,6 +99,25 @@ pub(crate) fn detection(recovery: u128, now: Timestamp) -> RegisterDetection {
         node: "orc1".into(),
         active_until: now.plus(Duration::from_secs(3600)),
         kept_until: now.plus(Duration::from_secs(7 * 24 * 3600)),
+    }
+}
+
+/// Decides all of these, at the time of samples.
+pub(crate) fn decide(decided: &mut Decided, commands: impl IntoIterator<Item = Command>) {
+    for command in commands {
+        let proposal = Proposal {
+            request: 0,
+            proposed_at: NOW,
+            origin: Origin::default(),
+            command,
+        };
+        let applied = apply(decided, &proposal);
+        assert!(!matches!(applied.reply, Reply::Refused(_)), "{applied:?}");
+        decided.absorb(
+            decided.applied_index + 1,
+            applied.decided_at,
+            &applied.changes,
+        );
     }
 }
 

@@ -124,7 +124,9 @@ impl ExaminedCache {
             return Arc::clone(examined);
         }
         let nothing = Stalls::default();
-        let before = latest.as_ref().map_or(&nothing, |examined| &examined.stalls);
+        let before = latest
+            .as_ref()
+            .map_or(&nothing, |examined| &examined.stalls);
         let made = Arc::new(Examined::new(view, before, now));
         self.0.store(Some(Arc::clone(&made)));
         made
