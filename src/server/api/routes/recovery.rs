@@ -169,6 +169,14 @@ pub(super) fn acknowledgement_routes() -> Vec<Route> {
 }
 
 pub(super) fn recovery_routes() -> Vec<Route> {
+    let mut routes = switch_routes();
+    // A recovery is no proposal: whoever lost the answer looks at what became of it.
+    let asking = asking_routes().into_iter().map(Route::not_repeated);
+    routes.extend(asking.map(Route::lengthy));
+    routes
+}
+
+fn asking_routes() -> Vec<Route> {
     let by_hand = "recover from the failure of an instance now, whatever filters, downtimes and block periods say; `?skipProcesses=true` runs no hooks";
     let named = "the same, and promote this replica or nobody";
     let force = "take the primary of a cluster as dead, and fail over";
@@ -206,6 +214,11 @@ pub(super) fn recovery_routes() -> Vec<Route> {
             recoveries::force_takeover,
         )
         .about(named, LIVE),
+    ]
+}
+
+fn switch_routes() -> Vec<Route> {
+    vec![
         Route::changes("/api/disable-global-recoveries", recoveries::disable).about(
             "no recoveries by themselves from now on",
             "envelope; Details: `\"disabled\"`",

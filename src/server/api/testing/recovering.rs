@@ -12,7 +12,7 @@ use orchestrator_core::domain::{
     TimeSplit, Timestamp, TouchedServer,
 };
 use orchestrator_core::ports::{
-    BoxFuture, Clock, DecisionReader, NothingDone, Proposer, RecoverError, Recoveries,
+    BoxFuture, Clock, DecisionReader, Ids, NothingDone, Proposer, RecoverError, Recoveries,
     RecoveryAnswer, RecoveryRequest,
 };
 
@@ -125,7 +125,7 @@ impl Fakes {
     /// Decides something as the loop would.
     pub(crate) async fn decide(&self, command: Command) {
         let proposal = Proposal {
-            request: 0,
+            request: self.unique(),
             proposed_at: self.now(),
             origin: Origin::default(),
             command,
