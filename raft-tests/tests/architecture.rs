@@ -47,7 +47,9 @@ const SERVER: [(&str, &[&str], &[&str]); 14] = [
     (
         "api",
         &[],
-        &["domain", "decided", "ports", "legacy", "topology"],
+        &[
+            "domain", "decided", "ports", "legacy", "topology", "analysis", "recovery",
+        ],
     ),
     ("cli", &["config"], &["domain", "legacy"]),
     ("config", &[], &["domain", "legacy"]),

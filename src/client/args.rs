@@ -185,7 +185,7 @@ pub static SPECS: &[Spec] = &[
         "q",
         Some("query"),
         "statement",
-        "SQL statement",
+        "SQL statement; or the UID or number of a recovery",
     ),
     spec(Flag::Binlog, "n", Some("binlog"), "file", "binary log file"),
     spec(

@@ -3,11 +3,17 @@
 //! They follow the `jq` programs of the predecessor, including how `jq` treats what is not there: a field of `null` is
 //! `null`, text plus `null` is the text, and only a wrong type is an error.
 
+mod recovery;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use crate::text;
+
+pub use recovery::{
+    analysis, details_text, detections, recoveries, steps, successor, whole_recovery, why_not,
+};
 
 /// Makes the lines of standard output from an answer.
 pub type Filter = fn(&Value) -> Result<Vec<String>, Shape>;

@@ -9,7 +9,7 @@ use crate::text;
 pub enum Reply {
     /// Anything that is no refusal.
     Success(Value),
-    /// An envelope whose `Code` contains `ERROR`.
+    /// An envelope whose `Code` contains `ERROR`, or an error of the second API.
     Refusal {
         /// One line for standard error.
         message: String,
@@ -32,9 +32,22 @@ impl Reply {
                     .map(text::one_line),
                 envelope: text::one_line(&body),
             },
-            _ => Reply::Success(body),
+            _ => match error_of(&body) {
+                Some(said) => Reply::Refusal {
+                    message: message(Some(said)),
+                    details: None,
+                    envelope: text::one_line(&body),
+                },
+                None => Reply::Success(body),
+            },
         }
     }
+}
+
+/// The message of an error of the second API: an object with nothing but `error`.
+fn error_of(body: &Value) -> Option<&Value> {
+    let object = body.as_object().filter(|object| object.len() == 1)?;
+    object.get("error")?.get("message")
 }
 
 /// Single quotes are left out and white space is squeezed, as the predecessor's shell did it.
@@ -94,6 +107,25 @@ mod tests {
                 envelope.starts_with("{ \"Code\": \"ERROR\", "),
                 "{envelope}"
             );
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_second_api_is_a_refusal() {
+        let reply =
+            Reply::read(json!({"error": {"kind": "not-found", "message": "it's not there"}}));
+        let Reply::Refusal {
+            message, details, ..
+        } = reply
+        else {
+            panic!("a refusal is expected");
+        };
+        assert_eq!((message.as_str(), details), ("its not there", None));
+        for body in [
+            json!({"error": null}),
+            json!({"error": {"message": "x"}, "more": 1}),
+        ] {
+            assert_eq!(Reply::read(body.clone()), Reply::Success(body));
         }
     }
 

@@ -3,6 +3,7 @@
 //! A template is text with `{placeholders}`: `{instance}` and `{destination}` give two segments (host and port),
 //! `{cluster}` the alias or else the instance as it was written, `{owner}` and every other name the value of the option
 //! with that long name. A value that is not given leaves an empty segment; the table's `needs` say what may not be missing.
+//! `{/destination}` and `{/cluster}` give a slash and the segments, or nothing at all when the value is not given.
 
 use crate::args::{Flag, SPECS};
 use crate::encode::encode;
@@ -53,6 +54,10 @@ fn fill(name: &str, settings: &Settings, owner: &str) -> Result<String, Error> {
     match name {
         "instance" => server(Flag::Instance),
         "destination" => server(Flag::Destination),
+        "/destination" if settings.value(Flag::Destination).is_empty() => Ok(String::new()),
+        "/destination" => Ok(format!("/{}", server(Flag::Destination)?)),
+        "/cluster" if settings.cluster().is_empty() => Ok(String::new()),
+        "/cluster" => Ok(format!("/{}", segment(settings.cluster())?)),
         "cluster" => segment(settings.cluster()),
         "owner" => segment(owner),
         other => match SPECS.iter().find(|spec| spec.long == Some(other)) {
@@ -111,9 +116,29 @@ mod tests {
             ("x/{promotion-rule}", "x/prefer_not"),
             ("tag/{instance}?tag={tag}", "tag/db1/3306?tag=a%3Db"),
             ("downtimed/{alias}", "downtimed/"),
+            (
+                "recover/{instance}{/destination}",
+                "recover/db1/3306/::1/3307",
+            ),
+            ("v2/why-not{/cluster}", "v2/why-not/db1"),
         ] {
             assert_eq!(expand(template, &settings, "me").as_deref(), Ok(expected));
         }
+    }
+
+    #[test]
+    fn what_may_be_missing_leaves_nothing_behind() {
+        let nothing = settings(&["-i", "db1"]);
+        let expanded = expand("recover/{instance}{/destination}", &nothing, "");
+        assert_eq!(expanded.as_deref(), Ok("recover/db1/3306"));
+        let nothing = settings(&[]);
+        let expanded = expand("v2/why-not{/cluster}", &nothing, "");
+        assert_eq!(expanded.as_deref(), Ok("v2/why-not"));
+        let dots = settings(&["-a", ".."]);
+        assert_eq!(
+            expand("v2/why-not{/cluster}", &dots, ""),
+            Err(Error::Dots("..".into()))
+        );
     }
 
     #[test]

@@ -133,17 +133,39 @@ pub static ROWS: &[Row] = &[
     row("purge-binary-logs", &[INSTANCE, Value(Flag::Binlog)], "purge binary logs up to a file"),
     row("last-pseudo-gtid", &[INSTANCE], "the last Pseudo-GTID entry"),
     // Recoveries
-    row("recover", &[INSTANCE], "recover from the failure of an instance"),
+    row("recover", &[INSTANCE], "recover from the failure of an instance; -d names who is promoted")
+        .changes("recover/{instance}{/destination}", filters::details),
     row("graceful-master-takeover", &[Cluster], "planned change of primary; -d names the new one"),
     row("graceful-master-takeover-auto", &[Cluster], "the same, the new one is chosen; -d is a wish"),
-    row("force-master-failover", &[Cluster], "fail over although the primary may be fine"),
-    row("force-master-takeover", &[Cluster, DESTINATION], "fail over to a given replica"),
-    row("ack-cluster-recoveries", &[Cluster, REASON], "acknowledge the recoveries of a cluster"),
-    row("ack-all-recoveries", &[REASON], "acknowledge all recoveries"),
-    row("disable-global-recoveries", &[], "no recoveries from now on"),
-    row("enable-global-recoveries", &[], "allow recoveries again"),
-    row("check-global-recoveries", &[], "whether recoveries are allowed"),
-    row("replication-analysis", &[], "what is wrong now"),
+    row("force-master-failover", &[Cluster], "fail over although the primary may be fine")
+        .changes("force-master-failover/{cluster}", filters::successor),
+    row("force-master-takeover", &[Cluster, DESTINATION], "fail over to a given replica")
+        .changes("force-master-takeover/{cluster}/{destination}", filters::successor),
+    row("ack-cluster-recoveries", &[Cluster, REASON], "acknowledge the recoveries of a cluster")
+        .changes("ack-recovery/cluster/{cluster}?comment={reason}", filters::details_text),
+    row("ack-all-recoveries", &[REASON], "acknowledge all recoveries")
+        .changes("ack-all-recoveries?comment={reason}", filters::details_text),
+    row("disable-global-recoveries", &[], "no recoveries from now on")
+        .changes("disable-global-recoveries", filters::details_text),
+    row("enable-global-recoveries", &[], "allow recoveries again")
+        .changes("enable-global-recoveries", filters::details_text),
+    row("check-global-recoveries", &[], "whether recoveries are allowed")
+        .reads("check-global-recoveries", filters::details_text),
+    row("replication-analysis", &[], "what is wrong now").reads("replication-analysis", filters::analysis),
+    // New with us
+    row("why-not", &[], "what is wrong, and why nothing is done about it; -a or -i for one cluster")
+        .reads("v2/why-not{/cluster}", filters::why_not),
+    row("audit-recovery", &[], "the last 20 recoveries").reads("audit-recovery", filters::recoveries),
+    row("audit-failure-detection", &[], "the last 20 failures that were found")
+        .reads("audit-failure-detection", filters::detections),
+    row("audit-recovery-steps", &[Value(Flag::Query)], "the record of a recovery; -q its UID or number")
+        .reads("audit-recovery-steps/{query}", filters::steps),
+    row("which-recovery", &[Value(Flag::Query)], "all about one recovery; -q its UID or number")
+        .reads("v2/recoveries/{query}", filters::whole_recovery),
+    row("ack-recovery", &[Value(Flag::Query), REASON], "acknowledge one recovery; -q its UID or number")
+        .changes("ack-recovery/{query}?comment={reason}", filters::details_text),
+    row("ack-instance-recoveries", &[INSTANCE, REASON], "acknowledge the recoveries of a failed instance")
+        .changes("ack-recovery/instance/{instance}?comment={reason}", filters::details),
     // The group
     row("raft-leader", &[], "address of the leader").of_leader("raft-leader", false, filters::text),
     row("raft-health", &[], "whether the group is healthy").reads("raft-health", filters::text),
@@ -159,7 +181,8 @@ mod tests {
 
     #[test]
     fn there_is_one_row_for_each_of_the_known_commands() {
-        assert_eq!(ROWS.len(), 105);
+        // 105 of the predecessor, and seven that are new.
+        assert_eq!(ROWS.len(), 112);
         for row in ROWS {
             let same = ROWS.iter().filter(|other| other.name == row.name).count();
             assert_eq!(same, 1, "{}", row.name);

@@ -61,7 +61,18 @@ pub async fn instance_argument(
     view: &View,
     params: &Params,
 ) -> Result<InstanceKey, ApiError> {
-    let written = params.instance()?;
+    instance_written(state, view, params.instance()?).await
+}
+
+/// The same for an instance that is written elsewhere.
+///
+/// # Errors
+/// [`ApiError::Resolve`] when nothing known fits and the name could not be resolved.
+pub async fn instance_written(
+    state: &AppState,
+    view: &View,
+    written: InstanceKey,
+) -> Result<InstanceKey, ApiError> {
     if view.entry(&written).is_some() {
         return Ok(written);
     }

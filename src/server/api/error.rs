@@ -161,6 +161,33 @@ pub enum ApiError {
         "Cannot create snapshot: no such token; members of this group report their health over the peer port"
     )]
     NoHealthToken,
+    /// A recovery that is not there.
+    #[error(
+        "there is no recovery '{}'; it may have been long ago",
+        name.chars().take(64).collect::<String>().escape_debug()
+    )]
+    NoRecovery {
+        /// Its number or UID, as given.
+        name: String,
+    },
+    /// A cluster of several primaries, or of none.
+    #[error(
+        "Cannot deduce cluster master for {cluster}. Found {found} potential masters; name the failed one with recover"
+    )]
+    NoSinglePrimary {
+        /// Name of the cluster.
+        cluster: String,
+        /// How many may be it.
+        found: usize,
+    },
+    /// A server that is not directly below the primary.
+    #[error("You may only promote a direct child of the master {primary}. {designated} is not one")]
+    NotADirectReplica {
+        /// The primary.
+        primary: InstanceKey,
+        /// The server.
+        designated: InstanceKey,
+    },
     /// Configuration that could not be read again.
     #[error("the configuration was not reloaded, the one before stays in force: {}", .0.join("; "))]
     Reload(Vec<String>),
@@ -192,6 +219,8 @@ impl ApiError {
             | Self::LeaderUnreachable { .. } => ErrorKind::NotLeader,
             Self::NotInQuorum => ErrorKind::Unavailable,
             Self::Group { source, .. } => group_kind(source),
+            Self::NoRecovery { .. } => ErrorKind::NotFound,
+            Self::NoSinglePrimary { .. } | Self::NotADirectReplica { .. } => ErrorKind::Refused,
             Self::PartlyForgotten { .. } => ErrorKind::Partial,
         }
     }

@@ -47,6 +47,18 @@ pub enum InputError {
         /// Characters allowed.
         max: usize,
     },
+    /// An acknowledgement without its `?comment=`. The text is the one clients know.
+    #[error("No acknowledge comment given")]
+    NoComment,
+    /// Neither the number nor the UID of a recovery.
+    #[error(
+        "'{}' is neither the number of a recovery nor its UID of 32 hexadecimal digits",
+        text.chars().take(64).collect::<String>().escape_debug()
+    )]
+    RecoveryName {
+        /// The text.
+        text: String,
+    },
     /// Not a number with a unit.
     #[error(
         "'{}' is not a duration; write a whole number and one of s, m, h, d, w, for example 30m",
@@ -106,6 +118,17 @@ impl Params {
     /// [`KeyError`] naming the part that is wrong.
     pub fn instance(&self) -> Result<InstanceKey, KeyError> {
         InstanceKey::from_parts(self.get("host"), self.get("port"))
+    }
+
+    /// The instance that two other segments name, as written; `None` where the route does not have them.
+    ///
+    /// # Errors
+    /// [`KeyError`] naming the part that is wrong.
+    pub fn other_instance(&self, host: &str, port: &str) -> Result<Option<InstanceKey>, KeyError> {
+        match (self.find(host), self.find(port)) {
+            (Some(host), Some(port)) => InstanceKey::from_parts(host, port).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// What names a cluster: `{hint}`, or `{host}` and `{port}` as `host:port`.
@@ -219,6 +242,17 @@ pub fn owner(text: &str) -> Result<String, InputError> {
 /// [`InputError`] when it is empty or too long.
 pub fn reason(text: &str) -> Result<String, InputError> {
     typed_text("reason", text, REASON_MAX)
+}
+
+/// The comment of an acknowledgement.
+///
+/// # Errors
+/// [`InputError`] when it is empty or too long.
+pub fn comment(text: &str) -> Result<String, InputError> {
+    match text.trim() {
+        "" => Err(InputError::NoComment),
+        text => typed_text("comment", text, REASON_MAX),
+    }
 }
 
 /// A text for people: control bytes become visible escapes, so that it cannot forge lines in a log or a terminal.

@@ -1,12 +1,13 @@
 //! The HTTP API: one route table, one file per resource, one error mapping, one way in.
 //!
-//! Handlers read the picture and decided state, and hand changes to the `Proposer` and the discovery loop; they know
-//! nothing of SQL, raft or recovery. Who may call what is decided before a handler runs, from the route's [`Access`].
+//! Handlers read the picture and decided state, and hand changes to the `Proposer`, the discovery loop and the loop that
+//! recovers; they know nothing of SQL or raft. Who may call what is decided before a handler runs, from the route's [`Access`].
 
 pub mod access;
 mod assemble;
 mod caller;
 mod change;
+mod doing;
 mod dto;
 mod envelope;
 mod error;
@@ -22,6 +23,7 @@ mod view;
 
 // One file per resource.
 mod access_tokens;
+mod analysis;
 mod candidates;
 mod clusters;
 mod configuration;
@@ -31,6 +33,7 @@ mod health;
 mod instances;
 mod probes;
 mod raft;
+mod recoveries;
 mod search;
 mod topology;
 

@@ -32,6 +32,8 @@ pub struct Route {
     /// Whether a change may be asked for again, with the same key, when nobody knows whether it was made. So it is when all
     /// that it does follows from proposals.
     pub is_repeatable: bool,
+    /// Whether its answer may take minutes: it waits for servers.
+    pub is_lengthy: bool,
     /// What it is for, in a line of the reference page.
     pub meaning: &'static str,
     /// What a success answers, in a line of the reference page.
@@ -52,6 +54,7 @@ impl Route {
             access: Access::Reads,
             answered_locally: false,
             is_repeatable: true,
+            is_lengthy: false,
             meaning: "",
             answer: "",
             handler: axum::routing::get(handler),
@@ -70,6 +73,7 @@ impl Route {
             access: Access::Changes,
             answered_locally: false,
             is_repeatable: true,
+            is_lengthy: false,
             meaning: "",
             answer: "",
             handler: axum::routing::get(handler.clone())
@@ -103,6 +107,7 @@ impl Route {
             access: Access::LocalOnly,
             answered_locally: false,
             is_repeatable: false,
+            is_lengthy: false,
             meaning: "",
             answer: "",
             handler: axum::routing::post(handler),
@@ -120,6 +125,7 @@ impl Route {
             access: Access::Health,
             answered_locally: true,
             is_repeatable: true,
+            is_lengthy: false,
             meaning: "",
             answer: "",
             handler: axum::routing::get(handler),
@@ -145,6 +151,13 @@ impl Route {
     #[must_use]
     pub fn not_repeated(mut self) -> Self {
         self.is_repeatable = false;
+        self
+    }
+
+    /// The same route, whose answer may take minutes.
+    #[must_use]
+    pub fn lengthy(mut self) -> Self {
+        self.is_lengthy = true;
         self
     }
 

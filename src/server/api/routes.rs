@@ -2,6 +2,9 @@ use super::{
     Route, access_tokens, candidates, clusters, configuration, discovery, downtime, health,
     instances, probes, raft, search, topology,
 };
+use recovery::{acknowledgement_routes, analysis_routes, audit_routes, recovery_routes};
+
+mod recovery;
 
 /// Where the status route is unless `StatusEndpoint` says another place. Whoever assembles the service moves that one
 /// route; the rest of the table stays.
@@ -25,6 +28,10 @@ pub fn routes() -> Vec<Route> {
         topology_routes(),
         discovery_routes(),
         agreement_routes(),
+        analysis_routes(),
+        audit_routes(),
+        acknowledgement_routes(),
+        recovery_routes(),
         token_routes(),
         group_routes(),
         node_routes(),

@@ -3,15 +3,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use orchestrator_core::analysis::AnalysisPolicy;
 use orchestrator_core::domain::HostFilters;
 use orchestrator_core::ports::{
-    BoxFuture, Clock, DecisionReader, Discovery, Group, Ids, PictureReader, Proposer, Resolver,
+    BoxFuture, Clock, DecisionReader, Discovery, Group, Ids, PictureReader, Proposer, Recoveries,
+    Resolver,
 };
+use orchestrator_core::recovery::RecoveryPolicy;
 use regex::Regex;
 use tokio::sync::watch;
 
 use super::once::Answers;
-use super::view::{View, ViewCache};
+use super::view::{Examined, ExaminedCache, View, ViewCache};
 
 /// What handlers need to know of the configuration. Replaced as a whole when configuration is reloaded.
 #[derive(Clone, Debug)]
@@ -52,6 +55,12 @@ pub struct ApiConfig {
     pub tokens: Option<TokenTimes>,
     /// Whether this service itself speaks TLS.
     pub serves_tls: bool,
+    /// `RecoveryIgnoreHostnameFilters`, as written.
+    pub recovery_ignored_hosts: Vec<String>,
+    /// What analysis goes by.
+    pub analysis: AnalysisPolicy,
+    /// What recoveries go by.
+    pub recovery: RecoveryPolicy,
 }
 
 /// Times of access tokens.
@@ -117,6 +126,8 @@ pub struct Deps {
     pub reload: Arc<dyn Reload>,
     /// The group that this node is in; `None` for a single node.
     pub group: Option<Arc<dyn Group>>,
+    /// The loop that recovers; `None` where this node carries out no recoveries.
+    pub recoveries: Option<Arc<dyn Recoveries>>,
     /// Configuration.
     pub config: watch::Receiver<Arc<ApiConfig>>,
 }
@@ -129,6 +140,7 @@ struct Shared {
     deps: Deps,
     views: ViewCache,
     answers: Arc<Answers>,
+    examined: ExaminedCache,
 }
 
 impl AppState {
@@ -138,6 +150,7 @@ impl AppState {
             deps,
             views: ViewCache::default(),
             answers: Arc::default(),
+            examined: ExaminedCache::default(),
         }))
     }
 
@@ -149,6 +162,13 @@ impl AppState {
     /// Answers of changes that had an idempotency key.
     pub(super) fn answers(&self) -> &Arc<Answers> {
         &self.0.answers
+    }
+
+    /// What analysis says of it.
+    pub fn examined(&self) -> Arc<Examined> {
+        self.0
+            .examined
+            .current(self.view(), self.0.deps.clock.now())
     }
 
     /// The configuration in force.

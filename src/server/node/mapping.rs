@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use orchestrator_core::analysis::AnalysisPolicy;
 use orchestrator_core::domain::InstanceKey;
+use orchestrator_core::recovery::{RecoveryPolicy, UnappliedRelayLog};
+use orchestrator_core::topology::ReplicationPolicy;
 
 use super::system::UnixGroups;
 use crate::api::access::{
@@ -15,6 +18,7 @@ use crate::api::{ApiConfig, TokenTimes};
 use crate::config::Settings;
 use crate::config::settings::{
     AuthMethod, HostNameResolve, Listen, ServerName, ServiceTls, TlsPolicy,
+    UnappliedRelayLog as Unapplied,
 };
 use crate::{discovery, hooks, mysql, resolve};
 
@@ -169,6 +173,63 @@ pub(super) fn api(settings: &Settings, node_name: &str, store_place: &str) -> Ap
         }),
         // A unix socket is served in clear.
         serves_tls: startup.tls.is_some() && matches!(startup.listen, Listen::Tcp(_)),
+        recovery_ignored_hosts: live
+            .recovery
+            .ignore
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        analysis: analysis_policy(settings),
+        recovery: recovery_policy(settings),
+    }
+}
+
+/// What analysis goes by.
+pub(super) fn analysis_policy(settings: &Settings) -> AnalysisPolicy {
+    let live = &settings.live;
+    AnalysisPolicy {
+        instance_poll: live.discovery.poll_interval,
+        reasonable_check: live.discovery.check_allowance,
+        reasonable_lag: live.problems.lag_max,
+        locked_semi_sync_after: live.recovery.locked_semi_sync_after,
+        enforces_exact_semi_sync: live.recovery.enforces_semi_sync_count,
+        recovers_read_only_primary: live.recovery.recovers_read_only_primary,
+        ignored_hosts: live.recovery.ignore.clone(),
+    }
+}
+
+/// What recoveries go by.
+pub(super) fn recovery_policy(settings: &Settings) -> RecoveryPolicy {
+    let (live, recovery) = (&settings.live, &settings.live.recovery);
+    let of_defaults = RecoveryPolicy::default();
+    RecoveryPolicy {
+        primary_clusters: recovery.primary_of.written.clone(),
+        never_promoted: recovery.never_promote.clone(),
+        block_period: recovery.block_period,
+        check_validity: live
+            .discovery
+            .poll_interval
+            .saturating_add(live.discovery.check_allowance),
+        apply_timeout: recovery.apply_timeout,
+        unapplied: match recovery.unapplied {
+            Unapplied::Bounded => UnappliedRelayLog::Bounded,
+            Unapplied::Fail => UnappliedRelayLog::Refuse,
+            Unapplied::Wait => UnappliedRelayLog::Wait,
+        },
+        makes_writable: recovery.makes_promoted_writable,
+        detaches_promoted: recovery.detaches_promoted,
+        postpones_from: recovery.postpone_on_delay,
+        detaches_lost: recovery.detaches_lost_replicas,
+        lost_downtime: recovery.lost_downtime,
+        stays_in_data_center: recovery.stays_in_data_center,
+        stays_in_region: recovery.stays_in_region,
+        lag_max: recovery.fail_on_lag,
+        replication: ReplicationPolicy {
+            verifies_filters: recovery.verifies_filters,
+            ..of_defaults.replication
+        },
+        steps_at_once: recovery.moves_max,
+        ..of_defaults
     }
 }
 

@@ -179,6 +179,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         health,
         reload: reload.clone(),
         group: None,
+        recoveries: None,
         config: api_config,
     });
     let limits = Limits::default();

@@ -69,10 +69,13 @@ impl Put for KeyDto<'_> {
 }
 
 /// `BinlogCoordinates` of the API.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct CoordinatesDto<'a> {
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct CoordinatesDto<'a> {
+    #[serde(rename = "LogFile")]
     file: &'a str,
+    #[serde(rename = "LogPos")]
     offset: u64,
+    #[serde(rename = "Type")]
     kind: u32,
 }
 
@@ -90,7 +93,7 @@ impl Put for CoordinatesDto<'_> {
 
 impl<'a> CoordinatesDto<'a> {
     /// In a binary log; empty when there is none.
-    pub(super) fn binary(position: Option<&'a BinlogPosition>) -> Self {
+    pub fn binary(position: Option<&'a BinlogPosition>) -> Self {
         position.map_or_else(Self::default, |position| Self {
             file: &position.file,
             offset: position.offset,

@@ -2,7 +2,9 @@
 //! from the view and exist only while an answer is written.
 
 mod access_token;
+mod analysis;
 mod cluster;
+mod findings;
 mod health;
 mod instance;
 mod key;
@@ -10,17 +12,23 @@ mod number;
 mod probe;
 mod problems;
 mod raft;
+mod recovery;
+mod recovery_whole;
 mod time;
 
 pub use access_token::AccessTokenDto;
+pub use analysis::{AnalysisDto, ClusterNames, Process};
 pub use cluster::ClusterInfoDto;
+pub use findings::Findings;
 pub use health::{GroupHealth, HealthStatusDto};
 pub use instance::{InstanceDto, InstanceList, Source};
-pub use key::{KeyDto, Keys};
+pub use key::{CoordinatesDto, KeyDto, Keys};
 pub use number::NullInt64;
 pub use probe::ProbeDto;
 pub use problems::problems;
 pub use raft::RaftStatusDto;
+pub use recovery::{BlockedDto, NoteDto, RecoveryDto};
+pub use recovery_whole::WholeRecoveryDto;
 pub use time::{Fractional, Rfc3339, SpaceSeparated};
 
 use serde::{Serialize, Serializer};

@@ -15,7 +15,7 @@ const HEALTH_LIMIT: Duration = Duration::from_millis(800);
 /// For a read, as the predecessor's transport: the leader answers reads from memory.
 const READ_LIMIT: Duration = Duration::from_secs(5);
 
-/// For a change, with all its attempts: below the deadline of requests, so that the caller gets a sentence.
+/// For a change, with all its attempts, or one that takes long: below the deadline of requests, so that the caller gets a sentence.
 const CHANGE_LIMIT: Duration = Duration::from_secs(110);
 
 /// For a change that cannot be asked for again: it waits for the one answer, also when leadership moves meanwhile, which
@@ -56,6 +56,7 @@ pub(super) struct PassOn {
     pub(super) access: Access,
     /// Whether a change may be asked for again when nobody knows whether it was made.
     pub(super) is_repeatable: bool,
+    pub(super) is_lengthy: bool,
     pub(super) request: ForwardedRequest,
 }
 
@@ -98,7 +99,7 @@ impl PassOn {
     }
 
     async fn change(&self) -> Outcome {
-        let limit = match self.is_repeatable {
+        let limit = match self.is_repeatable || self.is_lengthy {
             true => CHANGE_LIMIT,
             false => SINGLE_LIMIT,
         };
@@ -130,7 +131,7 @@ impl PassOn {
         let asked = self.leader();
         let answered = tokio::select! {
             answered = self.group.forward(self.request.clone(), within) => answered,
-            why = self.leader_is_gone(asked), if self.is_repeatable => Err(ForwardError::Unknown { reason: why }),
+            why = self.leader_is_gone(asked), if self.is_repeatable || self.is_lengthy => Err(ForwardError::Unknown { reason: why }),
         };
         match answered {
             Ok(answer) => judged(answer, is_in_doubt),

@@ -22,6 +22,7 @@ pub(in crate::api) struct Relay {
     access: Access,
     answered_locally: bool,
     is_repeatable: bool,
+    is_lengthy: bool,
     is_new: bool,
     body_bytes_max: usize,
 }
@@ -34,6 +35,7 @@ impl Relay {
             access: route.access,
             answered_locally: route.answered_locally,
             is_repeatable: route.is_repeatable,
+            is_lengthy: route.is_lengthy,
             is_new: route.path.starts_with("/api/v2/"),
             body_bytes_max,
         }
@@ -141,6 +143,7 @@ async fn by_the_leader(
         clock: relay.state.clock.clone(),
         access: relay.access,
         is_repeatable: relay.is_repeatable,
+        is_lengthy: relay.is_lengthy,
         request,
     };
     match pass_on.run().await {

@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use axum::Router;
+use orchestrator_core::decided::Command;
 use orchestrator_core::domain::{AccessToken, PublicToken};
-use orchestrator_core::ports::ProposeError;
+use orchestrator_core::ports::{ProposeError, RecoverError};
 
 use super::group::FakeGroup;
+use super::recovering::{decide, detection, end, registration};
 use super::{Answer, Service};
 use crate::api::view::samples::{NOW, Sample, two_clusters};
 use crate::api::{Access, AppState, Route, TokenTimes, routes};
@@ -15,7 +17,7 @@ use crate::api::{Access, AppState, Route, TokenTimes, routes};
 /// Public half of the one token of [`sample`]; nobody claimed it yet.
 pub(crate) const PUBLIC: PublicToken = PublicToken::from_bytes([0x11; 32]);
 
-/// What the cases are asked of: two clusters, and a token that waits to be claimed.
+/// What the cases are asked of: two clusters, a token that waits to be claimed, and recovery 2, of `db1`.
 pub(crate) fn sample() -> Sample {
     let mut sample = two_clusters();
     sample.config.tokens = Some(TokenTimes {
@@ -29,6 +31,12 @@ pub(crate) fn sample() -> Sample {
         claim: None,
     };
     sample.decided.access_tokens.insert(PUBLIC, token);
+    let commands = [
+        Command::RegisterDetection(Box::new(detection(0xc1, NOW))),
+        Command::RegisterRecovery(Box::new(registration(0xc1))),
+        Command::EndRecovery(Box::new(end(0xc1))),
+    ];
+    decide(&mut sample.decided, commands);
     sample
 }
 
@@ -61,13 +69,17 @@ pub(crate) enum Failure {
     BadConfiguration,
     /// By asking the same of a node that is in no group.
     Alone,
+    /// By asking the same while the loop that recovers refuses.
+    RefusedByLoop,
     /// Not at all: it answers from memory whatever there is.
     Never,
     /// Always, whatever is asked.
     Always,
 }
 
-use Failure::{Alone, Always, Ask, BadConfiguration, CannotStore, Follower, Never, Unhealthy};
+use Failure::{
+    Alone, Always, Ask, BadConfiguration, CannotStore, Follower, Never, RefusedByLoop, Unhealthy,
+};
 
 fn case(path: &'static str, success: &'static str, failure: Failure) -> Case {
     Case {
@@ -88,6 +100,12 @@ fn of_the_group(path: &'static str, success: &'static str, failure: Failure) -> 
 
 /// A case for every route.
 pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = first_cases();
+    cases.extend(recovery_cases());
+    cases
+}
+
+fn first_cases() -> Vec<Case> {
     vec![
         case("/api/health", "/api/health", Unhealthy),
         case("/api/status", "/api/status", Unhealthy),
@@ -290,6 +308,56 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
+/// Of analysis and recoveries.
+#[rustfmt::skip]
+fn recovery_cases() -> Vec<Case> {
+    vec![
+        case("/api/replication-analysis", "/api/replication-analysis", Never),
+        case("/api/replication-analysis/{hint}", "/api/replication-analysis/main", Ask("/api/replication-analysis/new")),
+        case("/api/replication-analysis/instance/{host}/{port}", "/api/replication-analysis/instance/db1/3306", Ask("/api/replication-analysis/instance/db1/x")),
+        case("/api/v2/why-not", "/api/v2/why-not", Never),
+        case("/api/v2/why-not/{hint}", "/api/v2/why-not/main", Ask("/api/v2/why-not/new")),
+        case("/api/blocked-recoveries", "/api/blocked-recoveries", Never),
+        case("/api/blocked-recoveries/cluster/{clusterName}", "/api/blocked-recoveries/cluster/db1:3306", Ask("/api/blocked-recoveries/cluster/%FF")),
+        case("/api/automated-recovery-filters", "/api/automated-recovery-filters", Never),
+        case("/api/audit-failure-detection", "/api/audit-failure-detection", Never),
+        case("/api/audit-failure-detection/{page}", "/api/audit-failure-detection/1", Ask("/api/audit-failure-detection/%FF")),
+        case("/api/audit-failure-detection/id/{id}", "/api/audit-failure-detection/id/1", Ask("/api/audit-failure-detection/id/x")),
+        case("/api/audit-failure-detection/alias/{clusterAlias}", "/api/audit-failure-detection/alias/main", Ask("/api/audit-failure-detection/alias/%FF")),
+        case("/api/audit-failure-detection/alias/{clusterAlias}/{page}", "/api/audit-failure-detection/alias/main/0", Ask("/api/audit-failure-detection/alias/%FF/0")),
+        case("/api/audit-recovery", "/api/audit-recovery?unacknowledged=true", Never),
+        case("/api/audit-recovery/{page}", "/api/audit-recovery/1", Ask("/api/audit-recovery/%FF")),
+        case("/api/audit-recovery/id/{id}", "/api/audit-recovery/id/2", Ask("/api/audit-recovery/id/-2")),
+        case("/api/audit-recovery/uid/{uid}", "/api/audit-recovery/uid/000000000000000000000000000000c1", Ask("/api/audit-recovery/uid/x")),
+        case("/api/audit-recovery/cluster/{clusterName}", "/api/audit-recovery/cluster/db1:3306", Ask("/api/audit-recovery/cluster/%FF")),
+        case("/api/audit-recovery/cluster/{clusterName}/{page}", "/api/audit-recovery/cluster/db1:3306/0", Ask("/api/audit-recovery/cluster/%FF/0")),
+        case("/api/audit-recovery/alias/{clusterAlias}", "/api/audit-recovery/alias/main", Ask("/api/audit-recovery/alias/%FF")),
+        case("/api/audit-recovery/alias/{clusterAlias}/{page}", "/api/audit-recovery/alias/main/0", Ask("/api/audit-recovery/alias/%FF/0")),
+        case("/api/audit-recovery-steps/{uid}", "/api/audit-recovery-steps/000000000000000000000000000000c1", Ask("/api/audit-recovery-steps/x")),
+        case("/api/active-cluster-recovery/{clusterName}", "/api/active-cluster-recovery/db1:3306", Ask("/api/active-cluster-recovery/%FF")),
+        case("/api/recently-active-cluster-recovery/{clusterName}", "/api/recently-active-cluster-recovery/db1:3306", Ask("/api/recently-active-cluster-recovery/%FF")),
+        case("/api/recently-active-instance-recovery/{host}/{port}", "/api/recently-active-instance-recovery/db2/3306", Ask("/api/recently-active-instance-recovery/db2/x")),
+        case("/api/v2/recoveries/{id}", "/api/v2/recoveries/2", Ask("/api/v2/recoveries/99")),
+        case("/api/ack-recovery/cluster/{hint}", "/api/ack-recovery/cluster/main?comment=seen", Ask("/api/ack-recovery/cluster/main")),
+        case("/api/ack-recovery/cluster/alias/{clusterAlias}", "/api/ack-recovery/cluster/alias/main?comment=seen", Ask("/api/ack-recovery/cluster/alias/new?comment=seen")),
+        case("/api/ack-recovery/instance/{host}/{port}", "/api/ack-recovery/instance/db1/3306?comment=seen", Ask("/api/ack-recovery/instance/db1/3306?comment=")),
+        case("/api/ack-recovery/{recoveryId}", "/api/ack-recovery/2?comment=seen", Ask("/api/ack-recovery/99?comment=seen")),
+        case("/api/ack-recovery/uid/{uid}", "/api/ack-recovery/uid/000000000000000000000000000000c1?comment=seen", Ask("/api/ack-recovery/uid/x?comment=seen")),
+        case("/api/ack-all-recoveries", "/api/ack-all-recoveries?comment=seen", Ask("/api/ack-all-recoveries")),
+        case("/api/recover/{host}/{port}", "/api/recover/db1/3306", RefusedByLoop),
+        case("/api/recover/{host}/{port}/{candidateHost}/{candidatePort}", "/api/recover/db1/3306/db3/3306", Ask("/api/recover/db1/3306/db3/x")),
+        case("/api/recover-lite/{host}/{port}", "/api/recover-lite/db1/3306", RefusedByLoop),
+        case("/api/recover-lite/{host}/{port}/{candidateHost}/{candidatePort}", "/api/recover-lite/db1/3306/db3/3306", RefusedByLoop),
+        case("/api/force-master-failover/{hint}", "/api/force-master-failover/main", Ask("/api/force-master-failover/new")),
+        case("/api/force-master-failover/{host}/{port}", "/api/force-master-failover/db2/3306", RefusedByLoop),
+        case("/api/force-master-takeover/{hint}/{designatedHost}/{designatedPort}", "/api/force-master-takeover/main/db3/3306", Ask("/api/force-master-takeover/main/db10/3306")),
+        case("/api/force-master-takeover/{host}/{port}/{designatedHost}/{designatedPort}", "/api/force-master-takeover/db2/3306/db3/3306", Ask("/api/force-master-takeover/db2/3306/new/3306")),
+        case("/api/disable-global-recoveries", "/api/disable-global-recoveries", CannotStore),
+        case("/api/enable-global-recoveries", "/api/enable-global-recoveries", CannotStore),
+        case("/api/check-global-recoveries", "/api/check-global-recoveries", Never),
+    ]
+}
+
 /// The table, by asking. Each of `refusing` is a title, and puts the real gate and a caller of few rights around the
 /// routes.
 pub(crate) async fn table(assemble: Assemble, refusing: &[(&str, Assemble)]) -> String {
@@ -349,6 +417,11 @@ async fn fail(assemble: Assemble, route: &Route, case: &Case) -> Option<Answer> 
         CannotStore => {
             *fakes.propose_error.lock().unwrap() = Some(ProposeError::Store {
                 reason: "disk full".into(),
+            });
+        }
+        RefusedByLoop => {
+            *fakes.recovering.refusal.lock().unwrap() = Some(RecoverError::Refused {
+                reason: "no replica may be promoted".into(),
             });
         }
         BadConfiguration => *fakes.reload.lock().unwrap() = Err(vec!["a mistake".into()]),

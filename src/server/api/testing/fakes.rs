@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::group::FakeGroup;
+use super::recovering::Recovering;
 use crate::api::access::{AccessConfig, Gate, Peer};
 use crate::api::serve::Limits;
 use crate::api::view::samples::{NOW, Sample, server};
@@ -55,6 +56,8 @@ pub(crate) struct Fakes {
     pub(crate) health: Mutex<HealthReport>,
     /// What reloading answers.
     pub(crate) reload: Mutex<Result<Vec<String>, Vec<String>>>,
+    /// What the loop that recovers says.
+    pub(crate) recovering: Recovering,
 }
 
 /// The API over fakes.
@@ -132,6 +135,7 @@ impl Service {
             health: fakes.clone(),
             reload: fakes.clone(),
             group: group.map(|group| group as Arc<dyn Group>),
+            recoveries: Some(fakes.clone()),
             config,
         });
         Self {
@@ -236,6 +240,7 @@ impl Fakes {
                 checked_at: NOW,
             }),
             reload: Mutex::new(Ok(vec![])),
+            recovering: Recovering::default(),
         }
     }
 

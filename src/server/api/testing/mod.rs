@@ -1,5 +1,8 @@
 //! The API over fakes of all ports, and the tests that ask it.
 
+mod acknowledging;
+mod analysis;
+mod asking;
 mod browsers;
 mod callers;
 mod docs;
@@ -13,6 +16,8 @@ mod matrix;
 mod once;
 mod passing_on;
 mod raft;
+mod recoveries;
+mod recovering;
 mod shapes;
 mod speed;
 mod tokens;

@@ -204,7 +204,7 @@ async fn the_status_has_the_predecessors_fields_first_and_then_ours() {
     );
     let json = answer.json();
     assert_eq!(json["Digest"].as_str().unwrap().len(), 64);
-    assert_eq!(json["DigestIndex"], 0);
+    assert_eq!(json["DigestIndex"], 3);
     assert_eq!(
         json["Members"][1],
         json!({"ID": "2", "Name": "orc2", "Address": "10.0.0.2:10008", "URI": "http://10.0.0.2:3000", "IsLeader": false,

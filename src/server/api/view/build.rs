@@ -127,6 +127,27 @@ impl View {
         self.aliases.of(&cluster.name).unwrap_or(&cluster.name)
     }
 
+    /// The alias of the cluster with this name; the name when it has none, or is not there.
+    pub fn alias_of_name<'a>(&'a self, name: &'a str) -> &'a str {
+        self.aliases.of(name).unwrap_or(name)
+    }
+
+    /// The domain name of the cluster with this name; empty when it has none, or is not there.
+    pub fn domain_of_name(&self, name: &str) -> &str {
+        let cluster = self.topology.cluster(name);
+        cluster.map_or("", |cluster| self.domain_of(cluster))
+    }
+
+    /// The configuration that this view was made from.
+    pub fn config(&self) -> &ApiConfig {
+        &self.config
+    }
+
+    /// What was decided when this view was made.
+    pub fn decided(&self) -> &Decided {
+        &self.decided
+    }
+
     /// The domain name of a cluster; empty when none.
     pub fn domain_of<'a>(&'a self, cluster: &Cluster) -> &'a str {
         let head = self.picture.observation(&cluster.head);

@@ -4,12 +4,14 @@
 mod aliases;
 mod build;
 mod cache;
+mod examined;
 mod lookup;
 mod moment;
 mod select;
 
 pub use build::{Entry, View};
 pub use cache::ViewCache;
+pub use examined::{Examined, ExaminedCache, Found};
 pub use lookup::LookupError;
 pub use moment::Moment;
 

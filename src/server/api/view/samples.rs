@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use orchestrator_core::analysis::AnalysisPolicy;
 use orchestrator_core::decided::Decided;
 use orchestrator_core::domain::{
     HostFilters, InstanceKey, InstanceRecord, Observation, Picture, ReplicationLink, SourceAddress,
     Timestamp,
 };
+use orchestrator_core::recovery::RecoveryPolicy;
 use regex::Regex;
 
 use super::View;
@@ -70,6 +72,9 @@ pub(crate) fn config() -> ApiConfig {
         store_place: "/var/lib/orchestrator/orchestrator.sqlite3".into(),
         tokens: None,
         serves_tls: false,
+        recovery_ignored_hosts: vec![],
+        analysis: AnalysisPolicy::default(),
+        recovery: RecoveryPolicy::default(),
     }
 }
 

@@ -58,7 +58,8 @@ impl View {
             })
     }
 
-    fn heads<'a>(&'a self, cluster: &'a Cluster) -> impl Iterator<Item = &'a Entry> {
+    /// Members that stand above all others: the primary, and with it its co-primary.
+    pub fn heads<'a>(&'a self, cluster: &'a Cluster) -> impl Iterator<Item = &'a Entry> {
         self.members(cluster)
             .filter(|entry| entry.place.depth == 0 || entry.place.is_co_primary)
     }
