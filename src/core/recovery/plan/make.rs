@@ -50,18 +50,6 @@ pub enum NoPlan {
     Unsound(#[from] Unsound),
 }
 
-impl NoPlan {
-    /// Whether there may be a plan once force has lifted what it lifts.
-    fn yields_to_force(&self) -> bool {
-        matches!(
-            self,
-            Self::NobodyToPromote(_)
-                | Self::Candidate(CandidateRefused::Vetoed { .. })
-                | Self::Uncovered { .. }
-        )
-    }
-}
-
 fn told(vetoed: &[(InstanceKey, Vec<Veto>)]) -> String {
     if vetoed.is_empty() {
         return ": it has none".to_owned();
@@ -98,9 +86,7 @@ pub fn plan_for(
 ) -> Result<Plan, NoPlan> {
     let strict = plan_by(scene, dead, policy, demand);
     match strict {
-        Err(why) if demand.is_forced() && why.yields_to_force() => {
-            plan_by(scene, dead, &lifted(policy), demand)
-        }
+        Err(_) if demand.is_forced() => plan_by(scene, dead, &lifted(policy), demand),
         answer => answer,
     }
 }

@@ -252,6 +252,41 @@ fn by_hand_relay_logs_are_kept_as_ever() {
 }
 
 #[test]
+fn by_force_too_every_other_server_keeps_its_relay_logs() {
+    // A moved one that does not apply in time is left as it is.
+    let text =
+        "a [unreachable]\n+ b [io=connecting]\n+ c [io=connecting gtid=..1-50 received=..1-90]";
+    let mut world = World::demanded(text, &RecoveryPolicy::default(), &Demand::forced(None));
+    let waits = |on: &str, world: &World| -> Vec<usize> {
+        let steps = world.plan.steps.iter().enumerate();
+        let of =
+            steps.filter(|(_, step)| step.action == Action::AwaitApplied && step.on == key(on));
+        of.map(|(number, _)| number).collect()
+    };
+    world.lazy = waits("c", &world);
+    let why = WhyFailed::NotApplied {
+        on: key("c"),
+        unapplied: Some(Unapplied::Transactions(40)),
+    };
+    let unmoved = vec![(key("c"), why)];
+    let expected = Next::End(EndOfRecovery::Succeeded { unmoved });
+    assert_eq!(world.run(), expected);
+    assert_eq!(world.seen("c").source(), Some(&key("a")));
+    // The most advanced one, from which a named server is to get what it lacks: nobody is promoted without that.
+    let text = "a [unreachable]\n+ b [io=connecting gtid=..1-50 received=..1-100]\n+ c [io=connecting gtid=..1-90]";
+    let named = Demand::forced(Some(key("c")));
+    let mut world = World::demanded(text, &RecoveryPolicy::default(), &named);
+    world.lazy = waits("b", &world);
+    let why = WhyFailed::NotApplied {
+        on: key("b"),
+        unapplied: Some(Unapplied::Transactions(50)),
+    };
+    let on = key("b");
+    assert_eq!(world.run(), Next::End(EndOfRecovery::Failed { on, why }));
+    assert!(world.seen("c").read_only);
+}
+
+#[test]
 fn a_stuck_applier_of_a_lone_replica_is_given_up_by_force() {
     let text =
         "a [unreachable]\n+ b [io=connecting sql=no sql-errno=1062 gtid=..1-90 received=..1-100]";
