@@ -167,8 +167,9 @@ async fn leads(session: &mut Session<Client>, settings: &Settings) -> Result<(),
         .await?;
     let said = match Reply::read(answer) {
         Reply::Success(Value::String(state)) if state == LEADER => return Ok(()),
+        Reply::Success(Value::String(state)) => state,
         Reply::Success(body) => text::one_line(&body),
-        Reply::Refusal { message, .. } => message,
+        Reply::Refusal { message, .. } => format!("'{message}'"),
     };
     Err(Failure::DoesNotLead {
         host: session.endpoint().to_string(),

@@ -38,7 +38,7 @@ pub enum Failure {
     NoLeader(#[from] http::NoLeader),
     /// The node in use is not the leader of a group.
     #[error(
-        "Cannot determine raft state: {host} does not lead a group, its raft-state is {said}. Give all nodes in ORCHESTRATOR_API (or -U)"
+        "Cannot determine raft state: {host} says {said} instead of Leader. Give all nodes of the group in ORCHESTRATOR_API (or -U)"
     )]
     DoesNotLead {
         /// The host.

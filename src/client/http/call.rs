@@ -14,6 +14,10 @@ use crate::text;
 /// How long to wait after each attempt; there are as many attempts as waits. The predecessor's numbers, about 11 s together.
 const WAITS_MS: [u64; 8] = [100, 200, 500, 1000, 2000, 2500, 5000, 0];
 
+/// Waits between looks for a leader while there is none: 3.8 s together, in which hosts that reach one another have chosen a
+/// new one.
+const LEADER_WAITS_MS: [u64; 5] = [100, 200, 500, 1000, 2000];
+
 /// Bound of one attempt that only reads: a frozen node must not hold it for the whole run.
 const READ_ATTEMPT: Duration = Duration::from_secs(60);
 
@@ -159,7 +163,7 @@ impl<T: Transport> Session<T> {
     async fn over(transport: Arc<T>, endpoints: Vec<Endpoint>) -> Result<Session<T>, NoLeader> {
         let current = match endpoints.as_slice() {
             [_] => 0,
-            several => leader::find(&transport, several).await?,
+            several => patiently_find(&transport, several).await?,
         };
         Ok(Session {
             transport,
@@ -287,6 +291,20 @@ impl Again {
             refusal: None,
         }
     }
+}
+
+/// The leader, as soon as there is one. Refused credentials end it at once.
+async fn patiently_find<T: Transport>(
+    transport: &Arc<T>,
+    endpoints: &[Endpoint],
+) -> Result<usize, NoLeader> {
+    for wait in LEADER_WAITS_MS {
+        match leader::find(transport, endpoints).await {
+            Err(NoLeader::Unknown { .. }) => sleep(Duration::from_millis(wait)).await,
+            found => return found,
+        }
+    }
+    leader::find(transport, endpoints).await
 }
 
 /// Whether a request whose answer is not JSON may have come to a server that carries it out: a load balancer answers 503 when
@@ -439,6 +457,47 @@ mod tests {
         let mut session = session(&fake, "http://a http://b http://c").await;
         assert_eq!(session.call(&read()).await, Ok(Value::Array(vec![])));
         assert_eq!(session.endpoint().to_string(), "http://c/api");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_election_is_waited_for() {
+        let fake = Fake::new(&[
+            ("http://a/api", "leader-check", "refused"),
+            ("http://a/api", "routed-leader-check", "refused"),
+            (
+                "http://b/api",
+                "leader-check",
+                "404 Not leader | 404 Not leader | 200 \"OK\"",
+            ),
+            ("http://b/api", "routed-leader-check", "404 Not leader"),
+            ("http://b/api", "clusters", "200 []"),
+        ]);
+        let mut session = session(&fake, "http://a http://b").await;
+        assert_eq!(fake.elapsed(), Duration::from_millis(300));
+        assert_eq!(session.call(&read()).await, Ok(Value::Array(vec![])));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hosts_without_a_leader_are_given_up_after_four_seconds_and_wrong_credentials_at_once()
+    {
+        let fake = Fake::new(&[
+            ("http://a/api", "leader-check", "refused"),
+            ("http://a/api", "routed-leader-check", "refused"),
+            ("http://b/api", "leader-check", "404 Not leader"),
+            ("http://b/api", "routed-leader-check", "404 Not leader"),
+        ]);
+        let refused = Session::over(Arc::clone(&fake), endpoints("http://a http://b")).await;
+        assert!(matches!(refused.err(), Some(NoLeader::Unknown { .. })));
+        assert_eq!(fake.elapsed(), Duration::from_millis(3_800));
+        let fake = Fake::new(&[
+            ("http://a/api", "leader-check", "401 Not Authorized"),
+            ("http://a/api", "routed-leader-check", "401 Not Authorized"),
+            ("http://b/api", "leader-check", "refused"),
+            ("http://b/api", "routed-leader-check", "refused"),
+        ]);
+        let refused = Session::over(Arc::clone(&fake), endpoints("http://a http://b")).await;
+        assert!(matches!(refused.err(), Some(NoLeader::Unauthorised(_))));
+        assert_eq!(fake.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

@@ -58,9 +58,9 @@ async fn a_node_that_does_not_lead_is_not_asked_for_more() {
     let alone =
         r#"{"Code":"ERROR","Message":"raft-state: not running with raft setup","Details":null}"#;
     for (state, said) in [
-        ("\"Follower\"", "\"Follower\""),
-        ("\"Candidate\"", "\"Candidate\""),
-        (alone, "raft-state: not running with raft setup"),
+        ("\"Follower\"", "Follower"),
+        ("\"Candidate\"", "Candidate"),
+        (alone, "'raft-state: not running with raft setup'"),
     ] {
         let server = node(state, 200, "\"x\"").await;
         for words in [
@@ -73,7 +73,7 @@ async fn a_node_that_does_not_lead_is_not_asked_for_more() {
             ended.refused(
                 1,
                 &format!(
-                    "Cannot determine raft state: {uri}/api does not lead a group, its raft-state is {said}. Give all nodes in \
+                    "Cannot determine raft state: {uri}/api says {said} instead of Leader. Give all nodes of the group in \
                      ORCHESTRATOR_API (or -U)"
                 ),
             );
