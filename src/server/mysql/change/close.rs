@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use orchestrator_core::domain::InstanceKey;
-use orchestrator_core::ports::ChangeError;
+use orchestrator_core::ports::{ChangeError, Clock};
 
 use super::ended::kill;
 use super::servers::from_driver;
@@ -60,6 +60,32 @@ struct Helper {
 }
 
 impl Helper {
+    /// Ends sessions of clients again and again, and in the end the wait for semi-sync. Completes only when it cannot go on.
+    async fn make_way(&mut self, key: &InstanceKey, clock: &dyn Clock) -> ChangeError {
+        let (mut all_ended, mut denied) = (Duration::ZERO, Duration::ZERO);
+        let mut before = BTreeSet::new();
+        loop {
+            clock.sleep(PAUSE).await;
+            let left = match end_listed(&mut self.conn, &self.tag).await {
+                Ok(left) => left,
+                Err(error) => return from_driver(key, &error),
+            };
+            // Clients connect again at once; those that are new are held up by the waiting `read_only` and wait for no replica.
+            let are_new = left.can_commit.is_disjoint(&before);
+            all_ended = longer_if(are_new, all_ended);
+            denied = longer_if(!left.denied.is_empty(), denied);
+            if denied >= DENIED_AND_BLOCKED {
+                return may_not_end(key, &left);
+            }
+            before = left.can_commit;
+            if all_ended >= ENDED_BUT_BLOCKED
+                && let Err(error) = self.release_commits(key).await
+            {
+                return from_driver(key, &error);
+            }
+        }
+    }
+
     /// Switches the source's half of semi-sync off, once, where it is on.
     async fn release_commits(&mut self, key: &InstanceKey) -> Result<(), DriverError> {
         if let Some(name) = self.release.take() {
@@ -92,37 +118,16 @@ fn may_not_end(key: &InstanceKey, left: &Listed) -> ChangeError {
 }
 
 async fn set_read_only(on: &mut Statements<'_>, helper: &mut Helper) -> Result<(), ChangeError> {
-    let (key, dialect) = (on.key, on.dialect);
-    let clock = on.shared.connector.clock().clone();
-    let making_way = async {
-        let (mut all_ended, mut denied) = (Duration::ZERO, Duration::ZERO);
-        loop {
-            clock.sleep(PAUSE).await;
-            let left = match end_listed(&mut helper.conn, &helper.tag).await {
-                Ok(left) => left,
-                Err(error) => return from_driver(key, &error),
-            };
-            all_ended = longer_if(left.can_commit.is_empty(), all_ended);
-            denied = longer_if(!left.denied.is_empty(), denied);
-            if denied >= DENIED_AND_BLOCKED {
-                return may_not_end(key, &left);
-            }
-            if all_ended >= ENDED_BUT_BLOCKED
-                && let Err(error) = helper.release_commits(key).await
-            {
-                return from_driver(key, &error);
-            }
-        }
-    };
-    let statement = match dialect.has_super_read_only() {
+    let statement = match on.dialect.has_super_read_only() {
         true => "SET GLOBAL super_read_only = 1, GLOBAL read_only = 1",
         false => "SET GLOBAL read_only = 1",
     };
+    let (key, clock) = (on.key, on.shared.connector.clock().clone());
     tokio::select! {
         biased;
         set = on.change(statement) => set,
         // Way cannot be made any more; what was sent is bounded by the deadline.
-        failed = making_way => match failed {
+        failed = helper.make_way(key, &*clock) => match failed {
             ChangeError::Unreachable { server, reason } => Err(ChangeError::Unknown { server, reason }),
             refused => Err(refused),
         },
