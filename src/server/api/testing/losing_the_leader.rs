@@ -274,3 +274,38 @@ async fn what_cannot_be_asked_for_twice_is_asked_for_once() {
     );
     assert_eq!(answer.status, 201, "{}", answer.body);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_recovery_is_waited_for_and_never_asked_for_twice() {
+    for uri in [
+        "/api/recover/db1/3306",
+        "/api/recover-lite/db1/3306",
+        "/api/force-master-failover/main",
+        "/api/force-master-takeover/main/db3/3306",
+    ] {
+        let pair = Pair::open();
+        pair.group.meets([unknown()]);
+        let answer = pair.follower.ask("POST", uri, &[]).await;
+        assert_eq!(kind(&answer), "unknown-outcome", "{uri}: {}", answer.body);
+        let forwarded = pair.group.forwarded.lock().unwrap();
+        assert_eq!(forwarded.len(), 1, "{uri}");
+        let patience = forwarded[0].1;
+        assert!(patience > Duration::from_secs(100), "{uri}: {patience:?}");
+    }
+    // Nor is it carried out by the next leader, who goes on with it by itself.
+    let pair = Pair::open();
+    pair.group.meets([Meets::Silence]);
+    let started = pair.now();
+    let (answer, ()) = tokio::join!(
+        pair.follower
+            .ask("POST", "/api/force-master-failover/main", &[]),
+        async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            pair.group.change(|status| status.leader = Some(3));
+        }
+    );
+    assert_eq!(kind(&answer), "unknown-outcome");
+    assert!(pair.now() - started < Duration::from_secs(2));
+    let asked = pair.leader.fakes.recovering.requests.lock().unwrap().len();
+    assert_eq!(asked, 0);
+}

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use orchestrator_core::domain::{BinlogPosition, InstanceRecord};
 
 use super::Service;
+use super::analysis::gone;
 use crate::api::dto::InstanceList;
 use crate::api::view::samples::{NOW, Sample, key, server, with};
 
@@ -77,4 +78,39 @@ async fn a_thousand_instances_are_listed_quickly() {
         "nothing changed: it is shared"
     );
     assert_eq!(view.at(NOW).with_problems(None).len(), 0);
+}
+
+#[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "measures real time")]
+async fn a_thousand_instances_are_analysed_quickly() {
+    let mut sample = thousand();
+    // Every primary is gone, so that there is as much to tell as can be.
+    let (heads, replicas) = sample
+        .records
+        .into_iter()
+        .partition::<Vec<_>, _>(|record| record.key.host().as_str().ends_with("-00.example.net"));
+    sample.records = heads.into_iter().map(gone).chain(replicas).collect();
+    let service = Service::of(sample);
+    let (mut fastest, mut again) = (Duration::MAX, Duration::MAX);
+    for round in 0..10 {
+        let record = with(server("db-99-00.example.net", None), |seen| {
+            seen.latency = Duration::from_micros(round);
+        });
+        service.fakes.change_picture(|picture| picture.put(record));
+        service.state.view();
+        let began = Instant::now();
+        let answer = service.get("/api/replication-analysis").await;
+        fastest = fastest.min(began.elapsed());
+        assert_eq!(answer.json()["Details"].as_array().unwrap().len(), 40);
+        let began = Instant::now();
+        service.get("/api/v2/why-not").await;
+        again = again.min(began.elapsed());
+    }
+    println!("1,000 instances: {fastest:?} to analyse and write, {again:?} when nothing changed");
+    assert!(fastest < Duration::from_secs(2), "{fastest:?}");
+    let examined = service.state.examined();
+    assert!(
+        std::sync::Arc::ptr_eq(&examined, &service.state.examined()),
+        "nothing changed: it is shared"
+    );
 }
