@@ -175,7 +175,13 @@ impl Run {
             times: times(&self.recovery, self.detected_at(), self.dead_seen_at()),
             news,
         };
-        tracing::info!(?outcome, ?errors, data_loss = ?command.data_loss, "the recovery ends");
+        let lost_data = command.data_loss.as_ref().map(ToString::to_string);
+        tracing::warn!(
+            ?outcome,
+            ?errors,
+            data_loss = lost_data,
+            "the recovery ends"
+        );
         let id = self.scope.id;
         self.scope
             .decide(Command::EndRecovery(Box::new(command)), move |decided| {

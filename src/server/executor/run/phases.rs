@@ -101,7 +101,7 @@ impl Run {
             return false;
         }
         let reporter = self.reporter.clone();
-        self.tasks.spawn(async move {
+        self.spawn(async move {
             let ran = hooks.run(moment, kind).await;
             // Nobody listens any more when the run is over.
             let _ = reporter.send(Report::HooksRan { moment, ran }).await;
