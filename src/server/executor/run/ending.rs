@@ -12,6 +12,7 @@ use orchestrator_core::recovery::hooks::HookMoment;
 use orchestrator_core::recovery::plan::{EndOfRecovery, WhyFailed, data_loss};
 use orchestrator_core::recovery::ranking::Ranking;
 
+use super::steps::Server;
 use super::{Ended, Run, Stage, Turn};
 use crate::executor::lost::LOST_REASON;
 use crate::executor::metrics;
@@ -139,6 +140,10 @@ impl Run {
             };
         }
         if self.hooks_after == Stage::Running {
+            return Ok(Turn::Wait);
+        }
+        // What is under way would take effect after the end.
+        if self.servers.values().any(Server::is_busy) {
             return Ok(Turn::Wait);
         }
         self.end().await.map(Turn::Ended)
