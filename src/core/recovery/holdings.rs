@@ -4,7 +4,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::gtid::{MariadbPosition, OracleGtidSet, Relation};
-use crate::domain::{Flavor, LogCoordinates, Observation};
+use crate::domain::{Flavor, LogCoordinates, Observation, ThreadState};
 
 /// By what the replicas of one server are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,6 +205,16 @@ impl Holdings {
             _ => "what cannot be compared".to_owned(),
         }
     }
+}
+
+/// Whether starting the applier would discard what was received: MariaDB begins relay logs anew with the first thread that
+/// starts while none runs (measured on 10.11).
+pub(super) fn loses_relay_logs_when_started(seen: &Observation) -> bool {
+    let link = seen.replication.as_ref();
+    seen.identity.flavor == Flavor::MariaDb
+        && link.is_some_and(|link| {
+            link.receiver == ThreadState::Stopped && link.applier == ThreadState::Stopped
+        })
 }
 
 fn log_between(applied: &LogCoordinates, received: &LogCoordinates) -> Unapplied {

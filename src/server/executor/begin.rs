@@ -10,6 +10,7 @@ use orchestrator_core::domain::{Fence, InstanceKey, RecoveryId, RecoveryKind, Re
 use orchestrator_core::recovery::plan::{Plan, Progress, plan_for};
 use orchestrator_core::recovery::ranking::{Ranking, rank};
 use orchestrator_core::recovery::{Demand, DemandLevel, recovery_for, servers_touched};
+use tracing::Instrument as _;
 
 use super::detection;
 use super::fresh::look_again;
@@ -71,9 +72,9 @@ pub(super) async fn recover(
     let span = tracing::info_span!("recovery", id = %intent.id, fence = fence.number());
     let id = intent.id;
     let begun = register(&shared, scope, intent, &wanted);
-    let run = tracing::Instrument::instrument(begun, span.clone()).await?;
+    let run = begun.instrument(span.clone()).await?;
     shared.reasons.forget(&wanted.subject);
-    let ended = tracing::Instrument::instrument(run.to_its_end(), span).await;
+    let ended = run.to_its_end().instrument(span).await;
     if let Err(lost) = &ended {
         tracing::warn!(recovery = %id, %lost, "the recovery is not carried on here");
     }

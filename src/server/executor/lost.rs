@@ -27,7 +27,7 @@ const SOON_TIME: Duration = Duration::from_secs(60);
 const LATER: Duration = Duration::from_secs(1);
 
 /// How long closing may take; see [`super::run`].
-const CLOSE_TIME: Duration = Duration::from_secs(10);
+const CLOSE_TIME: Duration = Duration::from_secs(3);
 
 /// How long reading two histories may take.
 const READ_TIME: Duration = Duration::from_secs(5);

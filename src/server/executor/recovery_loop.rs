@@ -12,6 +12,7 @@ use orchestrator_core::recovery::{Blocked, Demand};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::begin::{Wanted, recover};
 use super::demanded::{self, DEMANDS_MAX, Demanded};
@@ -253,6 +254,7 @@ impl Rounds {
         let calling: Vec<&Finding> = findings
             .iter()
             .filter(|finding| finding.registration != Registration::None)
+            .filter(|finding| !is_being_recovered(&view, &finding.subject))
             .collect();
         let is_found = |subject: &InstanceKey| calling.iter().any(|one| one.subject == *subject);
         self.shared.reasons.retain(is_found);
@@ -350,8 +352,7 @@ impl Rounds {
                     Err(lost) => tracing::warn!(%lost, "the recovery is not carried on here"),
                 }
             };
-            self.tasks
-                .spawn(tracing::Instrument::instrument(resumed, span));
+            self.tasks.spawn(resumed.instrument(span));
         }
     }
 
@@ -375,4 +376,10 @@ impl Rounds {
             }
         }
     }
+}
+
+/// Whether something is done about a server: a recovery of it is under way.
+fn is_being_recovered(view: &View, subject: &InstanceKey) -> bool {
+    let mut unfinished = view.decided.unfinished_recoveries();
+    unfinished.any(|(_, recovery)| recovery.subject == *subject)
 }

@@ -160,7 +160,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         },
         told.executor.subscribe(),
     );
-    loops.spawn(recoveries.run(stop_loops.clone()));
+    loops.spawn(recoveries.clone().run(stop_loops.clone()));
     loops.spawn(health.clone().run(stop_loops.clone()));
     loops.spawn(upkeep(metrics.clone(), clock.clone(), stop_loops.clone()));
 
@@ -179,7 +179,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         health,
         reload: reload.clone(),
         group: None,
-        recoveries: None,
+        recoveries: Some(recoveries),
         config: api_config,
     });
     let limits = Limits::default();

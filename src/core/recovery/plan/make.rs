@@ -15,6 +15,10 @@ use crate::topology::may_replicate;
 /// How long a statement that changes one setting or thread may take: as long as any changing statement of a recovery.
 const STATEMENT_TIME: Duration = Duration::from_secs(10);
 
+/// How long making a server writable may take, with all attempts. It has forgotten its source by then, and to end there leaves
+/// a server that nobody follows and that has what others lack; so it ends only where the server is lost as well.
+const PROMOTION_TIME: Duration = Duration::from_secs(60);
+
 /// Why there is no plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoPlan {
@@ -243,7 +247,7 @@ fn left(
         return Some(Left::CannotFollow { why });
     }
     let unapplied = own.unapplied();
-    let cannot_in_time = has(|veto| matches!(veto, Veto::CannotApply { .. }))
+    let cannot_in_time = has(|veto| matches!(veto, Veto::CannotApply { .. } | Veto::Stranded(_)))
         || seen
             .replication
             .as_ref()
@@ -364,6 +368,9 @@ impl<'a> Steps<'a> {
                 (!waits).then_some(self.policy.apply_timeout)
             }
             Action::AwaitApplied | Action::AwaitAllOf { .. } => Some(self.policy.apply_timeout),
+            Action::MakeWritable | Action::SemiSyncSource(_) | Action::SemiSyncReplica(_) => {
+                Some(PROMOTION_TIME)
+            }
             _ => Some(STATEMENT_TIME),
         };
         let is_before_promotion = phase < Phase::Promoted;

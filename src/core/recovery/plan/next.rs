@@ -6,7 +6,9 @@ use super::{
     WhyFailed,
 };
 use crate::analysis::Scene;
-use crate::domain::{InstanceKey, Timestamp};
+use crate::domain::{InstanceKey, ThreadState, Timestamp};
+use crate::planted::{Bug, is_planted};
+use crate::recovery::holdings::loses_relay_logs_when_started;
 use crate::recovery::{Holdings, Unapplied};
 
 /// What to do now.
@@ -206,6 +208,11 @@ fn status(
     if let Some(at) = seen_done(step, scene, plan.ground, since) {
         return Status::Done(at);
     }
+    if cannot_end(plan, step, scene, since) && !is_planted(Bug::ReceiverStoppedFirst) {
+        let on = step.on.clone();
+        let unapplied = fresh(scene, &on, since).and_then(|seen| unapplied(seen, plan.ground));
+        return Status::Failed(WhyFailed::NotApplied { on, unapplied });
+    }
     if would_bury(plan, step, before, scene) {
         let on = step.on.clone();
         return Status::Failed(WhyFailed::HasMore { on });
@@ -223,6 +230,23 @@ fn status(
         }
         (Some(_), _) => Status::UnderWay,
         (None, _) => Status::Ready,
+    }
+}
+
+/// Whether a step about relay logs must not be done, or can never be over, as its server was seen to be: an applier whose
+/// start would discard them, and a wait on a server that receives again, because it, or somebody, started its receiver.
+fn cannot_end(plan: &Plan, step: &Step, scene: &Scene<'_>, since: Timestamp) -> bool {
+    let Some(seen) = fresh(scene, &step.on, since) else {
+        return false;
+    };
+    let link = seen.replication.as_ref();
+    match &step.action {
+        Action::StartApplier => {
+            loses_relay_logs_when_started(seen)
+                && unapplied(seen, plan.ground) != Some(Unapplied::Nothing)
+        }
+        Action::AwaitApplied => link.is_some_and(|link| link.receiver != ThreadState::Stopped),
+        _ => false,
     }
 }
 

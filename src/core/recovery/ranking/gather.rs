@@ -11,6 +11,7 @@ use crate::domain::{
     Flavor, InstanceKey, InstanceRecord, Observation, Placement, PromotionRule, ReplicationLink,
     ServerVersion,
 };
+use crate::recovery::holdings::loses_relay_logs_when_started;
 use crate::recovery::{Ground, Holdings, RecoveryPolicy, Unapplied, UnappliedRelayLog};
 use crate::topology::{Obstacle, errant, may_replicate};
 
@@ -235,6 +236,9 @@ impl Measure<'_> {
             Some(unapplied) if link.applier_errno != 0 && !link.applier.is_running() => {
                 let errno = link.applier_errno;
                 found.push(Veto::CannotApply { errno, unapplied });
+            }
+            Some(unapplied) if loses_relay_logs_when_started(seen) => {
+                found.push(Veto::Stranded(unapplied));
             }
             Some(unapplied) if self.policy.unapplied == UnappliedRelayLog::Refuse => {
                 found.push(Veto::NotApplied(unapplied));

@@ -67,6 +67,12 @@ pub enum Veto {
         /// How much.
         unapplied: super::super::Unapplied,
     },
+    /// Neither of its threads runs, it has more to apply, and its product begins relay logs anew with the first thread that
+    /// starts.
+    #[error(
+        "neither of its threads runs, and starting one would discard {0} that it has received and not applied"
+    )]
+    Stranded(super::super::Unapplied),
     /// It has more to apply, and `FailMasterPromotionIfSQLThreadNotUpToDate` is set.
     #[error(
         "it has received {0} that it has not applied, and FailMasterPromotionIfSQLThreadNotUpToDate is set"
@@ -153,6 +159,7 @@ impl Veto {
             Self::Errant { .. } => "errant",
             Self::Illegible => "illegible",
             Self::CannotApply { .. } => "cannot-apply",
+            Self::Stranded(_) => "stranded",
             Self::NotApplied(_) => "not-applied",
             Self::Lag { .. } => "lag",
             Self::OtherDataCenter { .. } => "other-data-centre",

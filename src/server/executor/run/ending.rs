@@ -12,6 +12,7 @@ use orchestrator_core::recovery::hooks::HookMoment;
 use orchestrator_core::recovery::plan::{EndOfRecovery, WhyFailed, data_loss};
 use orchestrator_core::recovery::ranking::Ranking;
 
+use super::steps::Server;
 use super::{Ended, Run, Stage, Turn};
 use crate::executor::lost::LOST_REASON;
 use crate::executor::metrics;
@@ -141,6 +142,10 @@ impl Run {
         if self.hooks_after == Stage::Running {
             return Ok(Turn::Wait);
         }
+        // What is under way would take effect after the end.
+        if self.servers.values().any(Server::is_busy) {
+            return Ok(Turn::Wait);
+        }
         self.end().await.map(Turn::Ended)
     }
 
@@ -175,7 +180,13 @@ impl Run {
             times: times(&self.recovery, self.detected_at(), self.dead_seen_at()),
             news,
         };
-        tracing::info!(?outcome, ?errors, data_loss = ?command.data_loss, "the recovery ends");
+        let lost_data = command.data_loss.as_ref().map(ToString::to_string);
+        tracing::warn!(
+            ?outcome,
+            ?errors,
+            data_loss = lost_data,
+            "the recovery ends"
+        );
         let id = self.scope.id;
         self.scope
             .decide(Command::EndRecovery(Box::new(command)), move |decided| {

@@ -193,10 +193,10 @@ impl Hand {
         if !beside_old_primary && self.halt.load(Ordering::SeqCst) {
             return self.tell(Report::Withheld { server }).await;
         }
-        tracing::info!(%server, number, ?change, "changing it");
+        tracing::info!(%server, step = number, ?change, "changing it");
         let result = session.make(change, deadline).await;
         if let Err(why) = &result {
-            tracing::warn!(%server, number, ?change, %why, "it was not changed, or that is not known");
+            tracing::warn!(%server, step = number, ?change, %why, "it was not changed, or that is not known");
         }
         self.tell(Report::Made {
             server,

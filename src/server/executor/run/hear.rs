@@ -10,6 +10,9 @@ use super::{Run, Stage};
 use crate::executor::moments::Ran;
 use crate::executor::scope::Lost;
 
+/// Refusals that the next attempt may not meet: lock wait timeout, deadlock, query interrupted, execution time exceeded.
+const PASSING: [u16; 4] = [1205, 1213, 1317, 3024];
+
 impl Run {
     pub(super) fn hear(&mut self, report: Report) -> Result<(), Lost> {
         match report {
@@ -78,9 +81,8 @@ impl Run {
             step.action, step.on
         ));
         let is_final = match why {
-            ChangeError::Refused { .. }
-            | ChangeError::Unsupported { .. }
-            | ChangeError::Unapplied { .. } => true,
+            ChangeError::Refused { errno, .. } => !PASSING.contains(errno),
+            ChangeError::Unsupported { .. } | ChangeError::Unapplied { .. } => true,
             ChangeError::Unreachable { .. }
             | ChangeError::Unknown { .. }
             | ChangeError::NotSeen { .. } => false,

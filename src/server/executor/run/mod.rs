@@ -29,6 +29,7 @@ use orchestrator_core::recovery::ranking::Ranking;
 use orchestrator_core::topology::Topology;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use self::pending::Pending;
 use self::report::Report;
@@ -183,6 +184,11 @@ impl Run {
         run
     }
 
+    /// Starts a task that ends with the run; its lines in the log carry the recovery's id too.
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task.in_current_span());
+    }
+
     fn watch_old_primary(&mut self, close: watch::Receiver<Option<u64>>) {
         let watcher = old_primary::Watcher {
             scope: self.scope.clone(),
@@ -193,7 +199,7 @@ impl Run {
             close,
             told: None,
         };
-        self.tasks.spawn(watcher.work());
+        self.spawn(watcher.work());
     }
 
     /// Gives every server of the plan a hand, unless it has one.
@@ -216,7 +222,7 @@ impl Run {
                 halt: Arc::clone(&self.halt),
                 connecting: Arc::clone(&self.connecting),
             };
-            self.tasks.spawn(hand.work(session));
+            self.spawn(hand.work(session));
             self.servers.insert(server, Server::new(orders, connection));
         }
     }

@@ -18,7 +18,7 @@ use crate::executor::sessions::OPEN_TIME;
 const TRY: Duration = Duration::from_millis(50);
 
 /// How long closing it may take. Ending the sessions of some thousand clients takes a second.
-pub(super) const CLOSE_TIME: Duration = Duration::from_secs(10);
+pub(super) const CLOSE_TIME: Duration = Duration::from_secs(3);
 
 /// The task that tries.
 pub(super) struct Watcher {

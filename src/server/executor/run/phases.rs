@@ -100,8 +100,8 @@ impl Run {
         if !hooks.has_any(moment, kind) {
             return false;
         }
-        let reporter = self.reporter.clone();
-        self.tasks.spawn(async move {
+        let (reporter, scope) = (self.reporter.clone(), self.scope.clone());
+        self.spawn(async move {
             let ran = hooks.run(moment, kind).await;
             // Nobody listens any more when the run is over.
             let _ = reporter.send(Report::HooksRan { moment, ran }).await;

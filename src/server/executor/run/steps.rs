@@ -13,9 +13,9 @@ use super::hand::Order;
 use super::pending::is_decided;
 use crate::executor::scope::Lost;
 
-/// How long one statement may take, whatever its step may; the longest time for which a lost leadership may still change
-/// something.
-const STATEMENT_TIME: Duration = Duration::from_secs(10);
+/// How long one statement may take; the longest time for which a lost leadership may still change something. A step has
+/// three times as long: where an answer is lost, there is time to see what became of it, and to ask again.
+const STATEMENT_TIME: Duration = Duration::from_secs(3);
 
 /// How long it is watched whether a change shows before it is ordered again.
 const ORDER_AGAIN: Duration = Duration::from_secs(1);
@@ -81,6 +81,11 @@ impl Server {
             (Some(connection_id), true, None) => self.orders.try_send(order(connection_id)).is_ok(),
             _ => false,
         }
+    }
+
+    /// A statement was sent and is not answered.
+    pub fn is_busy(&self) -> bool {
+        self.ordered.is_some()
     }
 
     fn is_free(&self, now: Duration) -> bool {

@@ -316,6 +316,53 @@ fn a_replica_that_does_not_answer_any_more_does_not_hold_up_the_promotion() {
     );
 }
 
+/// The outcome that is written down first about `b`, after `change`, where its steps so far are done.
+fn outcome_of_b(world: &mut World) -> StepState {
+    let answer = world.ask();
+    let Next::Record(outcomes) = answer else {
+        panic!("{answer:?}\n{}", world.plan);
+    };
+    let of_b = |number: &usize| world.plan.steps[*number].on == key("b");
+    let mut outcomes = outcomes.into_iter().rev();
+    let found = outcomes.find(|(number, _)| of_b(number));
+    found.expect("something is known of b").1
+}
+
+#[test]
+fn an_applier_whose_start_would_discard_relay_logs_is_left_alone() {
+    let text = "a [10.11.6-MariaDB unreachable]\n+ b [io=connecting sql=no gtid=0-1-90 received=0-1-100]\n+ c [io=connecting gtid=0-1-95]";
+    let mut world = World::of(text);
+    // Somebody stops the receiver too, between the plan and the first step.
+    world.change(&key("b"), |seen| {
+        let link = seen.replication.as_mut().expect("a link");
+        link.receiver = ThreadState::Stopped;
+    });
+    let expected = WhyFailed::NotApplied {
+        on: key("b"),
+        unapplied: Some(crate::recovery::Unapplied::Transactions(10)),
+    };
+    assert_eq!(outcome_of_b(&mut world), StepState::Failed(expected));
+}
+
+#[test]
+fn a_wait_on_a_server_that_receives_again_ends() {
+    let mut world = World::of(SIMPLE);
+    while world.progress.phase < Phase::ReceiversStopped {
+        let answer = world.ask();
+        assert!(world.follow(answer), "it ended before");
+    }
+    // Its process was started anew, and with it its receiver.
+    world.change(&key("b"), |seen| {
+        let link = seen.replication.as_mut().expect("a link");
+        link.receiver = ThreadState::Other;
+    });
+    let outcome = outcome_of_b(&mut world);
+    assert!(
+        matches!(outcome, StepState::Failed(WhyFailed::NotApplied { .. })),
+        "{outcome:?}"
+    );
+}
+
 #[test]
 fn a_refused_promotion_ends_the_recovery() {
     let mut world = World::of(SIMPLE);

@@ -166,6 +166,22 @@ fn one_that_cannot_apply_what_it_has_received_is_not_promoted() {
 }
 
 #[test]
+fn one_whose_relay_logs_would_be_gone_with_the_first_thread_that_starts_is_not_promoted() {
+    check(
+        "a [10.11.6-MariaDB unreachable]\n+ b [io=no sql=no gtid=0-1-90 received=0-1-100]\n+ c [io=connecting]",
+        "- b: stranded\n=> c: MostAdvanced",
+    );
+    // While one thread runs nothing is lost, nor on MySQL, nor where nothing is left to apply.
+    for fine in [
+        "a [10.11.6-MariaDB unreachable]\n+ b [io=connecting sql=no gtid=0-1-90 received=0-1-100]",
+        "a [10.11.6-MariaDB unreachable]\n+ b [io=no sql=no]",
+        "a [unreachable]\n+ b [io=no sql=no gtid=..1-90 received=..1-100]",
+    ] {
+        check(fine, "=> b: MostAdvanced");
+    }
+}
+
+#[test]
 fn one_with_more_to_apply_is_refused_where_configuration_says_so() {
     let policy = RecoveryPolicy {
         unapplied: UnappliedRelayLog::Refuse,
