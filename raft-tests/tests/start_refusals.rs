@@ -45,15 +45,25 @@ async fn configuration_mistakes_are_all_named_at_once() -> Result<()> {
 #[tokio::test]
 async fn what_this_release_cannot_do_refuses_the_start() -> Result<()> {
     let block = AddressBlock::claim()?;
-    refuses(
-        plan(&block)?
-            .with("RaftEnabled", true)
-            .with("RaftDataDir", "/tmp/x")
-            .with("RaftBind", "127.0.0.1"),
-        &["RaftEnabled"],
-    )
-    .await?;
     refuses(plan(&block)?.with("BackendDB", "mysql"), &["BackendDB"]).await
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_work_refuses_the_start() -> Result<()> {
+    let block = AddressBlock::claim()?;
+    let member = || -> Result<NodePlan> {
+        Ok(plan(&block)?
+            .with("RaftEnabled", true)
+            .with("RaftDataDir", "data")
+            .with("RaftBind", "127.0.0.1:0"))
+    };
+    refuses(member()?, &["RaftEnabled", "RaftNodes"]).await?;
+    // None of the listed nodes is this one.
+    refuses(
+        member()?.with("RaftNodes", vec!["192.0.2.1", "192.0.2.2", "192.0.2.3"]),
+        &["RaftAdvertise"],
+    )
+    .await
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -8,6 +9,9 @@ use super::deciding::Deciding;
 use super::reload::NodeReload;
 use crate::api::serve::{Listener, Server};
 use crate::discovery::DiscoveryLoop;
+
+/// Time for loops and open calls of other members to end; each ends at once, unless a disk or a member hangs.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// A node that was built and whose loops run.
 pub(super) struct Node {
@@ -46,10 +50,16 @@ impl Node {
         signals.abort();
         self.discovery.stop().await;
         self.stop_loops.cancel();
-        self.loops.close();
-        self.loops.wait().await;
-        self.deciding.stop().await;
+        // Members find another leader by now; calls of theirs that hang must not keep this process.
         self.stop_peers.cancel();
+        self.loops.close();
+        if tokio::time::timeout(DRAIN_WITHIN, self.loops.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("calls of other members were still open");
+        }
+        self.deciding.stop().await;
         tracing::info!("stopped");
         true
     }

@@ -10,7 +10,7 @@ use super::exchange::{WAITING_EVERY, group_of};
 use super::first_start::{Verdict, decide};
 use super::network::group_bytes;
 use super::network::transport::{Answer, Call, Callee, call_within};
-use super::types::{Member, NodeId};
+use super::types::{Member, NodeId, index_of};
 use super::v1;
 
 /// Time for measuring at a start: a few round trips of any network, and no long wait for those that do not answer.
@@ -29,10 +29,7 @@ impl Core {
     /// Makes this node a member, or tells why it cannot be one; returns when it runs.
     pub(super) async fn bring_up(self: &Arc<Self>) -> Result<(), Ended> {
         let known = self.identity.node().map_err(|error| self.ends(error))?;
-        let is_joining = self
-            .identity
-            .is_joining()
-            .map_err(|error| self.ends(error))?;
+        let is_joining = self.identity.is_joining();
         let has_log = self.log.last().is_some() || self.machine.decided().applied_index > 0;
         match known {
             Some(id) if has_log || is_joining => {
@@ -58,10 +55,7 @@ impl Core {
             .start_engine(id)
             .await
             .map_err(|error| self.ends(format!("the raft core did not start: {error}")))?;
-        let is_joining = self
-            .identity
-            .is_joining()
-            .map_err(|error| self.ends(error))?;
+        let is_joining = self.identity.is_joining();
         let wait = self.votes_from().saturating_sub(self.now());
         if is_joining || !wait.is_zero() {
             engine.runtime_config().elect(false);
@@ -233,13 +227,18 @@ impl Core {
         self.join(id).await
     }
 
-    /// Asks to be let in until the group's own list of members, as applied here, has this node with a vote.
+    /// Asks to be let in until the group's own list of members, as applied here, has this node with a vote, and until it
+    /// has what the leader had when this directory was new: whatever this node acknowledged with an earlier, lost
+    /// directory is among it. Only then may it vote.
     async fn join(self: &Arc<Self>, id: NodeId) -> Result<(), Ended> {
+        let mut needed = None;
+        let mut asked_at: Option<Duration> = None;
         loop {
-            let members = self.machine.members();
-            let is_known = members.get_node(&id).is_some_and(|member| member.was_heard)
-                && members.voter_ids().any(|voter| voter == id);
-            if is_known {
+            self.exchange().await;
+            needed = needed.or_else(|| self.leaders_last_index());
+            let has = self.log.last().map_or(0, |last| index_of(last.index));
+            let votes = self.machine.members().voter_ids().any(|voter| voter == id);
+            if votes && needed.is_some_and(|needed| has >= needed) {
                 self.identity
                     .take_id(id, false)
                     .map_err(|error| self.ends(error))?;
@@ -247,15 +246,22 @@ impl Core {
                 tracing::info!(id, "this node is a voting member of the group");
                 return Ok(());
             }
-            self.exchange().await;
-            if self.member_of(id).is_none() {
+            let is_time = asked_at.is_none_or(|at| self.now().saturating_sub(at) >= JOIN_EVERY);
+            if is_time && self.member_of(id).is_none() {
+                asked_at = Some(self.now());
                 self.ask_to_join(id).await?;
             }
             tokio::select! {
                 () = self.stop.cancelled() => return Err(Ended),
-                () = self.sleep(JOIN_EVERY) => {}
+                () = self.sleep(WAITING_EVERY) => {}
             }
         }
+    }
+
+    /// The last entry of the leader, in its own words.
+    fn leaders_last_index(&self) -> Option<u64> {
+        let report = self.member_report()?;
+        (report.leader == report.id).then_some(report.last_index)
     }
 
     /// This id as a voter that others know: then the leader sends its entries without being asked.

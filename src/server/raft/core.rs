@@ -224,11 +224,9 @@ impl Core {
                 "it was started a moment ago, and an earlier leader may still count on it",
             );
         }
-        match self.identity.is_joining() {
-            Ok(false) => None,
-            Ok(true) => Some("the group has yet to let it in"),
-            Err(_) => Some("its log cannot be read"),
-        }
+        self.identity
+            .is_joining()
+            .then_some("its data directory is new, and it has yet to catch up with the group")
     }
 
     /// Sets of voters that decide, as this node knows them.

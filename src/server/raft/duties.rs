@@ -156,7 +156,7 @@ impl Core {
 
     /// A node whose name another data directory has now ends: it must not disturb the group with what it remembers.
     fn look_for_replacement(&self) {
-        if self.identity.is_joining().unwrap_or(true) {
+        if self.identity.is_joining() {
             return;
         }
         let applied = self.machine.decided().applied_index;

@@ -12,7 +12,7 @@ use super::core::{Core, lock};
 use super::first_start::Seen;
 use super::network::group_bytes;
 use super::network::transport::{Answer, Call, CallError, Callee, call_within};
-use super::types::NodeId;
+use super::types::{NodeId, index_of};
 use super::v1;
 
 /// Time between two exchanges of members.
@@ -120,8 +120,8 @@ impl Core {
         };
         // A node that waits to be let in knows that there is a group: nobody may begin another one with it.
         let standing = match self.identity.is_joining() {
-            Ok(false) => standing,
-            Ok(true) | Err(_) => v1::Standing::Member,
+            false => standing,
+            true => v1::Standing::Member,
         };
         let store_error = self.deps.condition.store_error();
         let micros = |length: Duration| u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
@@ -139,6 +139,7 @@ impl Core {
             is_store_healthy: store_error.is_none(),
             store_error: store_error.unwrap_or_default(),
             applied_index: self.machine.decided().applied_index,
+            last_index: self.log.last().map_or(0, |last| index_of(last.index)),
             digests: self.latest_digests(),
             term: metrics.as_ref().map_or(0, |metrics| metrics.current_term),
             leader: metrics
@@ -286,7 +287,9 @@ impl Core {
         }
         self.compare_digests(&report);
         let before = self.reports.of(&report.name);
-        if took.is_some() && before.is_some_and(|known| known.failure.is_some() && known.report.is_some()) {
+        if took.is_some()
+            && before.is_some_and(|known| known.failure.is_some() && known.report.is_some())
+        {
             tracing::info!(node = report.name, "a node of the group answers again");
         }
         let half = took.unwrap_or_default() / 2;

@@ -61,6 +61,12 @@ impl RaftGroup {
         let disk = Arc::new(GroupLog::open(&config.directory, deps.clock.now())?);
         let identity = Identity::open(Arc::clone(&disk))?;
         let log = LogStore::open(disk, identity.group().clone(), Arc::clone(&deps.clock))?;
+        if identity.node()?.is_none() && deps.store.applied_index()? > 0 {
+            return Err(OpenError::Foreign {
+                store: deps.store.place(),
+                applied: deps.store.applied_index()?,
+            });
+        }
         let machine = Machine::open(
             identity.clone(),
             &log,
@@ -69,12 +75,6 @@ impl RaftGroup {
             Arc::clone(&deps.known),
             Arc::clone(&deps.clock),
         )?;
-        if identity.node()?.is_none() && machine.decided().applied_index > 0 {
-            return Err(OpenError::Foreign {
-                store: deps.store.place(),
-                applied: machine.decided().applied_index,
-            });
-        }
         let before = identity.election()?;
         let measured = before.unwrap_or_default() / 9;
         let timing = Timing::of(measured, Duration::ZERO, config.heartbeat, config.election);

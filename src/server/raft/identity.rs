@@ -1,6 +1,7 @@
 //! Who this node is: kept beside its log, because an id belongs to a data directory and its vote.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use orchestrator_core::decided::GroupId;
@@ -18,6 +19,7 @@ const ELECTION: &str = "election_milliseconds";
 pub struct Identity {
     disk: Arc<GroupLog>,
     group: GroupCell,
+    is_joining: Arc<AtomicBool>,
 }
 
 /// Which group, and since which entry.
@@ -38,7 +40,13 @@ impl Identity {
         let identity = Self {
             disk,
             group: GroupCell::default(),
+            is_joining: Arc::default(),
         };
+        let is_joining = identity
+            .disk
+            .mark(JOINING)?
+            .is_some_and(|value| value == [1]);
+        identity.is_joining.store(is_joining, Ordering::SeqCst);
         if let Some(founded) = identity.founded()? {
             identity.group.set(founded.group);
         }
@@ -66,15 +74,14 @@ impl Identity {
         self.disk.put(vec![
             (NODE, node.to_be_bytes().to_vec()),
             (JOINING, vec![u8::from(is_joining)]),
-        ])
+        ])?;
+        self.is_joining.store(is_joining, Ordering::SeqCst);
+        Ok(())
     }
 
-    /// Whether the node's id is new and the group has yet to let it in.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub fn is_joining(&self) -> Result<bool, Error> {
-        Ok(self.disk.mark(JOINING)?.is_some_and(|value| value == [1]))
+    /// Whether the node's directory is new to a group that has yet to let it in, or that it has yet to catch up with.
+    pub fn is_joining(&self) -> bool {
+        self.is_joining.load(Ordering::SeqCst)
     }
 
     /// The group and since when.
@@ -160,7 +167,7 @@ mod tests {
         assert_eq!(identity.node().unwrap(), None);
         assert_eq!(identity.founded().unwrap(), None);
         identity.take_id(77, true).unwrap();
-        assert!(identity.is_joining().unwrap());
+        assert!(identity.is_joining());
         identity.take_id(77, false).unwrap();
         let founded = Founded {
             group: GroupId::from_number(5),
@@ -172,7 +179,7 @@ mod tests {
 
         let identity = open(dir.path());
         assert_eq!(identity.node().unwrap(), Some(77));
-        assert!(!identity.is_joining().unwrap());
+        assert!(!identity.is_joining());
         assert_eq!(identity.founded().unwrap(), Some(founded));
         assert_eq!(identity.group().get(), Some(founded.group));
         assert_eq!(

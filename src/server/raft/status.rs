@@ -66,6 +66,8 @@ impl Core {
                 // Elected, and what came before its term is not applied yet; or it gives leadership away.
                 false => GroupRole::Candidate,
             },
+            // It may not vote before it has caught up, whatever its place in the list.
+            Some(ServerState::Follower) if self.identity.is_joining() => GroupRole::Learner,
             Some(ServerState::Follower) => GroupRole::Follower,
             Some(ServerState::Candidate) => GroupRole::Candidate,
             Some(ServerState::Learner) => GroupRole::Learner,

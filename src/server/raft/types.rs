@@ -106,11 +106,6 @@ pub enum Outcome {
 pub struct GroupCell(Arc<RwLock<Option<GroupId>>>);
 
 impl GroupCell {
-    /// With what is known already.
-    pub fn new(group: Option<GroupId>) -> Self {
-        Self(Arc::new(RwLock::new(group)))
-    }
-
     /// The group.
     pub fn get(&self) -> Option<GroupId> {
         *self.0.read().unwrap_or_else(PoisonError::into_inner)

@@ -131,11 +131,6 @@ impl LogStore {
         self.lock().last
     }
 
-    /// The vote.
-    pub fn vote(&self) -> Option<Vote> {
-        self.lock().vote
-    }
-
     /// Place of the entry at the library's `index`, also of the last purged one. Blocks.
     ///
     /// # Errors

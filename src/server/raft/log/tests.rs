@@ -15,6 +15,12 @@ use crate::effects::fakes::FakeClock;
 type Meta = openraft::alias::SnapshotMetaOf<TypeConfig>;
 type Snap = openraft::alias::SnapshotOf<TypeConfig, ()>;
 
+fn cell(group: u128) -> GroupCell {
+    let cell = GroupCell::default();
+    cell.set(GroupId::from_number(group));
+    cell
+}
+
 fn open(directory: &std::path::Path, group: GroupCell) -> LogStore {
     let disk = GroupLog::open(directory, Timestamp::from_seconds(1)).unwrap();
     LogStore::open(Arc::new(disk), group, FakeClock::new()).unwrap()
@@ -128,7 +134,7 @@ async fn append(log: &mut LogStore, entries: Vec<Entry>) {
 #[tokio::test]
 async fn entries_vote_and_marks_are_there_after_a_restart_and_no_library_type_is_on_disk() {
     let dir = tempfile::tempdir().unwrap();
-    let group = GroupCell::new(Some(GroupId::from_number(9)));
+    let group = cell(9);
     let mut log = open(dir.path(), group.clone());
     let vote = Vote::new_committed(3, 7);
     log.save_vote(&vote).await.unwrap();
@@ -164,11 +170,11 @@ async fn entries_vote_and_marks_are_there_after_a_restart_and_no_library_type_is
 #[tokio::test]
 async fn a_log_of_another_group_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let mut log = open(dir.path(), GroupCell::new(Some(GroupId::from_number(9))));
+    let mut log = open(dir.path(), cell(9));
     append(&mut log, vec![command(1, 4)]).await;
     drop(log);
     let disk = GroupLog::open(dir.path(), Timestamp::from_seconds(1)).unwrap();
-    let other = GroupCell::new(Some(GroupId::from_number(8)));
+    let other = cell(8);
     let error = LogStore::open(Arc::new(disk), other, FakeClock::new())
         .err()
         .unwrap()

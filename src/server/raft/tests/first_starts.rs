@@ -39,7 +39,8 @@ async fn nodes_started_one_by_one_become_one_group() {
     world.start("b");
     world.converge(early.index).await;
     until("the last one is a voter that was let in", || {
-        world.status("b").me.is_voter && world.status("b").warnings.is_empty()
+        let status = world.status("b");
+        status.me.is_voter && status.role == GroupRole::Follower && status.warnings.is_empty()
     })
     .await;
     assert_eq!(groups(&world).len(), 1);

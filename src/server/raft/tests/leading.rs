@@ -63,7 +63,7 @@ async fn when_the_leader_dies_another_takes_over_with_a_greater_fence_and_everyt
 {
     let mut world = World::new(&THREE);
     world.start_all();
-    let first = world.leader().await;
+    let first = world.settled().await;
     let mut written = Vec::new();
     for number in 0..20 {
         let name = format!("db{number}");
@@ -93,7 +93,7 @@ async fn when_the_leader_dies_another_takes_over_with_a_greater_fence_and_everyt
 async fn a_leader_that_is_cut_off_stops_saying_so_before_another_begins() {
     let mut world = World::new(&THREE);
     world.start_all();
-    let old = world.leader().await;
+    let old = world.settled().await;
     world.write("db1").await;
     let fence = world.node(&old).fence().unwrap();
     world.hub.part(&[&old], &world.names);
@@ -133,7 +133,7 @@ async fn a_leader_that_is_cut_off_stops_saying_so_before_another_begins() {
 async fn leadership_is_handed_to_whom_it_is_meant_for_and_refused_for_strangers() {
     let mut world = World::new(&THREE);
     world.start_all();
-    let old = world.leader().await;
+    let old = world.settled().await;
     world.write("db1").await;
     let wanted = THREE.into_iter().find(|name| *name != old).unwrap();
     let node = world.node(&old);
@@ -163,7 +163,7 @@ async fn leadership_is_handed_to_whom_it_is_meant_for_and_refused_for_strangers(
 async fn a_node_that_is_told_to_stop_hands_over_first() {
     let mut world = World::new(&THREE);
     world.start_all();
-    let old = world.leader().await;
+    let old = world.settled().await;
     world.write("db1").await;
     until("the others are known to be well", || {
         let status = world.status(&old);
@@ -182,7 +182,7 @@ async fn a_node_that_is_told_to_stop_hands_over_first() {
 async fn a_request_that_comes_again_takes_effect_once_also_at_another_leader() {
     let mut world = World::new(&THREE);
     world.start_all();
-    let old = world.leader().await;
+    let old = world.settled().await;
     let proposal = world.forget("db1");
     let first = world.node(&old).propose(proposal.clone()).await.unwrap();
     let again = world.node(&old).propose(proposal.clone()).await.unwrap();
@@ -288,5 +288,36 @@ async fn a_follower_passes_requests_to_the_leader_and_says_what_is_known_when_it
     );
     let status = world.status(follower);
     assert!(status.age.unwrap_or(Duration::MAX) > Duration::from_millis(100));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_whose_store_fails_counts_as_ill_and_is_not_handed_leadership() {
+    let mut world = World::new(&THREE);
+    world.start_all();
+    let leader = world.leader().await;
+    let others: Vec<&str> = THREE.into_iter().filter(|name| *name != leader).collect();
+    let (ill, well) = (others[0], others[1]);
+    *world.running[ill].condition.0.lock().unwrap() = Some("its disk is full".to_owned());
+    let health = |name: &str| {
+        let status = world.status(&leader);
+        let member = status.members.iter().find(|m| m.name == name);
+        member.and_then(|member| member.is_healthy)
+    };
+    until("the leader knows", || {
+        health(ill) == Some(false) && health(well) == Some(true)
+    })
+    .await;
+    let warnings = &world.status(ill).warnings;
+    assert!(
+        warnings.iter().any(|w| w.contains("disk is full")),
+        "{warnings:?}"
+    );
+    world
+        .node(&leader)
+        .hand_over(Successor::Anyone)
+        .await
+        .unwrap();
+    until("the other leads", || world.leaders() == [well]).await;
     world.stop().await;
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use orchestrator_core::decided::{Command, Digest, GroupId, Origin, Proposal};
 use orchestrator_core::domain::{InstanceKey, Timestamp};
 use orchestrator_core::ports::{
-    BoxFuture, Clock, Committed, DecisionReader as _, Group as _, GroupStatus, Ids, ProposeError,
-    Proposer as _,
+    BoxFuture, Clock, Committed, DecisionReader as _, Group as _, GroupRole, GroupStatus, Ids,
+    ProposeError, Proposer as _,
 };
 
 use super::super::transport::{Answer, Call, CallError, CallHandler, Callee, Transport};
@@ -310,6 +310,19 @@ impl World {
         all.filter(|(_, running)| running.group.is_serving_leader())
             .map(|(name, _)| name.clone())
             .collect()
+    }
+
+    /// Waits until somebody leads and all that run follow it with a vote.
+    pub async fn settled(&self) -> String {
+        let leader = self.leader().await;
+        until("all follow with a vote", || {
+            self.running.values().all(|running| {
+                let role = running.group.status().role;
+                matches!(role, GroupRole::Leader | GroupRole::Follower)
+            })
+        })
+        .await;
+        leader
     }
 
     /// Waits for a leader.
