@@ -59,6 +59,7 @@ impl Core {
         let wait = self.votes_from().saturating_sub(self.now());
         if is_joining || !wait.is_zero() {
             engine.runtime_config().elect(false);
+            self.tasks.spawn(Arc::clone(self).release_when_due());
         }
         Ok(engine)
     }
@@ -83,6 +84,20 @@ impl Core {
             "heartbeats of the group"
         );
         Ok(())
+    }
+
+    /// Waits until nobody can count on an earlier acknowledgement of this node any more; then it may ask to be elected.
+    pub(super) async fn release_when_due(self: Arc<Self>) {
+        loop {
+            let wait = self.votes_from().saturating_sub(self.now());
+            if wait.is_zero() {
+                return self.release_elections();
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.sleep(wait) => {}
+            }
+        }
     }
 
     /// Lets this node ask to be elected, once nobody can count on it any more and the group knows it.

@@ -253,9 +253,13 @@ impl Core {
         let Some(metrics) = self.metrics() else {
             return false;
         };
-        let Some((term, _)) = self.leadership(&metrics) else {
+        let Some((term, fence)) = self.leadership(&metrics) else {
             return false;
         };
+        // Who is told that this node leads finds that it does.
+        if *self.fence.borrow() != Some(fence) {
+            return false;
+        }
         let until = self
             .acks
             .holds_until(Self::voters(&metrics), self.me(), term);

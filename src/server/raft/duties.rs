@@ -185,7 +185,7 @@ impl Core {
     }
 
     /// Takes a slower timing when round trips have grown. Never a faster one: others count on the announced silence.
-    async fn follow_timing(&self, outgrown: &mut u32) {
+    async fn follow_timing(self: &Arc<Self>, outgrown: &mut u32) {
         let running = *self.timing.load_full();
         let needed = self.needed_timing();
         if !running.is_outgrown_by(&needed) {
@@ -215,7 +215,7 @@ impl Core {
         )
     }
 
-    async fn restart_engine(&self, timing: Timing) {
+    async fn restart_engine(self: &Arc<Self>, timing: Timing) {
         if self.fence.borrow().is_some()
             && let Err(error) = self.hand_over(Successor::Anyone).await
         {
@@ -228,7 +228,10 @@ impl Core {
         self.timing.store(Arc::new(timing));
         self.set_votes_from(self.now() + timing.election_min);
         match self.start_engine(self.me()).await {
-            Ok(engine) => engine.runtime_config().elect(false),
+            Ok(engine) => {
+                engine.runtime_config().elect(false);
+                self.tasks.spawn(Arc::clone(self).release_when_due());
+            }
             Err(error) => self.fail(format!("the raft core did not start again: {error}")),
         }
     }
