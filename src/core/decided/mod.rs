@@ -19,6 +19,7 @@ mod golden_recoveries;
 mod group;
 mod recoveries;
 mod recovery_commands;
+mod once;
 mod snapshot;
 mod state;
 
@@ -30,5 +31,6 @@ pub use recovery_commands::{
     Acknowledged, EndRecovery, LINES_IN_COMMAND_MAX, LostServer, RecoveryNews, RecoveryStepCommand,
     RegisterDetection, RegisterRecovery,
 };
+pub use once::{Answer, AppliedOnce, apply_once};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use state::{Decided, RowChange};
