@@ -1,9 +1,11 @@
 //! The raft group: log, transport, first start, membership, leadership. The only module that knows openraft and tonic.
 
 mod convert;
+mod identity;
 mod log;
 mod membership;
 pub mod peer;
+mod state_machine;
 mod timing;
 mod types;
 
