@@ -10,6 +10,7 @@ mod snapshots;
 mod store_writer;
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,9 +34,6 @@ use super::types::{
     to_envelope,
 };
 use crate::store::{AppliedEntry, InstallMode};
-
-#[cfg(test)]
-mod tests;
 
 /// Most entries in one transaction of the store, so that the first does not wait long for the last.
 const BATCH_MAX: usize = 512;
@@ -64,7 +62,7 @@ pub struct Leading {
 pub struct Machine(Arc<Inner>);
 
 struct Inner {
-    me: NodeId,
+    me: AtomicU64,
     identity: Identity,
     store: StoreWriter,
     files: SnapshotFiles,
@@ -112,6 +110,11 @@ impl Done {
 }
 
 impl Machine {
+    /// This node has an id from now on.
+    pub fn set_me(&self, me: NodeId) {
+        self.0.me.store(me, Ordering::Relaxed);
+    }
+
     /// The state as applied; never waits.
     pub fn decided(&self) -> Arc<Decided> {
         self.0.decided.load_full()
@@ -170,7 +173,7 @@ impl Machine {
         let done = match &entry.payload {
             EntryPayload::Blank => {
                 let leader = entry.log_id.leader_id;
-                if leader.node_id == self.0.me {
+                if leader.node_id == self.0.me.load(Ordering::Relaxed) {
                     batch.leading = Some(Leading {
                         term: leader.term,
                         fence: index,

@@ -1,5 +1,6 @@
 use std::io;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -9,7 +10,7 @@ use tokio::sync::watch;
 
 use super::super::identity::Identity;
 use super::super::log::LogStore;
-use super::super::types::{LogId, NodeId, StoredMembership, log_id, raft_index};
+use super::super::types::{LogId, StoredMembership, log_id, raft_index};
 use super::snapshots::Meta;
 use super::{Digests, Inner, KnownInstances, Machine, Place, SnapshotFiles, StoreWriter};
 use crate::store::{self, DecisionStore};
@@ -50,6 +51,17 @@ pub enum OpenError {
         /// Where the log ends.
         last: u64,
     },
+    /// The node is new and its store is not.
+    #[error(
+        "the store {store} holds {applied} decided changes of a single node or of another member, and this node (RaftDataDir) \
+         was never a member of a group; move the store away, so that this node takes over the group's state"
+    )]
+    Foreign {
+        /// The store.
+        store: String,
+        /// Where the store is.
+        applied: u64,
+    },
     /// At the same index it has another entry.
     #[error(
         "entry {applied} in the store {store} is not the one in the log of this node (RaftDataDir): \
@@ -64,12 +76,11 @@ pub enum OpenError {
 }
 
 impl Machine {
-    /// Reads the state of node `me`, and checks that store and log belong together. Blocks.
+    /// Reads the state of this node, and checks that store and log belong together. Blocks.
     ///
     /// # Errors
     /// [`OpenError`].
     pub fn open(
-        me: NodeId,
         identity: Identity,
         log: &LogStore,
         store: Arc<dyn DecisionStore>,
@@ -83,7 +94,7 @@ impl Machine {
         check_group(&identity, store.as_ref(), &state)?;
         let place = place(log, store.as_ref(), &state, snapshot.as_ref())?;
         Ok(Self(Arc::new(Inner {
-            me,
+            me: AtomicU64::new(0),
             identity,
             store: StoreWriter::new(store, clock),
             files,
