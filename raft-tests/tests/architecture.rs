@@ -60,6 +60,7 @@ const SERVER: [(&str, &[&str], &[&str]); 14] = [
             "resolve",
             "hooks",
             "discovery",
+            "raft",
             "effects",
             "telemetry",
             "api",

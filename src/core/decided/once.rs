@@ -45,7 +45,7 @@ pub struct AppliedOnce {
 /// requests: then nothing changes and the answer is the earlier one. As pure as [`apply`].
 pub fn apply_once(state: &Decided, index: u64, proposal: &Proposal) -> AppliedOnce {
     let now = state.decided_at.max(proposal.proposed_at);
-    if let Some(earlier) = remembered(state, proposal.request, now) {
+    if let Some(earlier) = state.answer_to(proposal.request, now) {
         return AppliedOnce {
             index: earlier.index,
             applied: Applied {
@@ -69,11 +69,13 @@ pub fn apply_once(state: &Decided, index: u64, proposal: &Proposal) -> AppliedOn
     AppliedOnce { index, applied }
 }
 
-fn remembered(state: &Decided, request: u128, now: Timestamp) -> Option<&Answer> {
-    state
-        .answers
-        .get(&request)
-        .filter(|answer| now.since(answer.at) <= REMEMBERED_FOR)
+impl Decided {
+    /// The answer to an earlier request, as far as it is remembered at `now`, in the time of decided state.
+    pub fn answer_to(&self, request: u128, now: Timestamp) -> Option<&Answer> {
+        self.answers
+            .get(&request)
+            .filter(|answer| now.since(answer.at) <= REMEMBERED_FOR)
+    }
 }
 
 /// The oldest answers that are over, or one too many.

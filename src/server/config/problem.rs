@@ -184,7 +184,9 @@ pub enum ProblemKind {
         why: &'static str,
     },
     /// A group without a list of its members.
-    #[error("is true, but RaftNodes is empty; list all members of the group in it, this node included")]
+    #[error(
+        "is true, but RaftNodes is empty; list all members of the group in it, this node included"
+    )]
     NoRaftNodes,
     /// A MySQL store is not built yet.
     #[error(

@@ -48,7 +48,5 @@ fn refuse_what_is_not_built(values: &Values, report: &mut Report) -> impl Fn(&Ke
         report.key_problem(values, name, ProblemKind::MySqlStoreNotYet);
     }
     let wants_mysql = mysql_key.is_some();
-    move |key| {
-        wants_mysql && key.name.starts_with("MySQLOrchestrator")
-    }
+    move |key| wants_mysql && key.name.starts_with("MySQLOrchestrator")
 }

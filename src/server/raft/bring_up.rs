@@ -13,6 +13,9 @@ use super::network::transport::{Answer, Call, Callee, call_within};
 use super::types::{Member, NodeId};
 use super::v1;
 
+/// Time for measuring at a start: a few round trips of any network, and no long wait for those that do not answer.
+const MEASURE_WITHIN: Duration = Duration::from_millis(500);
+
 /// Time between two requests to be let in.
 const JOIN_EVERY: Duration = Duration::from_secs(1);
 
@@ -49,7 +52,8 @@ impl Core {
         Ended
     }
 
-    async fn start(&self, id: NodeId) -> Result<Arc<Engine>, Ended> {
+    async fn start(self: &Arc<Self>, id: NodeId) -> Result<Arc<Engine>, Ended> {
+        self.choose_timing().await?;
         let engine = self
             .start_engine(id)
             .await
@@ -65,12 +69,47 @@ impl Core {
         Ok(engine)
     }
 
+    /// The timing follows from measuring; from the last one too, where somebody does not answer.
+    async fn choose_timing(self: &Arc<Self>) -> Result<(), Ended> {
+        let all_answered = self.measure(MEASURE_WITHIN).await;
+        let (before, needed) = (*self.timing.load_full(), self.needed_timing());
+        let timing = match all_answered || before.heartbeat < needed.heartbeat {
+            true => needed,
+            false => before,
+        };
+        // The longer one until nobody can count on the last one any more.
+        let last = self.identity.election().map_err(|error| self.ends(error))?;
+        self.identity
+            .set_election(timing.election_min.max(last.unwrap_or_default()))
+            .map_err(|error| self.ends(error))?;
+        self.timing.store(Arc::new(timing));
+        tracing::info!(
+            heartbeat_ms = timing.heartbeat.as_millis(),
+            election_ms = timing.election_min.as_millis(),
+            "heartbeats of the group"
+        );
+        Ok(())
+    }
+
     /// Lets this node ask to be elected, once nobody can count on it any more and the group knows it.
     pub(super) fn release_elections(&self) {
         if let Some(engine) = self.engine()
             && self.vote_refusal().is_none()
         {
             engine.runtime_config().elect(true);
+            self.settle_election();
+        }
+    }
+
+    /// From now on this node's silence is the one that it announces.
+    fn settle_election(&self) {
+        let silence = self.timing.load().election_min;
+        let noted = self.identity.election().and_then(|noted| match noted {
+            Some(noted) if noted == silence => Ok(()),
+            _ => self.identity.set_election(silence),
+        });
+        if let Err(error) = noted {
+            self.fail(error.to_string());
         }
     }
 
@@ -129,7 +168,7 @@ impl Core {
     }
 
     /// Begins a group: every node that does writes the same first entry.
-    async fn begin(&self) -> Result<(), Ended> {
+    async fn begin(self: &Arc<Self>) -> Result<(), Ended> {
         let nodes = &self.config.nodes;
         let me = first_id(nodes, &self.config.name);
         self.identity

@@ -30,7 +30,7 @@ const CLOCK_OFF: Duration = Duration::from_secs(5);
 const HAND_OVER_EVERY: Duration = Duration::from_secs(10);
 
 /// Exchanges in a row that need a slower timing before it is taken.
-const OUTGROWN_TIMES: u32 = 3;
+const OUTGROWN_TIMES: u32 = 5;
 
 /// Format of the payload that names the group.
 const FOUNDING_FORMAT: u32 = 1;

@@ -1,6 +1,6 @@
 //! What nodes tell each other once a second: who they are, how they are, and what their state's digests are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,6 +21,9 @@ pub(super) const EXCHANGE_EVERY: Duration = Duration::from_secs(1);
 /// Time between two exchanges while a node waits for a group: a start should not take long.
 pub(super) const WAITING_EVERY: Duration = Duration::from_millis(200);
 
+/// Exchanges of a start: the first dials, so it says little about the way.
+const MEASUREMENTS: u32 = 3;
+
 /// Time for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
@@ -36,10 +39,21 @@ pub(super) struct Known {
     pub at: Option<Duration>,
     /// How the last call ended, when it failed.
     pub failure: Option<CallError>,
-    /// How long its last answer took.
-    pub round_trip: Option<Duration>,
+    /// How long its latest answers took.
+    round_trips: VecDeque<Duration>,
     /// How far its wall clock is ahead of ours, in microseconds.
     pub clock_ahead: Option<i64>,
+}
+
+/// Answers whose times are remembered.
+const ROUND_TRIPS: usize = 8;
+
+impl Known {
+    /// How long the way to it and back is: the fastest of its latest answers, since dials and busy processors only ever
+    /// make them slower.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.round_trips.iter().min().copied()
+    }
 }
 
 /// What is known of other nodes, by name.
@@ -67,7 +81,7 @@ impl Reports {
             report: None,
             at: None,
             failure: None,
-            round_trip: None,
+            round_trips: VecDeque::new(),
             clock_ahead: None,
         }));
     }
@@ -75,7 +89,7 @@ impl Reports {
     /// The slowest round trip that anybody reported or this node measured.
     pub fn slowest_round_trip(&self) -> Duration {
         let all = lock(&self.0);
-        let measured = all.values().filter_map(|known| known.round_trip);
+        let measured = all.values().filter_map(Known::round_trip);
         let reported = all
             .values()
             .filter_map(|known| known.report.as_ref())
@@ -141,7 +155,7 @@ impl Core {
 
     fn measured_round_trip(&self) -> Duration {
         let all = self.reports.all();
-        let measured = all.values().filter_map(|known| known.round_trip);
+        let measured = all.values().filter_map(Known::round_trip);
         measured.max().unwrap_or_default()
     }
 
@@ -202,6 +216,25 @@ impl Core {
         while calls.join_next().await.is_some() {}
     }
 
+    /// Measures the ways to the others for a start, within `within`; returns whether all of them answered.
+    pub(super) async fn measure(self: &Arc<Self>, within: Duration) -> bool {
+        let exchanges = async {
+            for _ in 0..MEASUREMENTS {
+                self.exchange().await;
+            }
+        };
+        tokio::select! {
+            () = exchanges => {}
+            () = self.sleep(within) => {}
+        }
+        let all = self.reports.all();
+        let has_answered = |other: &Callee| {
+            all.get(&other.name)
+                .is_some_and(|known| known.round_trip().is_some())
+        };
+        self.others().iter().all(has_answered)
+    }
+
     async fn ask(&self, callee: Callee) {
         let name = callee.name.clone();
         let call = Call::Hello(v1::HelloRequest {
@@ -234,7 +267,13 @@ impl Core {
     }
 
     fn note_failure(&self, name: &str, error: CallError) {
-        tracing::debug!(name, %error, "a node did not say how it is");
+        let is_news = self
+            .reports
+            .of(name)
+            .is_some_and(|known| known.failure.is_none() && known.report.is_some());
+        if is_news && !self.stop.is_cancelled() {
+            tracing::warn!(node = name, %error, "a node of the group does not answer");
+        }
         self.reports
             .update(name, |known| known.failure = Some(error));
     }
@@ -246,6 +285,10 @@ impl Core {
             self.acks.heard(report.id, now);
         }
         self.compare_digests(&report);
+        let before = self.reports.of(&report.name);
+        if took.is_some() && before.is_some_and(|known| known.failure.is_some() && known.report.is_some()) {
+            tracing::info!(node = report.name, "a node of the group answers again");
+        }
         let half = took.unwrap_or_default() / 2;
         let ours = self.deps.clock.now().minus(half).as_micros();
         self.reports.update(&report.name.clone(), |known| {
@@ -253,9 +296,10 @@ impl Core {
             known.at = Some(now);
             known.failure = None;
             if let Some(took) = took {
-                // As RFC 6298 smooths: one slow answer is no slow line.
-                let mixed = known.round_trip.map_or(took, |old| old * 7 / 8 + took / 8);
-                known.round_trip = Some(mixed);
+                known.round_trips.push_back(took);
+                if known.round_trips.len() > ROUND_TRIPS {
+                    known.round_trips.pop_front();
+                }
             }
             known.report = Some(report);
         });

@@ -78,7 +78,6 @@ impl RaftGroup {
         let before = identity.election()?;
         let measured = before.unwrap_or_default() / 9;
         let timing = Timing::of(measured, Duration::ZERO, config.heartbeat, config.election);
-        identity.set_election(timing.election_min)?;
         let core = Core::new(config, deps, identity, log, machine, timing);
         if let Some(before) = before {
             core.set_votes_from(core.now() + before.max(timing.election_min));
@@ -158,6 +157,15 @@ impl DecisionReader for RaftGroup {
 impl Proposer for RaftGroup {
     fn propose(&self, proposal: Proposal) -> BoxFuture<'_, Result<Committed, ProposeError>> {
         Box::pin(self.core.propose(proposal))
+    }
+
+    fn earlier(&self, request: u128) -> Option<Committed> {
+        let state = self.core.machine.decided();
+        let answer = state.answer_to(request, state.decided_at)?;
+        Some(Committed {
+            index: answer.index,
+            reply: answer.reply.clone(),
+        })
     }
 }
 

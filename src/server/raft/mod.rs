@@ -27,6 +27,7 @@ pub use config::{
     Condition, ENTRIES_KEPT, GroupConfig, GroupDeps, SNAPSHOT_EVERY, first_id, normalise,
 };
 pub use handle::RaftGroup;
+pub use network::grpc::{GrpcTransport, serve};
 pub use network::transport;
 pub use state_machine::{KnownInstances, OpenError};
 

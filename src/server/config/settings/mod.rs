@@ -25,8 +25,8 @@ pub use http::{HttpAccess, Listen, ListenAddress, Routes, ServiceTls};
 pub use kv::{Consul, KeyValueStores};
 pub use naming::{HostNameResolve, Naming, ServerName};
 pub use network::Network;
-pub use recovery::{Hooks, Recovery, UnappliedRelayLog};
 pub use raft::{RaftMember, RaftSettings, RaftTls};
+pub use recovery::{Hooks, Recovery, UnappliedRelayLog};
 pub use store::{StoreChoice, StoreSettings};
 pub use topology::{TlsPolicy, TopologyConnection, TopologyIdentity, TopologyTls};
 

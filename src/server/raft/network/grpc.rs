@@ -29,7 +29,7 @@ const PIECE: usize = 256 * 1024;
 
 /// Calls members over gRPC. What is urgent (entries, votes) has a connection of its own, so that it never waits behind a
 /// snapshot or a client's body.
-pub(in super::super) struct GrpcTransport {
+pub struct GrpcTransport {
     dialer: PeerDialer,
     channels: Mutex<HashMap<(Callee, bool), PeerClient<Channel>>>,
 }
@@ -335,7 +335,10 @@ impl Peer for Service {
 }
 
 /// Serves members on the peer port until `stop`.
-pub(in super::super) async fn serve(
+///
+/// # Errors
+/// When the server cannot go on.
+pub async fn serve(
     acceptor: PeerAcceptor,
     handler: Arc<dyn CallHandler>,
     stop: CancellationToken,

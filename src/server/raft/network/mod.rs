@@ -1,6 +1,6 @@
 //! The library's calls to other nodes, over a [`Transport`].
 
-pub(super) mod grpc;
+pub mod grpc;
 pub mod transport;
 
 use std::future::Future;

@@ -74,6 +74,13 @@ pub struct Hub {
 }
 
 impl Hub {
+    pub fn run(&self, name: &str, handler: Arc<dyn CallHandler>) {
+        self.running
+            .lock()
+            .unwrap()
+            .insert(name.to_owned(), handler);
+    }
+
     pub fn cut(&self, a: &str, b: &str) {
         let mut cut = self.cut.lock().unwrap();
         cut.insert((a.to_owned(), b.to_owned()));
@@ -258,11 +265,7 @@ impl World {
     pub fn start(&mut self, name: &str) {
         let running = self.open(self.config(name)).unwrap();
         let handler = running.group.call_handler();
-        self.hub
-            .running
-            .lock()
-            .unwrap()
-            .insert(name.to_owned(), handler);
+        self.hub.run(name, handler);
         running.group.start();
         self.running.insert(name.to_owned(), running);
     }
