@@ -63,6 +63,7 @@ const SERVER: [(&str, &[&str], &[&str]); 14] = [
             "hooks",
             "discovery",
             "executor",
+            "raft",
             "effects",
             "telemetry",
             "api",

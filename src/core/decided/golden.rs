@@ -11,7 +11,7 @@ use serde::forward_to_deserialize_any;
 
 use super::codec::{Stored, decode, encode};
 use super::{
-    Acknowledged, Command, Decided, Effect, EffectScope, GroupId, Origin, Proposal,
+    Acknowledged, Answer, Command, Decided, Effect, EffectScope, GroupId, Origin, Proposal,
     RecoveryStepCommand, Refusal, Reply, RowChange, Snapshot, golden_recoveries,
 };
 use crate::domain::{
@@ -369,6 +369,19 @@ fn row_changes_keep_their_bytes() {
             RowChange::DeleteAccessToken(PUBLIC),
             "0107a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7",
         ),
+        (
+            "PutAnswer",
+            RowChange::PutAnswer(
+                5,
+                Answer {
+                    index: 300,
+                    reply: Reply::Done,
+                    at: at(1),
+                },
+            ),
+            "011205fb2c0100fc80841e00",
+        ),
+        ("DeleteAnswer", RowChange::DeleteAnswer(5), "011305"),
     ];
     let golden = [golden.to_vec(), golden_recoveries::row_changes()].concat();
     check(&golden);

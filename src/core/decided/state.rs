@@ -3,6 +3,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
+use super::Answer;
 use crate::domain::{
     AccessToken, Candidate, Detection, Downtime, InstanceKey, PublicToken, RecordedStep,
     RecoveriesDisabled, Recovery, RecoveryId, RecoveryNote, Timestamp,
@@ -29,6 +30,10 @@ pub struct Decided {
     pub recovery_notes: OrdMap<(RecoveryId, u64), RecoveryNote>,
     /// That automatic recoveries are switched off; `None` when they are on.
     pub recoveries_disabled: Option<RecoveriesDisabled>,
+    /// Answers to the latest requests, so that a repeated one takes effect once; nodes of a group only.
+    pub answers: OrdMap<u128, Answer>,
+    /// The requests of `answers` by the index of the entry that took effect; follows from it.
+    pub answered: OrdMap<u64, u128>,
     /// Index of the last applied entry; 0 before the first.
     pub applied_index: u64,
     /// Time of decided state: the latest of all proposals so far.
@@ -74,6 +79,10 @@ pub enum RowChange {
     PutRecoveriesDisabled(RecoveriesDisabled),
     /// Removes that.
     DeleteRecoveriesDisabled,
+    /// Writes the answer to a request.
+    PutAnswer(u128, Answer),
+    /// Removes the answer to a request.
+    DeleteAnswer(u128),
 }
 
 impl RowChange {
@@ -91,6 +100,7 @@ impl RowChange {
             Self::PutRecoveriesDisabled(_) | Self::DeleteRecoveriesDisabled => {
                 "recoveries_disabled"
             }
+            Self::PutAnswer(..) | Self::DeleteAnswer(_) => "answer",
         }
     }
 }
@@ -110,6 +120,8 @@ impl Decided {
             recovery_steps,
             recovery_notes,
             recoveries_disabled,
+            answers,
+            answered: _,
             applied_index: _,
             decided_at: _,
         } = self;
@@ -140,6 +152,9 @@ impl Decided {
         let disabled = recoveries_disabled
             .iter()
             .map(|row| RowChange::PutRecoveriesDisabled(row.clone()));
+        let answers = answers
+            .iter()
+            .map(|(request, row)| RowChange::PutAnswer(*request, row.clone()));
         downtimes
             .chain(candidates)
             .chain(forgotten)
@@ -149,6 +164,7 @@ impl Decided {
             .chain(steps)
             .chain(notes)
             .chain(disabled)
+            .chain(answers)
     }
 
     /// The state with these rows, in any order.
@@ -227,6 +243,18 @@ impl Decided {
                 self.recoveries_disabled = Some(row.clone());
             }
             RowChange::DeleteRecoveriesDisabled => self.recoveries_disabled = None,
+            RowChange::PutAnswer(request, answer) => {
+                self.drop_answer(*request);
+                self.answered.insert(answer.index, *request);
+                self.answers.insert(*request, answer.clone());
+            }
+            RowChange::DeleteAnswer(request) => self.drop_answer(*request),
+        }
+    }
+
+    fn drop_answer(&mut self, request: u128) {
+        if let Some(old) = self.answers.remove(&request) {
+            self.answered.remove(&old.index);
         }
     }
 

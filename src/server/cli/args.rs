@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn every_flag_of_the_predecessor_is_known() {
-        assert_eq!(FLAGS.len(), 31);
+        assert_eq!(FLAGS.len(), 32);
     }
 
     #[test]

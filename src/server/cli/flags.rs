@@ -40,7 +40,7 @@ const fn switch(name: &'static str, meaning: &'static str) -> Flag {
     }
 }
 
-/// Every flag of the predecessor (3.2.6), so that no start script breaks on one that does nothing yet.
+/// Every flag of the predecessor (3.2.6), so that no start script breaks on one that does nothing yet; then ours.
 pub(super) const FLAGS: &[Flag] = &[
     text("config", "configuration file; replaces the standard list"),
     text("c", "command"),
@@ -99,6 +99,11 @@ pub(super) const FLAGS: &[Flag] = &[
         "allow commands although RaftEnabled is set",
     ),
     text("tag", "tag"),
+    // Ours.
+    switch(
+        "raft-start-without-silent",
+        "begin a new raft group although some of RaftNodes do not answer",
+    ),
 ];
 
 /// Values of all flags.

@@ -183,9 +183,11 @@ pub enum ProblemKind {
         /// What is done instead.
         why: &'static str,
     },
-    /// Raft is not built yet.
-    #[error("is true, but this release runs as a single node only; set it to false to start")]
-    RaftNotYet,
+    /// A group without a list of its members.
+    #[error(
+        "is true, but RaftNodes is empty; list all members of the group in it, this node included"
+    )]
+    NoRaftNodes,
     /// A MySQL store is not built yet.
     #[error(
         "asks for a MySQL server as store, but this release stores in SQLite only; set \"BackendDB\": \"sqlite\" to start"

@@ -72,7 +72,7 @@ fn not_in_effect() -> Vec<(&'static str, String)> {
 }
 
 fn refusal(key: &Key) -> &'static str {
-    let refuses = key.state == State::Restricts || key.name == "RaftEnabled";
+    let refuses = key.state == State::Restricts;
     if refuses {
         " (*refuses the start*)"
     } else {

@@ -10,6 +10,7 @@ pub(super) fn check(values: &Values, report: &mut Report) {
     topology_tls(values, report);
     authentication(values, report);
     promotion(values, report);
+    raft(values, report);
     old_names(values, report);
     not_built_yet(values, report);
 }
@@ -98,6 +99,25 @@ fn promotion(values: &Values, report: &mut Report) {
             "FailMasterPromotionOnLagMinutes",
             "ReplicationLagQuery",
         );
+    }
+}
+
+fn raft(values: &Values, report: &mut Report) {
+    const TLS: [&str; 3] = ["RaftSSLCertFile", "RaftSSLPrivateKeyFile", "RaftSSLCAFile"];
+    for key in TLS {
+        for other in TLS {
+            if values.some_text(key).is_some() && key != other {
+                needs(values, report, key, other);
+            }
+        }
+    }
+    if !values.boolean("RaftEnabled") {
+        return;
+    }
+    needs(values, report, "RaftEnabled", "RaftDataDir");
+    needs(values, report, "RaftEnabled", "RaftBind");
+    if values.texts("RaftNodes").is_empty() {
+        report.key_problem(values, "RaftEnabled", ProblemKind::NoRaftNodes);
     }
 }
 

@@ -41,19 +41,12 @@ pub(super) fn check(values: &Values, report: &mut Report) {
     }
 }
 
-/// Refuses raft and a MySQL store, and returns which keys that already says enough about.
+/// Refuses a MySQL store, and returns which keys that already says enough about.
 fn refuse_what_is_not_built(values: &Values, report: &mut Report) -> impl Fn(&Key) -> bool + use<> {
-    let wants_raft = values.boolean("RaftEnabled");
-    if wants_raft {
-        report.key_problem(values, "RaftEnabled", ProblemKind::RaftNotYet);
-    }
     let mysql_key = StoreSettings::key_asking_for_mysql(values);
     if let Some(name) = mysql_key {
         report.key_problem(values, name, ProblemKind::MySqlStoreNotYet);
     }
     let wants_mysql = mysql_key.is_some();
-    move |key| {
-        (wants_raft && key.name.starts_with("Raft") || key.name == "RaftEnabled")
-            || wants_mysql && key.name.starts_with("MySQLOrchestrator")
-    }
+    move |key| wants_mysql && key.name.starts_with("MySQLOrchestrator")
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orchestrator_core::decided::{Command, Origin, Proposal, is_anything_due};
-use orchestrator_core::ports::{Clock, DecisionReader, Ids, Proposer};
+use orchestrator_core::ports::{Clock, DecisionReader, Ids, Leadership, Proposer};
 use tokio_util::sync::CancellationToken;
 
 /// How often it is looked whether something is over. Readers compare with their own time, so this only has to keep rows
@@ -20,6 +20,8 @@ pub struct Expiry {
     pub decisions: Arc<dyn DecisionReader>,
     /// The way to decide.
     pub proposer: Arc<dyn Proposer>,
+    /// Whether this node leads: the others leave it to the leader.
+    pub leadership: Arc<dyn Leadership>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Request ids.
@@ -29,7 +31,7 @@ pub struct Expiry {
 }
 
 impl Expiry {
-    /// Looks every five seconds until told to stop; proposes only when something is over.
+    /// Looks every five seconds until told to stop; proposes only as leader, and when something is over.
     pub async fn run(self, stop: CancellationToken) {
         self.compare_clocks();
         let mut is_failing = false;
@@ -55,6 +57,9 @@ impl Expiry {
 
     /// Returns whether proposing fails; said when it begins, not every time.
     async fn look(&self, was_failing: bool) -> bool {
+        if self.leadership.fence().is_none() {
+            return false;
+        }
         let now = self.clock.now();
         if !is_anything_due(&self.decisions.decided(), now) {
             return was_failing;

@@ -1,4 +1,5 @@
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 use orchestrator_core::decided::{Decided, Reply, RowChange};
 use orchestrator_core::domain::{Candidate, PromotionRule};
@@ -7,7 +8,7 @@ use orchestrator_core::ports::{BoxFuture, Committed, ProposeError};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::effects::fakes::{CountingIds, FakeClock, until};
+use crate::effects::fakes::{CountingIds, FakeClock, FakeLeadership, until};
 
 /// Applies proposals in memory, or refuses them.
 struct Node {
@@ -15,6 +16,7 @@ struct Node {
     proposals: Mutex<Vec<Proposal>>,
     is_refusing: Mutex<bool>,
     clock: Arc<FakeClock>,
+    leadership: Arc<FakeLeadership>,
 }
 
 impl Node {
@@ -32,6 +34,7 @@ impl Node {
             proposals: Mutex::default(),
             is_refusing: Mutex::default(),
             clock: FakeClock::new(),
+            leadership: FakeLeadership::leading(true),
         })
     }
 
@@ -39,6 +42,7 @@ impl Node {
         let expiry = Expiry {
             decisions: self.clone(),
             proposer: self.clone(),
+            leadership: self.leadership.clone(),
             clock: self.clock.clone(),
             ids: Arc::new(CountingIds::default()),
             node_name: "node1".to_owned(),
@@ -135,4 +139,19 @@ async fn a_refused_expiry_is_proposed_again_at_the_next_look_with_another_id() {
         .map(|p| p.request)
         .collect();
     assert_eq!(requests, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_follower_leaves_it_to_the_leader_until_it_leads_itself() {
+    let node = Node::with_rule_for(0);
+    node.leadership.0.store(false, Ordering::SeqCst);
+    let (stop, task) = node.start();
+    node.tick().await;
+    node.tick().await;
+    assert_eq!(node.proposed(), 0);
+    node.leadership.0.store(true, Ordering::SeqCst);
+    node.tick().await;
+    until("it is removed", || node.decided().candidates.is_empty()).await;
+    stop.cancel();
+    task.await.unwrap();
 }

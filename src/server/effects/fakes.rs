@@ -1,13 +1,14 @@
 //! Stand-ins for ports, for tests of loops.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use orchestrator_core::domain::{InstanceKey, Observation, Picture, Timestamp};
+use orchestrator_core::domain::{Fence, InstanceKey, Observation, Picture, Timestamp};
 use orchestrator_core::ports::{
-    BoxFuture, Clock, DiscoverError, Discovery, Ids, PictureReader, ProbeState,
+    BoxFuture, Clock, DiscoverError, Discovery, Ids, Leadership, NotLeading, PictureReader,
+    ProbeState,
 };
 use tokio::sync::watch;
 
@@ -82,6 +83,29 @@ impl Clock for FakeClock {
                 .await
                 .expect("the clock outlives its sleepers");
         })
+    }
+}
+
+/// Leads while it is said to.
+pub(crate) struct FakeLeadership(pub AtomicBool);
+
+impl FakeLeadership {
+    pub fn leading(leads: bool) -> Arc<Self> {
+        Arc::new(Self(AtomicBool::new(leads)))
+    }
+}
+
+impl Leadership for FakeLeadership {
+    fn fence(&self) -> Option<Fence> {
+        self.0.load(Ordering::SeqCst).then(Fence::default)
+    }
+
+    fn confirm(&self, _: Fence) -> BoxFuture<'_, Result<(), NotLeading>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn changed(&self, _: Option<Fence>) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
     }
 }
 

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orchestrator_core::decided::{Decided, Effect};
+use orchestrator_core::decided::{Decided, Effect, EffectScope};
 use orchestrator_core::domain::{InstanceKey, Picture};
 use orchestrator_core::ports::{
-    Clock, DecisionReader, DiscoverError, Discovery, EffectLog, OwedEffects, PictureReader,
-    StoreError,
+    Clock, DecisionReader, DiscoverError, Discovery, EffectLog, Leadership, OwedEffects,
+    PictureReader, StoreError,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +33,8 @@ pub struct Effects {
     pub discovery: Arc<dyn Discovery>,
     /// What is decided.
     pub decisions: Arc<dyn DecisionReader>,
+    /// Whether this node leads, for what only the leader performs.
+    pub leadership: Arc<dyn Leadership>,
     /// What is known of instances, restored before this loop starts.
     pub picture: Arc<dyn PictureReader>,
     /// Time.
@@ -123,6 +125,9 @@ impl Effects {
     ) -> Result<(), Stopped> {
         if stop.is_cancelled() {
             return Err(Stopped);
+        }
+        if effect.scope() == EffectScope::LeaderOnly && self.leadership.fence().is_none() {
+            return Ok(());
         }
         match effect {
             Effect::Discover(key) => self.discover(index, key, stop).await,

@@ -6,7 +6,9 @@ use orchestrator_core::ports::Proposer;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::effects::fakes::{CountingIds, FakeClock, FakeDiscovery, FakePicture, until};
+use crate::effects::fakes::{
+    CountingIds, FakeClock, FakeDiscovery, FakeLeadership, FakePicture, until,
+};
 use crate::store::{
     DecisionStore, LocalOptions, LocalProposer, Place, SqliteOptions, SqliteStore, StoreEffectLog,
 };
@@ -74,6 +76,7 @@ impl Node {
             applied: self.proposer.applied(),
             discovery: self.discovery.clone(),
             decisions: self.proposer.clone(),
+            leadership: FakeLeadership::leading(false),
             picture: Arc::new(FakePicture(self.picture.clone())),
             clock: self.clock.clone(),
         };

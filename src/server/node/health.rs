@@ -1,8 +1,8 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use orchestrator_core::domain::Timestamp;
-use orchestrator_core::ports::{Clock, Ids};
+use orchestrator_core::ports::{Clock, Group, Ids};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Health, HealthReport};
@@ -11,13 +11,14 @@ use crate::store::StoreHealth;
 /// How often the store is asked for a sign of life.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// How this node is: as its store is. A single node always leads.
+/// How this node is: as its store is. A single node always leads, a member of a group when the group says so.
 pub(super) struct NodeHealth {
     store: StoreHealth,
     clock: Arc<dyn Clock>,
     token: String,
     active_since: Timestamp,
     failed: CancellationToken,
+    group: OnceLock<Arc<dyn Group>>,
 }
 
 impl NodeHealth {
@@ -36,7 +37,21 @@ impl NodeHealth {
             token,
             active_since,
             failed,
+            group: OnceLock::new(),
         })
+    }
+
+    /// This node is a member of a group.
+    pub(super) fn lead_as(&self, group: Arc<dyn Group>) {
+        if self.group.set(group).is_err() {
+            tracing::error!("a second group was not taken");
+        }
+    }
+
+    /// What keeps the store from taking writes.
+    pub(super) fn store_error(&self) -> Option<String> {
+        let latest = self.store.latest();
+        latest.error.clone().filter(|_| !latest.is_healthy)
     }
 
     /// Asks once, so that the first answer is a true one.
@@ -68,7 +83,10 @@ impl Health for NodeHealth {
         HealthReport {
             is_healthy: latest.is_healthy,
             error: latest.error.clone(),
-            is_leader: true,
+            is_leader: self
+                .group
+                .get()
+                .is_none_or(|group| group.is_serving_leader()),
             token: self.token.clone(),
             active_since: self.active_since,
             checked_at: latest.checked_at,

@@ -4,10 +4,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::deciding::Deciding;
 use super::reload::NodeReload;
 use crate::api::serve::{Listener, Server};
 use crate::discovery::DiscoveryLoop;
-use crate::store::LocalProposer;
 
 /// A node that was built and whose loops run.
 pub(super) struct Node {
@@ -18,7 +18,9 @@ pub(super) struct Node {
     pub discovery: Arc<DiscoveryLoop>,
     pub loops: TaskTracker,
     pub stop_loops: CancellationToken,
-    pub proposer: Arc<LocalProposer>,
+    pub deciding: Deciding,
+    /// Stops answering other members.
+    pub stop_peers: CancellationToken,
     /// Cancelled when only a restart can help.
     pub failed: CancellationToken,
 }
@@ -27,24 +29,33 @@ impl Node {
     /// Serves until SIGTERM or SIGINT, or until only a restart can help; then lets open requests end, and everything
     /// that waits be stored. Returns whether it ended because it was told to.
     pub(super) async fn run(self) -> bool {
-        let signals = tokio::spawn(signals(self.reload.clone(), self.stop_serving.clone()));
+        let signals = tokio::spawn(signals(
+            self.reload.clone(),
+            self.deciding.clone(),
+            self.stop_serving.clone(),
+        ));
         tokio::select! {
             () = self.server.clone().run(self.listener) => {}
             // A process that cannot store anything has nothing to wait for.
             () = self.failed.cancelled() => return false,
+            reason = self.deciding.failed() => {
+                tracing::error!(reason, "this process ends");
+                return false;
+            }
         }
         signals.abort();
         self.discovery.stop().await;
         self.stop_loops.cancel();
         self.loops.close();
         self.loops.wait().await;
-        self.proposer.stop().await;
+        self.deciding.stop().await;
+        self.stop_peers.cancel();
         tracing::info!("stopped");
         true
     }
 }
 
-async fn signals(reload: Arc<NodeReload>, stop: CancellationToken) {
+async fn signals(reload: Arc<NodeReload>, deciding: Deciding, stop: CancellationToken) {
     let listening = |kind: SignalKind| signal(kind);
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) = (
         listening(SignalKind::terminate()),
@@ -65,5 +76,7 @@ async fn signals(reload: Arc<NodeReload>, stop: CancellationToken) {
         }
     }
     tracing::info!("told to stop");
+    // While requests are still answered: those that come now are passed on to the next leader.
+    deciding.retire().await;
     stop.cancel();
 }

@@ -1,14 +1,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use orchestrator_core::ports::{
-    Clock, DecisionReader, Discovery, Ids, ObservationStore, PictureReader, Proposer, Resolver,
-};
+use orchestrator_core::ports::{Clock, Discovery, Ids, ObservationStore, PictureReader, Resolver};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::deciding::Deciding;
+use super::group::{self, Around, Instances, PeerPort};
 use super::health::NodeHealth;
-use super::leadership::OwnLeadership;
 use super::mapping;
 use super::reload::{Circumstances, NodeReload, Told};
 use super::run::Node;
@@ -16,7 +15,7 @@ use super::system::{Auditor, SystemClock, SystemIds, host_name};
 use super::tokens::DecidedTokens;
 use crate::api::access::{AuditSink, Gate};
 use crate::api::serve::{BindError, Limits, Listener, Server, ServerConfig, TlsError, TlsMaterial};
-use crate::api::{AppState, Deps, Route, assemble, routes};
+use crate::api::{AppState, Deps, Route, assemble, forward_handler, routes};
 use crate::cli::Flags;
 use crate::config::{Loaded, NoStorePlace, Settings, StorePlace, SystemSource};
 use crate::discovery::{self, DiscoveryLoop, PictureKeeper};
@@ -51,6 +50,19 @@ pub(super) enum StartError {
     },
     #[error("metrics cannot be set up: {0}")]
     Metrics(String),
+    #[error(transparent)]
+    Peer(#[from] crate::raft::peer::Error),
+    #[error(transparent)]
+    Group(#[from] crate::raft::OpenError),
+    #[error(
+        "RaftNodes ({nodes}) has no entry for this node, or more than one: {own}; set RaftAdvertise to the one that is this node"
+    )]
+    NotOnTheList { own: String, nodes: String },
+    #[error("RaftDataDir {} cannot be used: {source}", path.display())]
+    DataDirectory {
+        path: PathBuf,
+        source: std::io::Error,
+    },
 }
 
 /// The store of a node, opened.
@@ -75,36 +87,20 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
     });
     let tls = tls.transpose()?;
     let listener = Listener::bind(&mapping::listen_place(&settings.startup.listen))?;
+    let member = settings.startup.raft.group.clone();
+    let peer_port = member
+        .as_ref()
+        .map(|member| {
+            group::prepare_directory(&member.data_dir).map_err(|source| {
+                StartError::DataDirectory {
+                    path: member.data_dir.clone(),
+                    source,
+                }
+            })?;
+            PeerPort::take(member, clock.clone())
+        })
+        .transpose()?;
     let stores = open_stores(&settings, ids.as_ref(), clock.as_ref())?;
-    let proposer = Arc::new(LocalProposer::start(
-        stores.decisions.clone(),
-        LocalOptions::default(),
-    )?);
-    let node_name = host_name();
-    let audit = open_audit(&settings, &clock)?;
-    let circumstances = Circumstances {
-        audit,
-        node_name: node_name.clone(),
-        store_place: stores.place.clone(),
-        discovers: flags.discovers(),
-        tokens: Arc::new(DecidedTokens {
-            decisions: proposer.clone(),
-            clock: clock.clone(),
-        }),
-    };
-    let told = Told::first(&settings, tls, circumstances);
-
-    let picture = Arc::new(PictureKeeper::new(&told.discovery.borrow()));
-    let restored = picture.restore(
-        stores.observations.load().await?,
-        &proposer.decided().forgotten,
-    );
-    let resolver: Arc<dyn Resolver> = Arc::new(CachedResolver::new(
-        told.resolve.subscribe(),
-        Arc::new(DnsLookup::default()),
-        clock.clone(),
-    ));
-    let connector = Arc::new(Connector::new(told.mysql.subscribe(), clock.clone()));
     let failed = CancellationToken::new();
     let health = NodeHealth::new(
         StoreHealth::new(stores.decisions.clone(), clock.clone()),
@@ -113,7 +109,52 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         failed.clone(),
     );
     health.check().await;
+    let (loops, stop_peers) = (TaskTracker::new(), CancellationToken::new());
+    let instances = Arc::new(Instances::default());
+    let deciding = match (&member, peer_port) {
+        (Some(member), Some(port)) => {
+            let around = Around {
+                store: stores.decisions.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+                health: health.clone(),
+                instances: instances.clone(),
+            };
+            let group = group::open(&settings, member, flags, port, around, &loops, &stop_peers)?;
+            Deciding::Together(group)
+        }
+        _ => Deciding::alone(Arc::new(LocalProposer::start(
+            stores.decisions.clone(),
+            LocalOptions::default(),
+        )?)),
+    };
+    let decisions = deciding.reader();
+    let node_name = host_name();
+    let audit = open_audit(&settings, &clock)?;
+    let circumstances = Circumstances {
+        audit,
+        node_name: node_name.clone(),
+        store_place: stores.place.clone(),
+        discovers: flags.discovers(),
+        tokens: Arc::new(DecidedTokens {
+            decisions: decisions.clone(),
+            clock: clock.clone(),
+        }),
+    };
+    let told = Told::first(&settings, tls, circumstances);
 
+    let picture = Arc::new(PictureKeeper::new(&told.discovery.borrow()));
+    let restored = picture.restore(
+        stores.observations.load().await?,
+        &decisions.decided().forgotten,
+    );
+    instances.read(picture.clone());
+    let resolver: Arc<dyn Resolver> = Arc::new(CachedResolver::new(
+        told.resolve.subscribe(),
+        Arc::new(DnsLookup::default()),
+        clock.clone(),
+    ));
+    let connector = Arc::new(Connector::new(told.mysql.subscribe(), clock.clone()));
     let discovery = DiscoveryLoop::start(
         discovery::Deps {
             prober: Arc::new(MysqlProber::new(connector.clone(), resolver.clone())),
@@ -124,20 +165,22 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         },
         told.discovery.subscribe(),
     );
+    instances.feed(discovery.clone());
     let (stop_serving, stop_loops) = (CancellationToken::new(), CancellationToken::new());
-    let loops = TaskTracker::new();
     let effects = Effects {
         log: Arc::new(StoreEffectLog::new(stores.decisions.clone())),
-        applied: proposer.applied(),
+        applied: deciding.applied(),
         discovery: discovery.clone() as Arc<dyn Discovery>,
-        decisions: proposer.clone(),
+        decisions: decisions.clone(),
+        leadership: deciding.leadership(),
         picture: picture.clone(),
         clock: clock.clone(),
     };
     loops.spawn(effects.run(stop_loops.clone()));
     let expiry = Expiry {
-        decisions: proposer.clone(),
-        proposer: proposer.clone(),
+        decisions: decisions.clone(),
+        proposer: deciding.proposer(),
+        leadership: deciding.leadership(),
         clock: clock.clone(),
         ids: ids.clone(),
         node_name: node_name.clone(),
@@ -148,9 +191,9 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         executor::Deps {
             servers: servers.clone(),
             histories: servers,
-            leadership: Arc::new(OwnLeadership::new(proposer.as_ref())),
-            proposer: proposer.clone(),
-            decisions: proposer.clone(),
+            leadership: deciding.leadership(),
+            proposer: deciding.proposer(),
+            decisions: decisions.clone(),
             picture: picture.clone(),
             discovery: discovery.clone(),
             hooks: Arc::new(ProcessHooks::new(told.hooks.subscribe(), clock.clone())),
@@ -170,22 +213,26 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
     let reload = NodeReload::new(loaded, told);
     let state = AppState::new(Deps {
         picture: picture as Arc<dyn PictureReader>,
-        decisions: proposer.clone() as Arc<dyn DecisionReader>,
-        proposer: proposer.clone() as Arc<dyn Proposer>,
+        decisions,
+        proposer: deciding.proposer(),
         discovery: discovery.clone(),
         resolver,
         clock,
         ids,
         health,
         reload: reload.clone(),
-        group: None,
+        group: deciding.group(),
         recoveries: Some(recoveries),
         config: api_config,
     });
     let limits = Limits::default();
     let mut table = routes();
     table.push(metrics_route(metrics));
-    let router = assemble(state, table, &gate, &limits);
+    let router = assemble(state.clone(), table, &gate, &limits);
+    if let Deciding::Together(group) = &deciding {
+        group.set_forward_handler(forward_handler(router.clone(), state, &limits));
+        group.start();
+    }
     let server = Server::new(router, ServerConfig { limits, tls }, stop_serving.clone());
     announce(&settings, &listener, &stores.place, restored);
     Ok(Node {
@@ -196,7 +243,8 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         discovery,
         loops,
         stop_loops,
-        proposer,
+        deciding,
+        stop_peers,
         failed,
     })
 }
@@ -231,7 +279,10 @@ fn open_stores(
         }
     };
     let now = clock.now();
-    let decisions = SqliteStore::open(&SqliteOptions::new(place.clone()), ids, now)?;
+    let mut options = SqliteOptions::new(place.clone());
+    // A member applies its durable log again; a single node has nothing else.
+    options.is_relaxed = settings.startup.raft.group.is_some();
+    let decisions = SqliteStore::open(&options, ids, now)?;
     let observations = SqliteObservations::open(&place.observations(), now)?;
     Ok(Stores {
         decisions: Arc::new(decisions),

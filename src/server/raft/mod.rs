@@ -1,3 +1,42 @@
 //! The raft group: log, transport, first start, membership, leadership. The only module that knows openraft and tonic.
+//!
+//! Start with [`RaftGroup`], which is what the rest of the service sees. `DESIGN.md` beside this file says what holds and why.
 
+mod admission;
+mod bring_up;
+mod config;
+mod convert;
+mod core;
+mod duties;
+mod exchange;
+mod first_start;
+mod handle;
+mod identity;
+mod lease;
+mod log;
+mod membership;
+mod network;
 pub mod peer;
+mod service;
+mod state_machine;
+mod status;
+mod timing;
+mod types;
+
+pub use config::{
+    Condition, ENTRIES_KEPT, GroupConfig, GroupDeps, SNAPSHOT_EVERY, first_id, normalise,
+};
+pub use handle::RaftGroup;
+pub use network::grpc::{GrpcTransport, serve};
+pub use network::transport;
+pub use state_machine::{KnownInstances, OpenError};
+
+/// Types that `build.rs` makes of `proto/orchestrator/raft/v1`.
+pub mod v1 {
+    #![allow(missing_docs, reason = "generated; the protocol file documents them")]
+    #![allow(clippy::all, reason = "generated")]
+    tonic::include_proto!("orchestrator.raft.v1");
+}
+
+#[cfg(test)]
+mod tests;

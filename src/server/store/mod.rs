@@ -20,4 +20,6 @@ pub use effect_log::StoreEffectLog;
 pub use error::{Error, ErrorKind};
 pub use health::{StoreHealth, StoreReport};
 pub use local::{LocalOptions, LocalProposer};
-pub use sqlite::{Place, SqliteObservations, SqliteOptions, SqliteStore};
+pub use sqlite::{
+    GroupLog, GroupLogEntry, Mark, Place, SqliteObservations, SqliteOptions, SqliteStore,
+};

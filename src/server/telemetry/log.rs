@@ -22,8 +22,14 @@ pub struct LogSettings {
 /// Starts logging to standard error. Does nothing when a subscriber is there already, as in tests.
 pub fn init(settings: LogSettings) {
     let libraries = settings.level.min(LevelFilter::WARN);
+    // It warns of every heartbeat that a member does not answer, twenty a second; the raft module says such things once.
+    let raft_library = match settings.level >= LevelFilter::DEBUG {
+        true => libraries,
+        false => LevelFilter::OFF,
+    };
     let targets = Targets::new()
         .with_default(libraries)
+        .with_target("openraft", raft_library)
         .with_target("orchestrator", settings.level)
         .with_target("orchestrator_core", settings.level);
     let lines = tracing_subscriber::fmt::layer()

@@ -13,6 +13,8 @@ pub enum Kind {
     Command,
     /// A change of the group's members.
     Membership,
+    /// The group's id, chosen by its first leader.
+    Founding,
 }
 
 /// One entry of the decision log, as it is stored and sent.
@@ -56,7 +58,7 @@ pub enum EnvelopeError {
     ZeroIndex,
     /// A kind that came after this release.
     #[error(
-        "log entry {index} is of kind {kind}, and this release knows kinds 1 to 3; \
+        "log entry {index} is of kind {kind}, and this release knows kinds 1 to 4; \
          use the release of orchestrator that wrote it, or a newer one"
     )]
     UnknownKind {
@@ -123,6 +125,7 @@ impl Envelope {
             Kind::Blank => log_v1::EntryKind::Blank,
             Kind::Command => log_v1::EntryKind::Command,
             Kind::Membership => log_v1::EntryKind::Membership,
+            Kind::Founding => log_v1::EntryKind::Founding,
         };
         log_v1::Entry {
             group: self.group.as_bytes().to_vec(),
@@ -173,7 +176,9 @@ impl Envelope {
                     source,
                 })
             }
-            Kind::Blank | Kind::Membership => Err(EnvelopeError::NotACommand { index: self.index }),
+            Kind::Blank | Kind::Membership | Kind::Founding => {
+                Err(EnvelopeError::NotACommand { index: self.index })
+            }
         }
     }
 
@@ -190,7 +195,7 @@ impl Envelope {
                     known: Proposal::FORMAT,
                 })
             }
-            Kind::Blank | Kind::Command | Kind::Membership => Ok(()),
+            Kind::Blank | Kind::Command | Kind::Membership | Kind::Founding => Ok(()),
         }
     }
 }
@@ -213,6 +218,7 @@ fn kind_of(entry: &log_v1::Entry) -> Result<Kind, EnvelopeError> {
         Ok(log_v1::EntryKind::Blank) => Ok(Kind::Blank),
         Ok(log_v1::EntryKind::Command) => Ok(Kind::Command),
         Ok(log_v1::EntryKind::Membership) => Ok(Kind::Membership),
+        Ok(log_v1::EntryKind::Founding) => Ok(Kind::Founding),
         Ok(log_v1::EntryKind::Unspecified) | Err(_) => Err(EnvelopeError::UnknownKind {
             index: entry.index,
             kind: entry.kind,
@@ -303,7 +309,7 @@ mod tests {
     fn a_newer_kind_or_format_is_refused_and_says_what_is_needed() {
         assert_eq!(
             refusal(&raw(|entry| entry.kind = 9)),
-            "log entry 7 is of kind 9, and this release knows kinds 1 to 3; \
+            "log entry 7 is of kind 9, and this release knows kinds 1 to 4; \
              use the release of orchestrator that wrote it, or a newer one"
         );
         assert_eq!(

@@ -12,6 +12,7 @@ mod http;
 mod kv;
 mod naming;
 mod network;
+mod raft;
 mod recovery;
 mod store;
 mod topology;
@@ -24,8 +25,9 @@ pub use http::{HttpAccess, Listen, ListenAddress, Routes, ServiceTls};
 pub use kv::{Consul, KeyValueStores};
 pub use naming::{HostNameResolve, Naming, ServerName};
 pub use network::Network;
+pub use raft::{RaftMember, RaftSettings, RaftTls};
 pub use recovery::{Hooks, Recovery, UnappliedRelayLog};
-pub use store::{RaftSettings, StoreChoice, StoreSettings};
+pub use store::{StoreChoice, StoreSettings};
 pub use topology::{TlsPolicy, TopologyConnection, TopologyIdentity, TopologyTls};
 
 use std::path::PathBuf;
@@ -60,7 +62,7 @@ pub struct Startup {
     pub topology_tls: TopologyTls,
     /// Where decided state is kept.
     pub store: StoreSettings,
-    /// The raft group; a single node in this release.
+    /// The raft group.
     pub raft: RaftSettings,
     /// How much is probed at the same time.
     pub workers: Workers,

@@ -23,15 +23,6 @@ pub enum StoreChoice {
     Unsaid,
 }
 
-/// The raft group. This release runs as a single node; asking for a group refuses the start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RaftSettings {
-    /// Directory of the node's own data (`RaftDataDir`).
-    pub data_dir: Option<PathBuf>,
-    /// Address told to members, as written (`RaftAdvertise`, or `RaftBind`); health answers show it.
-    pub advertise: String,
-}
-
 impl StoreSettings {
     pub(super) fn resolve(values: &Values) -> Self {
         let choice = match (values.path("SQLite3DataFile"), values.path("RaftDataDir")) {
@@ -52,17 +43,6 @@ impl StoreSettings {
                 .find(|key| key.name.starts_with("MySQLOrchestrator") && values.is_changed(key))
                 .map(|key| key.name),
             _ => None,
-        }
-    }
-}
-
-impl RaftSettings {
-    pub(super) fn resolve(values: &Values) -> Self {
-        Self {
-            data_dir: values.path("RaftDataDir"),
-            advertise: values
-                .some_text("RaftAdvertise")
-                .unwrap_or_else(|| values.text("RaftBind")),
         }
     }
 }

@@ -17,8 +17,7 @@ pub(super) const SECTION: Section = Section {
             "",
             "URL under which the other members of a raft group reach this node: scheme, host and port, no path.",
         )
-        .restart()
-        .not_yet(),
+        .restart(),
         Key::text("URLPrefix", "", "Path in front of all paths of the service. A leading / is added, a trailing one dropped.")
             .restart(),
         Key::text(

@@ -3,36 +3,31 @@ use crate::config::key::Key;
 
 pub(super) const SECTION: Section = Section {
     title: "Raft group",
-    about: "Several nodes that agree. The start is refused with RaftEnabled until this is built; RaftDataDir alone says where a single node keeps its store.",
+    about: "Several nodes that agree: docs/raft.md. RaftDataDir without RaftEnabled says where a single node keeps its store.",
     keys: &[
-        Key::boolean("RaftEnabled", false, "Be a member of a raft group.").restart().not_yet().note("true refuses the start in this release."),
+        Key::boolean("RaftEnabled", false, "Be a member of a raft group.").restart(),
         Key::text("RaftDataDir", "", "Directory of the node's own data. Without SQLite3DataFile, the store is the file orchestrator.sqlite3 in it.")
             .restart(),
-        Key::text("RaftBind", "127.0.0.1:10008", "Address on which other members are answered.").restart().not_yet(),
-        Key::text("RaftAdvertise", "", "Address told to the other members; empty takes RaftBind.").restart().not_yet(),
+        Key::text("RaftBind", "127.0.0.1:10008", "Address on which other members are answered.").restart(),
+        Key::text("RaftAdvertise", "", "Address told to the other members; empty takes RaftBind.").restart(),
         Key::integer("DefaultRaftPort", 10008, 0..=65_535, "", "Port of a raft address written without one; 0 adds none.")
-            .restart()
-            .not_yet(),
-        Key::texts("RaftNodes", "All members of the group, this node included.").not_yet(),
-        Key::text("RaftSSLCertFile", "", "Certificate for calls between members, PEM.").restart().not_yet().ours(),
-        Key::text("RaftSSLPrivateKeyFile", "", "Its private key, PEM.").restart().not_yet().ours(),
-        Key::text("RaftSSLCAFile", "", "Authorities that certificates of members are checked against, PEM.").restart().not_yet().ours(),
+            .restart(),
+        Key::texts("RaftNodes", "All members of the group, this node included; the same list on all of them.").restart(),
+        Key::text("RaftSSLCertFile", "", "Certificate for calls between members, PEM. With its key and RaftSSLCAFile, members prove themselves by certificates.").restart().ours(),
+        Key::text("RaftSSLPrivateKeyFile", "", "Its private key, PEM.").restart().ours(),
+        Key::text("RaftSSLCAFile", "", "Authorities that certificates of members are checked against, PEM.").restart().ours(),
         Key::text("RaftSharedSecret", "", "Secret that all members know, where there are no certificates. ${NAME} takes it from an environment variable.")
             .restart()
-            .not_yet()
             .secret()
             .ours(),
         Key::boolean("RaftRequireAuthentication", false, "Refuse to run without certificates or secret between members.")
             .restart()
-            .not_yet()
             .ours(),
         Key::integer("RaftHeartbeatMilliseconds", 0, 0..=60_000, "milliseconds", "Time between heartbeats of the leader; 0 follows measured round trips.")
             .restart()
-            .not_yet()
             .ours(),
         Key::integer("RaftElectionMilliseconds", 0, 0..=600_000, "milliseconds", "Silence of the leader after which an election begins; 0 follows the heartbeat.")
             .restart()
-            .not_yet()
             .ours(),
     ],
 };

@@ -208,8 +208,19 @@ const MISTAKES: &[(&str, &[&str])] = &[
     // not built
     (
         r#"{"RaftEnabled": true, "RaftNodes": ["a"]}"#,
+        &["RaftEnabled needs RaftDataDir; set it too"],
+    ),
+    (
+        r#"{"RaftEnabled": true, "RaftDataDir": "/d"}"#,
         &[
-            "RaftEnabled is true, but this release runs as a single node only; set it to false to start",
+            "RaftEnabled is true, but RaftNodes is empty; list all members of the group in it, this node included",
+        ],
+    ),
+    (
+        r#"{"RaftSSLCertFile": "/c", "RaftSSLPrivateKeyFile": "/k"}"#,
+        &[
+            "RaftSSLCertFile needs RaftSSLCAFile; set it too",
+            "RaftSSLPrivateKeyFile needs RaftSSLCAFile; set it too",
         ],
     ),
     (
@@ -233,12 +244,11 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ),
     // all at once
     (
-        r#"{"Debug": 1, "InstancePollSeconds": 0, "RegionPattern": "(", "RaftEnabled": true}"#,
+        r#"{"Debug": 1, "InstancePollSeconds": 0, "RegionPattern": "("}"#,
         &[
             "Debug is a number; it must be true or false",
             "InstancePollSeconds is 0; it must be from 1 to 86400 seconds",
             "RegionPattern is not a regular expression ('('): unclosed group",
-            "RaftEnabled is true, but this release runs as a single node only; set it to false to start",
         ],
     ),
 ];

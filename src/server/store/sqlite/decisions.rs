@@ -24,6 +24,9 @@ pub struct SqliteOptions {
     pub place: Place,
     /// How many entries of the log are kept.
     pub log_entries_kept: u64,
+    /// Whether a commit may be lost by a power cut: for a node of a group, which applies its durable log again. Never damages
+    /// the file.
+    pub is_relaxed: bool,
     /// Largest size of the file in pages of 4 KiB; `None` for no bound but the disk's. Behaves as a full disk.
     pub pages_max: Option<u32>,
 }
@@ -34,6 +37,7 @@ impl SqliteOptions {
         Self {
             place,
             log_entries_kept: LOG_ENTRIES_KEPT,
+            is_relaxed: false,
             pages_max: None,
         }
     }
@@ -60,6 +64,7 @@ impl SqliteStore {
         let SqliteOptions {
             place,
             log_entries_kept,
+            is_relaxed,
             pages_max,
         } = options;
         let path = match place {
@@ -74,8 +79,8 @@ impl SqliteStore {
             store: StoreId::from_number(ids.unique()),
             group: GroupId::from_number(ids.unique()),
         };
-        let connection =
-            prepare(path, *pages_max, identity, now).map_err(|fault| fault.at(&store))?;
+        let connection = prepare(path, durability(*is_relaxed), *pages_max, identity, now)
+            .map_err(|fault| fault.at(&store))?;
         Ok(Self {
             log_entries_kept: *log_entries_kept,
             readers: path.map(|path| Readers::new(path.to_owned())),
@@ -98,13 +103,21 @@ impl SqliteStore {
     }
 }
 
+fn durability(is_relaxed: bool) -> Durability {
+    match is_relaxed {
+        true => Durability::Relaxed,
+        false => Durability::Full,
+    }
+}
+
 fn prepare(
     path: Option<&Path>,
+    durability: Durability,
     pages_max: Option<u32>,
     identity: Identity,
     now: Timestamp,
 ) -> Result<Connection, Fault> {
-    let connection = open_writer(path, Durability::Full, pages_max)?;
+    let connection = open_writer(path, durability, pages_max)?;
     migrations::migrate(&connection, migrations::DECISIONS, now)?;
     check_tables(&connection, &rows::TABLES)?;
     check_tables(&connection, &["store_meta", "decision_log"])?;

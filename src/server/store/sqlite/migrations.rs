@@ -34,12 +34,22 @@ pub(super) const DECISIONS: &[Migration] = &[
         number: 3,
         sql: include_str!("migrations/0003_recovery.sql"),
     },
+    Migration {
+        number: 4,
+        sql: include_str!("migrations/0004_answer.sql"),
+    },
 ];
 
 /// Schema of observations.
 pub(super) const OBSERVATIONS: &[Migration] = &[Migration {
     number: 1,
     sql: include_str!("migrations/observations_0001.sql"),
+}];
+
+/// Schema of the log of a group.
+pub(super) const GROUP_LOG: &[Migration] = &[Migration {
+    number: 1,
+    sql: include_str!("migrations/group_log_0001.sql"),
 }];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS store_migration (
@@ -225,6 +235,10 @@ mod tests {
                     3,
                     "4d2df2365c5deda922470a5cf20ee529eb5d63ad0b16fabced2700369deb6e99".to_owned()
                 ),
+                (
+                    4,
+                    "f27dc0de74394f5938f5af26ff1a9ee6b4252557812d984e9170cdc604fb8c0d".to_owned()
+                ),
             ]
         );
         assert_eq!(
@@ -234,11 +248,18 @@ mod tests {
                 "a3878b05c68259aa845145ca320c31ae1ba0b0d8ece754daddd28fcd3229b373".to_owned()
             )]
         );
+        assert_eq!(
+            checksums(GROUP_LOG),
+            [(
+                1,
+                "9f54e8964b1dfce116964dae63d978578fdb0b2af8b4c9595425b319fc14ad94".to_owned()
+            )]
+        );
     }
 
     #[test]
     fn no_step_reads_a_clock_or_randomness() {
-        for migration in DECISIONS.iter().chain(OBSERVATIONS) {
+        for migration in DECISIONS.iter().chain(OBSERVATIONS).chain(GROUP_LOG) {
             assert_eq!(super::super::rows::impure_word(migration.sql), None);
         }
     }

@@ -4,9 +4,11 @@
 //! beside it. Files are private to the user, and a lock keeps a second process out. SQL is in `rows`, `log` and
 //! `observations` only, and reads neither clock nor randomness: what is written is what apply said.
 
+mod answer_rows;
 mod connection;
 mod decisions;
 mod fault;
+mod group_log;
 mod lock;
 mod log;
 mod meta;
@@ -20,5 +22,6 @@ mod token_rows;
 mod writer;
 
 pub use decisions::{SqliteOptions, SqliteStore};
+pub use group_log::{GroupLog, GroupLogEntry, Mark};
 pub use observations::SqliteObservations;
 pub use place::Place;

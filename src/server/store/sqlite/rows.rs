@@ -5,10 +5,10 @@ use orchestrator_core::domain::{
 use rusqlite::{Connection, Row, params};
 
 use super::fault::Fault;
-use super::{recovery_rows, token_rows};
+use super::{answer_rows, recovery_rows, token_rows};
 
 /// Every table of decided state, in the order of `Decided::rows`.
-pub(super) const TABLES: [&str; 9] = [
+pub(super) const TABLES: [&str; 10] = [
     "decided_downtime",
     "decided_candidate",
     "decided_forgotten",
@@ -18,6 +18,7 @@ pub(super) const TABLES: [&str; 9] = [
     "decided_recovery_step",
     "decided_recovery_note",
     "decided_recoveries_disabled",
+    "decided_answer",
 ];
 
 const PUT_DOWNTIME: &str = "INSERT OR REPLACE INTO decided_downtime \
@@ -84,6 +85,8 @@ pub(super) fn write(connection: &Connection, change: &RowChange) -> Result<(), F
         }
         RowChange::PutRecoveriesDisabled(row) => recovery_rows::put_disabled(connection, row)?,
         RowChange::DeleteRecoveriesDisabled => recovery_rows::delete_disabled(connection)?,
+        RowChange::PutAnswer(request, answer) => answer_rows::put(connection, *request, answer)?,
+        RowChange::DeleteAnswer(request) => answer_rows::delete(connection, *request)?,
     };
     Ok(())
 }
@@ -131,6 +134,7 @@ pub(super) fn load(connection: &Connection) -> Result<Vec<RowChange>, Fault> {
     })?;
     token_rows::load(connection, &mut rows)?;
     recovery_rows::load(connection, &mut rows)?;
+    answer_rows::load(connection, &mut rows)?;
     Ok(rows)
 }
 
@@ -214,6 +218,7 @@ mod tests {
         .into_iter()
         .chain(token_rows::STATEMENTS)
         .chain(recovery_rows::STATEMENTS)
+        .chain(answer_rows::STATEMENTS)
         .chain(super::super::log::STATEMENTS)
         .chain(super::super::meta::STATEMENTS)
         {

@@ -1,0 +1,85 @@
+//! Who decides: this node alone, or the group that it is a member of.
+
+use std::sync::Arc;
+
+use orchestrator_core::ports::{DecisionReader, Group, Leadership, Proposer};
+use tokio::sync::watch;
+
+use super::leadership::OwnLeadership;
+use crate::raft::RaftGroup;
+use crate::store::LocalProposer;
+
+/// The way to decide.
+#[derive(Clone)]
+pub(super) enum Deciding {
+    /// A single node, with its leadership.
+    Alone(Arc<LocalProposer>, Arc<OwnLeadership>),
+    /// A member of a group.
+    Together(Arc<RaftGroup>),
+}
+
+impl Deciding {
+    /// A single node. Its fence is drawn here, once: all that works under it works under the same.
+    pub fn alone(local: Arc<LocalProposer>) -> Self {
+        let leadership = Arc::new(OwnLeadership::new(local.as_ref()));
+        Self::Alone(local, leadership)
+    }
+
+    pub fn reader(&self) -> Arc<dyn DecisionReader> {
+        match self {
+            Self::Alone(local, _) => local.clone(),
+            Self::Together(group) => group.clone(),
+        }
+    }
+
+    pub fn proposer(&self) -> Arc<dyn Proposer> {
+        match self {
+            Self::Alone(local, _) => local.clone(),
+            Self::Together(group) => group.clone(),
+        }
+    }
+
+    pub fn applied(&self) -> watch::Receiver<u64> {
+        match self {
+            Self::Alone(local, _) => local.applied(),
+            Self::Together(group) => group.applied(),
+        }
+    }
+
+    pub fn leadership(&self) -> Arc<dyn Leadership> {
+        match self {
+            Self::Alone(_, leadership) => leadership.clone(),
+            Self::Together(group) => group.clone(),
+        }
+    }
+
+    pub fn group(&self) -> Option<Arc<dyn Group>> {
+        match self {
+            Self::Alone(..) => None,
+            Self::Together(group) => Some(group.clone()),
+        }
+    }
+
+    /// Gives leadership away, if there is somebody to take it.
+    pub async fn retire(&self) {
+        if let Self::Together(group) = self {
+            group.retire().await;
+        }
+    }
+
+    /// Completes when this process has to end, with the reason.
+    pub async fn failed(&self) -> String {
+        match self {
+            Self::Alone(..) => std::future::pending().await,
+            Self::Together(group) => group.failed().await,
+        }
+    }
+
+    /// Takes no more proposals, and completes when those that wait are answered.
+    pub async fn stop(&self) {
+        match self {
+            Self::Alone(local, _) => local.stop().await,
+            Self::Together(group) => group.stop().await,
+        }
+    }
+}

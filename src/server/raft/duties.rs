@@ -1,0 +1,343 @@
+//! What a running member does by itself: watches its core, exchanges reports, and, as leader, names the group, notes who
+//! was heard, and hands over when it is not fit to lead.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use openraft::ChangeMembers;
+use openraft::async_runtime::watch::WatchReceiver as _;
+use orchestrator_core::decided::GroupId;
+use orchestrator_core::ports::Successor;
+
+use super::bring_up::Ended;
+use super::core::{Core, Engine, Metrics, lock};
+use super::exchange::{EXCHANGE_EVERY, group_of};
+use super::network::group_bytes;
+use super::service::MEMBERSHIP_WITHIN;
+use super::timing::Timing;
+use super::types::{Member, NodeId, Payload, PayloadKind};
+use super::v1;
+
+/// How long the store may fail before leadership is handed away; the process ends after 30 s of it.
+const STORE_FAILS_FOR: Duration = Duration::from_secs(5);
+
+/// How far a leader's clock may be from the members' median.
+const CLOCK_OFF: Duration = Duration::from_secs(5);
+
+/// How often a leader that is not fit tries to hand over.
+const HAND_OVER_EVERY: Duration = Duration::from_secs(10);
+
+/// Exchanges in a row that need a slower timing before it is taken.
+const OUTGROWN_TIMES: u32 = 5;
+
+/// Format of the payload that names the group.
+const FOUNDING_FORMAT: u32 = 1;
+
+impl Core {
+    /// The life of this node in its group, until it is told to stop.
+    pub(super) async fn live(self: Arc<Self>) {
+        self.tasks.spawn(Arc::clone(&self).watch_core());
+        if let Err(Ended) = self.bring_up().await {
+            return;
+        }
+        let mut outgrown = 0;
+        let mut handed_over_at: Option<Duration> = None;
+        while !self.stop.is_cancelled() {
+            self.exchange().await;
+            self.release_elections();
+            self.make_digests().await;
+            self.look_for_replacement();
+            self.follow_timing(&mut outgrown).await;
+            if let (Some(engine), Some(metrics)) = (self.engine(), self.metrics())
+                && self.leadership(&metrics).is_some()
+            {
+                self.note_heard(&engine, &metrics).await;
+                self.hand_over_when_unfit(&mut handed_over_at).await;
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = self.sleep(EXCHANGE_EVERY.mul_f64(0.9 + 0.2 * self.deps.ids.fraction())) => {}
+            }
+        }
+    }
+
+    /// Follows what the core says about itself, also when it is started anew.
+    async fn watch_core(self: Arc<Self>) {
+        let mut engines = self.engine_changes();
+        let mut applied = self.machine.applied();
+        let mut known_members = None;
+        let mut known_group = None;
+        loop {
+            let engine = self.engine();
+            let Some(engine) = engine else {
+                tokio::select! {
+                    () = self.stop.cancelled() => return,
+                    changed = engines.changed() => if changed.is_err() { return },
+                }
+                continue;
+            };
+            let mut metrics = engine.metrics();
+            loop {
+                self.refresh_fence();
+                self.tell_members(&mut known_members, &mut known_group);
+                let seen = metrics.borrow_watched().clone();
+                if let Err(fatal) = &seen.running_state
+                    && self.is_current(&engine)
+                {
+                    return self.fail(format!("the raft core failed: {fatal}"));
+                }
+                if self.leadership(&seen).is_some() && self.identity.group().get().is_none() {
+                    self.tasks
+                        .spawn(Arc::clone(&self).name_group(Arc::clone(&engine)));
+                }
+                tokio::select! {
+                    () = self.stop.cancelled() => return,
+                    changed = metrics.changed() => if changed.is_err() {
+                        if self.is_current(&engine) {
+                            return self.fail("the raft core ended by itself".to_owned());
+                        }
+                        break;
+                    },
+                    changed = applied.changed() => if changed.is_err() { return },
+                    changed = engines.changed() => if changed.is_err() { return } else { break },
+                }
+            }
+        }
+    }
+
+    fn is_current(&self, engine: &Arc<Engine>) -> bool {
+        self.engine()
+            .is_some_and(|current| Arc::ptr_eq(&current, engine))
+    }
+
+    fn tell_members(&self, known: &mut Option<Vec<String>>, group: &mut Option<GroupId>) {
+        let members = self.machine.members();
+        let names: Vec<String> = members.nodes().map(|(_, m)| m.name.clone()).collect();
+        if known.as_ref() != Some(&names) {
+            self.deps.condition.members_changed(&names);
+            *known = Some(names);
+        }
+        let now = self.identity.group().get();
+        if let Some(now) = now.filter(|now| *group != Some(*now)) {
+            self.deps.condition.group_known(now);
+            *group = Some(now);
+        }
+    }
+
+    /// The first leader draws the group's id.
+    async fn name_group(self: Arc<Self>, engine: Arc<Engine>) {
+        // Whoever is second finds it named.
+        let _turn = self.admission.lock().await;
+        if self.identity.group().get().is_some() {
+            return;
+        }
+        let group = GroupId::from_number(self.deps.ids.unique());
+        let payload = Payload {
+            kind: PayloadKind::Founding,
+            format: FOUNDING_FORMAT,
+            bytes: group.as_bytes().as_slice().into(),
+        };
+        if let Err(error) = engine.client_write(payload).await {
+            tracing::warn!(%error, "the group could not be named yet");
+        }
+    }
+
+    async fn make_digests(&self) {
+        let machine = self.machine.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            machine.digests().make(&machine.decided());
+        });
+        if let Err(error) = made.await {
+            tracing::error!(%error, "digests of decided state could not be made");
+        }
+    }
+
+    /// A node whose name another data directory has now ends: it must not disturb the group with what it remembers.
+    fn look_for_replacement(&self) {
+        if self.identity.is_joining().unwrap_or(true) {
+            return;
+        }
+        let applied = self.machine.decided().applied_index;
+        let ours = group_bytes(self.identity.group());
+        let replaced_by = self.reports.all().into_values().find_map(|known| {
+            let report = known.report?;
+            let knows_better = report.standing() == v1::Standing::Member
+                && !ours.is_empty()
+                && report.group == ours
+                && report.applied_index >= applied
+                && !report.members.iter().any(|m| m.id == self.me());
+            let other = report
+                .members
+                .iter()
+                .find(|m| m.name == self.config.name && m.is_voter)?;
+            knows_better.then(|| (report.name.clone(), other.id))
+        });
+        if let Some((name, id)) = replaced_by {
+            self.fail(format!(
+                "{name} says that another data directory (id {id}) is {} now, and this one (id {}) is no member any more; \
+                 do not start it again",
+                self.config.name,
+                self.me()
+            ));
+        }
+    }
+
+    /// Takes a slower timing when round trips have grown. Never a faster one: others count on the announced silence.
+    async fn follow_timing(&self, outgrown: &mut u32) {
+        let running = *self.timing.load_full();
+        let needed = self.needed_timing();
+        if !running.is_outgrown_by(&needed) {
+            *outgrown = 0;
+            return;
+        }
+        *outgrown += 1;
+        if *outgrown < OUTGROWN_TIMES {
+            return;
+        }
+        *outgrown = 0;
+        tracing::info!(
+            heartbeat_ms = needed.heartbeat.as_millis(),
+            election_ms = needed.election_min.as_millis(),
+            "round trips between members have grown; heartbeats follow"
+        );
+        self.restart_engine(needed).await;
+    }
+
+    /// The timing that follows from what was measured.
+    pub(super) fn needed_timing(&self) -> Timing {
+        Timing::of(
+            self.reports.slowest_round_trip(),
+            self.reports.slowest_sync().max(self.log.sync_time()),
+            self.config.heartbeat,
+            self.config.election,
+        )
+    }
+
+    async fn restart_engine(&self, timing: Timing) {
+        if self.fence.borrow().is_some()
+            && let Err(error) = self.hand_over(Successor::Anyone).await
+        {
+            tracing::debug!(%error, "restarts its raft core while it leads");
+        }
+        if let Err(error) = self.identity.set_election(timing.election_min) {
+            return self.fail(error.to_string());
+        }
+        self.stop_engine().await;
+        self.timing.store(Arc::new(timing));
+        self.set_votes_from(self.now() + timing.election_min);
+        match self.start_engine(self.me()).await {
+            Ok(engine) => engine.runtime_config().elect(false),
+            Err(error) => self.fail(format!("the raft core did not start again: {error}")),
+        }
+    }
+
+    /// Writes down which first ids were heard: an empty node with such a name was wiped, and must not vote again.
+    async fn note_heard(&self, engine: &Arc<Engine>, metrics: &Metrics) {
+        let members = metrics.membership_config.membership();
+        let heard: BTreeMap<NodeId, Member> = members
+            .nodes()
+            .filter(|(id, member)| {
+                !member.was_heard
+                    && (**id == self.me() || self.acks.has_acknowledged(**id, metrics.current_term))
+            })
+            .map(|(id, member)| {
+                let member = Member {
+                    was_heard: true,
+                    ..member.clone()
+                };
+                (*id, member)
+            })
+            .collect();
+        if heard.is_empty() {
+            return;
+        }
+        let Ok(_turn) = self.admission.try_lock() else {
+            return;
+        };
+        let change = engine.change_membership(ChangeMembers::SetNodes(heard), true);
+        match tokio::time::timeout(MEMBERSHIP_WITHIN, change).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "who was heard could not be noted yet"),
+            Err(_) => tracing::debug!("who was heard could not be noted in time"),
+        }
+    }
+
+    async fn hand_over_when_unfit(&self, last: &mut Option<Duration>) {
+        let Some(why) = self.unfitness() else {
+            return;
+        };
+        let now = self.now();
+        if last.is_some_and(|last| now.saturating_sub(last) < HAND_OVER_EVERY) {
+            return;
+        }
+        *last = Some(now);
+        tracing::warn!(why, "hands leadership over");
+        if let Err(error) = self.hand_over(Successor::Anyone).await {
+            tracing::warn!(%error, "leadership could not be handed over");
+        }
+    }
+
+    /// Why this node should not lead.
+    pub(super) fn unfitness(&self) -> Option<String> {
+        let failing = *self.machine.failing().borrow();
+        if failing.is_some_and(|since| self.now().saturating_sub(since) >= STORE_FAILS_FOR) {
+            return Some("its store takes no writes".to_owned());
+        }
+        let ahead = self.clock_ahead()?;
+        let off = Duration::from_micros(ahead.unsigned_abs());
+        (off > CLOCK_OFF).then(|| {
+            format!(
+                "its clock is {} s {} the median of the members' clocks",
+                off.as_secs(),
+                if ahead > 0 { "ahead of" } else { "behind" }
+            )
+        })
+    }
+
+    /// How far our clock is ahead of the members' median, in microseconds; `None` when fewer than two others are heard.
+    pub(super) fn clock_ahead(&self) -> Option<i64> {
+        let now = self.now();
+        let fresh =
+            |at: Option<Duration>| at.is_some_and(|at| now.saturating_sub(at) < EXCHANGE_EVERY * 5);
+        let group = self.identity.group().get();
+        let mut others: Vec<i64> = self
+            .reports
+            .all()
+            .into_values()
+            .filter(|known| fresh(known.at) && known.report.as_ref().and_then(group_of) == group)
+            .filter_map(|known| known.clock_ahead)
+            .collect();
+        if others.len() < 2 {
+            return None;
+        }
+        others.push(0);
+        others.sort_unstable();
+        others.get(others.len() / 2).map(|median| -median)
+    }
+
+    /// Marks this node as going down, so that nobody hands leadership to it.
+    pub(super) fn set_stopping(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// What an operator must know.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut warnings = lock(&self.waiting).clone();
+        warnings.extend(lock(&self.alarms).iter().cloned());
+        if let Some(reason) = self.failed.borrow().as_ref() {
+            warnings.push(reason.clone());
+        }
+        if self.metrics().is_some()
+            && let Some(why) = self.unfitness()
+        {
+            warnings.push(format!("this node should not lead: {why}"));
+        }
+        if let Some(error) = self.deps.condition.store_error() {
+            warnings.push(error);
+        }
+        warnings.extend(self.deps.condition.warnings());
+        warnings
+    }
+}

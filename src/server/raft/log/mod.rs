@@ -1,0 +1,430 @@
+//! The log as the raft library wants it, over the bytes of [`GroupLog`].
+//!
+//! What was handed in is readable at once, from memory, and acknowledged when it is on disk. The latest entries stay in
+//! memory for the nodes that follow closely and for apply; older ones are read from the file.
+
+mod cache;
+
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, RangeBounds};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
+use openraft::{OptionalSend, RaftLogReader};
+use prost::Message as _;
+
+use self::cache::Cache;
+use super::convert;
+use super::types::{
+    Entry, GroupCell, LogId, TypeConfig, Vote, decode_entry, index_of, to_envelope,
+};
+use super::v1;
+use crate::store::{self, GroupLog, GroupLogEntry, Mark};
+use crate::wire::{Envelope, Kind};
+
+#[cfg(test)]
+mod tests;
+
+const VOTE: &str = "vote";
+const PURGED: &str = "purged";
+const COMMITTED: &str = "committed";
+
+/// Most bytes of payload in one message to a follower. One command is at most 64 KiB; more in a message only delays the
+/// commands behind it.
+const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Pause before a full writer's queue is tried again, and how often: ten seconds in all. A disk that takes nothing for
+/// that long is broken, and the library is told so.
+const FULL_PAUSE: Duration = Duration::from_millis(2);
+const FULL_TRIES: u32 = 5_000;
+
+/// The log of this node. Clones share it.
+#[derive(Clone)]
+pub struct LogStore {
+    disk: Arc<GroupLog>,
+    /// Apart from the file: the file's own thread holds it and must not be what closes the file.
+    memory: Arc<Memory>,
+}
+
+struct Memory {
+    group: GroupCell,
+    state: Mutex<State>,
+    /// How long the last syncs took, for the timing.
+    sync: super::timing::Smoothed,
+    clock: Arc<dyn orchestrator_core::ports::Clock>,
+}
+
+struct State {
+    cache: Cache,
+    vote: Option<Vote>,
+    last: Option<LogId>,
+    purged: Option<LogId>,
+    committed: Option<LogId>,
+    /// Whether `committed` is newer than its mark on disk, which goes with the next entries.
+    is_committed_unsaved: bool,
+}
+
+impl Memory {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn failed(error: store::Error) -> io::Error {
+    io::Error::other(error)
+}
+
+impl LogStore {
+    /// Over this file.
+    ///
+    /// # Errors
+    /// When what it holds cannot be read or makes no sense.
+    pub fn open(
+        disk: Arc<GroupLog>,
+        group: GroupCell,
+        clock: Arc<dyn orchestrator_core::ports::Clock>,
+    ) -> io::Result<Self> {
+        let position = |name| -> io::Result<Option<LogId>> {
+            let bytes = disk.mark(name).map_err(failed)?;
+            bytes
+                .map(|bytes| convert::position_from_bytes(&bytes))
+                .transpose()
+        };
+        let vote = disk.mark(VOTE).map_err(failed)?;
+        let purged = position(PURGED)?;
+        let last = match disk.bounds().map_err(failed)? {
+            None => purged,
+            Some((_, last)) => Some(entry_at(&disk, &group, last)?.log_id),
+        };
+        let state = State {
+            cache: Cache::starting_at(last.map_or(0, |last| last.index + 1)),
+            vote: vote
+                .map(|bytes| v1::Vote::decode(bytes.as_slice()))
+                .transpose()
+                .map_err(io::Error::other)?
+                .map(convert::vote_from),
+            last,
+            purged,
+            committed: position(COMMITTED)?,
+            is_committed_unsaved: false,
+        };
+        Ok(Self {
+            disk,
+            memory: Arc::new(Memory {
+                group,
+                state: Mutex::new(state),
+                sync: super::timing::Smoothed::default(),
+                clock,
+            }),
+        })
+    }
+
+    /// How long a sync takes of late; zero before the first.
+    pub fn sync_time(&self) -> Duration {
+        self.memory.sync.get()
+    }
+
+    /// The last entry, as its place.
+    pub fn last(&self) -> Option<LogId> {
+        self.lock().last
+    }
+
+    /// The vote.
+    pub fn vote(&self) -> Option<Vote> {
+        self.lock().vote
+    }
+
+    /// Place of the entry at the library's `index`, also of the last purged one. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn id_at(&self, index: u64) -> io::Result<Option<LogId>> {
+        {
+            let state = self.lock();
+            if let Some(purged) = state.purged.filter(|purged| purged.index == index) {
+                return Ok(Some(purged));
+            }
+            if let Some(entry) = state.cache.get(index) {
+                return Ok(Some(entry.log_id));
+            }
+        }
+        let found = self
+            .disk
+            .entries(index_of(index), index_of(index), 1)
+            .map_err(failed)?;
+        let entry = found
+            .first()
+            .map(|bytes| decode_entry(self.memory.group.get(), bytes));
+        Ok(entry.transpose()?.map(|entry| entry.log_id))
+    }
+
+    /// The last change of the members up to the library's `index`. Blocks; reads the file only, for the start.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn last_membership(&self, index: u64) -> io::Result<Option<Entry>> {
+        let found = self
+            .disk
+            .last_of_kind(kind_number(Kind::Membership), index_of(index))
+            .map_err(failed)?;
+        found
+            .map(|bytes| decode_entry(self.memory.group.get(), &bytes))
+            .transpose()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.memory.lock()
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&GroupLog) -> Result<T, store::Error> + Send + 'static,
+    ) -> io::Result<T> {
+        let disk = Arc::clone(&self.disk);
+        tokio::task::spawn_blocking(move || work(&disk))
+            .await
+            .map_err(io::Error::other)?
+            .map_err(failed)
+    }
+
+    async fn read(&self, first: u64, end: u64) -> io::Result<Vec<Entry>> {
+        if first >= end {
+            return Ok(Vec::new());
+        }
+        let cached = {
+            let state = self.lock();
+            if first >= state.cache.first() {
+                return Ok(state.cache.range(first, end));
+            }
+            let from = state.cache.first().min(end);
+            (from, state.cache.range(from, end))
+        };
+        let (older_end, mut newer) = cached;
+        let bytes = self
+            .blocking(move |disk| disk.entries(index_of(first), older_end, usize::MAX))
+            .await?;
+        let group = self.memory.group.get();
+        let mut entries: Vec<Entry> = bytes
+            .iter()
+            .map(|bytes| decode_entry(group, bytes))
+            .collect::<io::Result<_>>()?;
+        entries.append(&mut newer);
+        Ok(entries)
+    }
+
+    /// Hands entries to the disk; waits while its queue is full.
+    async fn enqueue(
+        &self,
+        entries: Arc<Vec<GroupLogEntry>>,
+        marks: Vec<Mark>,
+        callback: IOFlushed<TypeConfig>,
+    ) -> io::Result<()> {
+        let callback = Arc::new(Mutex::new(Some(callback)));
+        for _ in 0..FULL_TRIES {
+            let last = entries.last().map(|entry| entry.index);
+            let answer = self.answer(last, Arc::clone(&callback));
+            match self
+                .disk
+                .append(Arc::clone(&entries), marks.clone(), answer)
+            {
+                Ok(()) => return Ok(()),
+                Err(store::Error::Busy { .. }) => self.memory.clock.sleep(FULL_PAUSE).await,
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Err(io::Error::other(
+            "the disk of the log took nothing for ten seconds",
+        ))
+    }
+
+    /// What is done when entries up to our index `last` are on disk.
+    fn answer(
+        &self,
+        last: Option<u64>,
+        callback: Arc<Mutex<Option<IOFlushed<TypeConfig>>>>,
+    ) -> impl FnOnce(Result<(), store::Error>) + Send + 'static {
+        let memory = Arc::clone(&self.memory);
+        let began = memory.clock.monotonic();
+        move |result| {
+            if let (Ok(()), Some(last)) = (&result, last) {
+                memory.lock().cache.flushed_to(last);
+                let took = memory.clock.monotonic().saturating_sub(began);
+                memory.sync.note(took);
+            }
+            let callback = callback
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            if let Some(callback) = callback {
+                callback.io_completed(result.map_err(failed));
+            }
+        }
+    }
+}
+
+fn entry_at(disk: &GroupLog, group: &GroupCell, index: u64) -> io::Result<Entry> {
+    let found = disk.entries(index, index, 1).map_err(failed)?;
+    let bytes = found
+        .first()
+        .ok_or_else(|| io::Error::other(format!("log entry {index} is missing")))?;
+    decode_entry(group.get(), bytes)
+}
+
+/// The number of a kind, as the file's column has it.
+const fn kind_number(kind: Kind) -> u8 {
+    match kind {
+        Kind::Blank => 1,
+        Kind::Command => 2,
+        Kind::Membership => 3,
+        Kind::Founding => 4,
+    }
+}
+
+fn record(envelope: &Envelope) -> GroupLogEntry {
+    GroupLogEntry {
+        index: envelope.index,
+        kind: kind_number(envelope.kind),
+        envelope: envelope.to_bytes(),
+    }
+}
+
+/// First index, and the one after the last.
+fn bounds_of(range: &impl RangeBounds<u64>) -> (u64, u64) {
+    let first = match range.start_bound() {
+        Bound::Included(first) => *first,
+        Bound::Excluded(before) => before + 1,
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(last) => last + 1,
+        Bound::Excluded(end) => *end,
+        Bound::Unbounded => u64::MAX,
+    };
+    (first, end)
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<Entry>, io::Error> {
+        let (first, end) = bounds_of(&range);
+        let end = end.min(self.lock().last.map_or(0, |last| last.index + 1));
+        self.read(first, end).await
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
+        Ok(self.lock().vote)
+    }
+
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>, io::Error> {
+        let mut entries = self.try_get_log_entries(start..end).await?;
+        let mut bytes = 0;
+        let fits = entries.iter().take_while(|entry| {
+            let is_first = bytes == 0;
+            bytes += cache::size_of(entry);
+            is_first || bytes <= MESSAGE_BYTES_MAX
+        });
+        let fits = fits.count();
+        entries.truncate(fits);
+        Ok(entries)
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, io::Error> {
+        let state = self.lock();
+        Ok(LogState {
+            last_purged_log_id: state.purged,
+            last_log_id: state.last,
+        })
+    }
+
+    async fn get_log_reader(&mut self) -> Self::LogReader {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
+        let bytes = convert::vote(vote).encode_to_vec();
+        self.blocking(move |disk| disk.put(vec![(VOTE, bytes)]))
+            .await?;
+        self.lock().vote = Some(*vote);
+        Ok(())
+    }
+
+    /// Goes to disk with the next entries: it only saves a restarted node from waiting for a leader.
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
+        let mut state = self.lock();
+        state.committed = committed;
+        state.is_committed_unsaved = true;
+        Ok(())
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
+        Ok(self.lock().committed)
+    }
+
+    async fn append<I>(
+        &mut self,
+        entries: I,
+        callback: IOFlushed<TypeConfig>,
+    ) -> Result<(), io::Error>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let group = self.memory.group.get();
+        let (records, marks) = {
+            let mut state = self.lock();
+            let mut records = Vec::new();
+            for entry in entries {
+                records.push(record(&to_envelope(group, &entry)?));
+                state.last = Some(entry.log_id);
+                state.cache.push(entry);
+            }
+            let mut marks = Vec::new();
+            if state.is_committed_unsaved
+                && let Some(committed) = state.committed
+            {
+                state.is_committed_unsaved = false;
+                let bytes = convert::position(committed).encode_to_vec();
+                marks.push((COMMITTED, bytes));
+            }
+            (records, marks)
+        };
+        self.enqueue(Arc::new(records), marks, callback).await
+    }
+
+    async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
+        let first_gone = last_log_id.map_or(0, |last| last.index + 1);
+        self.blocking(move |disk| disk.truncate_from(index_of(first_gone)))
+            .await?;
+        let mut state = self.lock();
+        state.cache.truncate_from(first_gone);
+        if state.last.is_some_and(|last| last.index >= first_gone) {
+            state.last = last_log_id;
+        }
+        Ok(())
+    }
+
+    async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {
+        let mark = convert::position(log_id).encode_to_vec();
+        self.blocking(move |disk| disk.purge_to(index_of(log_id.index), vec![(PURGED, mark)]))
+            .await?;
+        let mut state = self.lock();
+        state.cache.purge_to(log_id.index);
+        state.purged = Some(log_id);
+        if state.last.is_none_or(|last| last.index < log_id.index) {
+            state.last = Some(log_id);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,436 @@
+//! Decided state under the log: a thin shell over the core's `apply_once` and the store.
+//!
+//! Entries are applied purely to a copy of the state; then all of a batch go to the store in one transaction with the
+//! applied index; then the new state is seen, and then proposers are answered. The store may lose its last transactions
+//! to a power cut: the log has them.
+
+mod digests;
+mod open;
+mod snapshots;
+mod store_writer;
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
+use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder, SnapshotMeta};
+use orchestrator_core::decided::{Decided, GroupId, Proposal, Reply, Snapshot, apply_once, codec};
+use orchestrator_core::domain::InstanceKey;
+use prost::bytes::Bytes;
+use tokio::sync::watch;
+use tokio_stream::StreamExt as _;
+
+pub(super) use self::digests::Digests;
+pub use self::open::OpenError;
+use self::snapshots::SnapshotFiles;
+pub(super) use self::snapshots::{Meta, head_of, meta_from};
+use self::store_writer::StoreWriter;
+use super::identity::{Founded, Identity};
+use super::types::{
+    Entry, LogId, NodeId, Outcome, Payload, PayloadKind, StoredMembership, TypeConfig, index_of,
+    to_envelope,
+};
+use crate::store::{AppliedEntry, InstallMode};
+
+/// Most entries in one transaction of the store, so that the first does not wait long for the last.
+const BATCH_MAX: usize = 512;
+
+/// The instances of this node, of which a snapshot carries the keys.
+pub trait KnownInstances: Send + Sync {
+    /// Keys of those known now.
+    fn known(&self) -> Vec<InstanceKey>;
+
+    /// Others know these: probe them from now on, unless they are known already.
+    fn learn(&self, keys: &[InstanceKey]);
+}
+
+/// A leadership of this node, known to be real because its first entry was committed and applied: so was everything
+/// before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leading {
+    /// Its term.
+    pub term: u64,
+    /// Index of its first entry: greater than that of every earlier leadership.
+    pub fence: u64,
+}
+
+/// The state machine. Clones share it.
+#[derive(Clone)]
+pub struct Machine(Arc<Inner>);
+
+struct Inner {
+    me: AtomicU64,
+    identity: Identity,
+    store: StoreWriter,
+    files: SnapshotFiles,
+    known: Arc<dyn KnownInstances>,
+    decided: ArcSwap<Decided>,
+    applied: watch::Sender<u64>,
+    leading: ArcSwapOption<Leading>,
+    digests: Digests,
+    place: Mutex<Place>,
+}
+
+/// Where in the log the state is.
+#[derive(Clone, Default)]
+struct Place {
+    last: Option<LogId>,
+    members: StoredMembership,
+}
+
+/// Entries that were applied to a copy of the state and wait for the store.
+struct Batch {
+    state: Decided,
+    entries: Vec<AppliedEntry>,
+    answers: Vec<(ApplyResponder<TypeConfig>, Outcome)>,
+    place: Place,
+    leading: Option<Leading>,
+}
+
+/// What an entry came to.
+struct Done {
+    reply: Reply,
+    outcome: Outcome,
+    changes: Vec<orchestrator_core::decided::RowChange>,
+    effects: Vec<orchestrator_core::decided::Effect>,
+}
+
+impl Done {
+    fn nothing() -> Self {
+        Self {
+            reply: Reply::Unchanged,
+            outcome: Outcome::Nothing,
+            changes: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+}
+
+impl Machine {
+    /// This node has an id from now on.
+    pub fn set_me(&self, me: NodeId) {
+        self.0.me.store(me, Ordering::Relaxed);
+    }
+
+    /// The state as applied; never waits.
+    pub fn decided(&self) -> Arc<Decided> {
+        self.0.decided.load_full()
+    }
+
+    /// The last applied index, as it grows.
+    pub fn applied(&self) -> watch::Receiver<u64> {
+        self.0.applied.subscribe()
+    }
+
+    /// The latest leadership of this node that was real; it may be over.
+    pub fn leading(&self) -> Option<Arc<Leading>> {
+        self.0.leading.load_full()
+    }
+
+    /// Since when the store fails (monotonic).
+    pub fn failing(&self) -> watch::Receiver<Option<Duration>> {
+        self.0.store.failing()
+    }
+
+    /// Digests of the state at some indices.
+    pub(super) fn digests(&self) -> &Digests {
+        &self.0.digests
+    }
+
+    /// Members as applied.
+    pub fn members(&self) -> StoredMembership {
+        self.place().members
+    }
+
+    fn place(&self) -> Place {
+        self.0
+            .place
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn begin(&self) -> Batch {
+        Batch {
+            state: self.decided().as_ref().clone(),
+            entries: Vec::new(),
+            answers: Vec::new(),
+            place: self.place(),
+            leading: None,
+        }
+    }
+
+    fn take(
+        &self,
+        batch: &mut Batch,
+        entry: &Entry,
+        responder: Option<ApplyResponder<TypeConfig>>,
+    ) -> io::Result<()> {
+        let index = index_of(entry.log_id.index);
+        let done = match &entry.payload {
+            EntryPayload::Blank => {
+                let leader = entry.log_id.leader_id;
+                if leader.node_id == self.0.me.load(Ordering::Relaxed) {
+                    batch.leading = Some(Leading {
+                        term: leader.term,
+                        fence: index,
+                    });
+                }
+                Done::nothing()
+            }
+            EntryPayload::Membership(members) => {
+                batch.place.members = StoredMembership::new(Some(entry.log_id), members.clone());
+                Done::nothing()
+            }
+            EntryPayload::Normal(payload) => command(&mut batch.state, index, payload)?,
+        };
+        batch.place.last = Some(entry.log_id);
+        batch
+            .state
+            .absorb(index, batch.state.decided_at, &done.changes);
+        batch.entries.push(AppliedEntry {
+            index,
+            envelope: to_envelope(self.0.identity.group().get(), entry)?.to_bytes(),
+            reply: done.reply,
+            changes: done.changes,
+            effects: done.effects,
+            decided_at: batch.state.decided_at,
+        });
+        self.0.digests.at_checkpoint(&batch.state);
+        if let Some(responder) = responder {
+            batch.answers.push((responder, done.outcome));
+        }
+        Ok(())
+    }
+
+    /// Stores a batch; then everybody sees it; then proposers hear of it.
+    async fn settle(&self, mut batch: Batch) -> io::Result<()> {
+        self.0
+            .store
+            .commit(std::mem::take(&mut batch.entries))
+            .await?;
+        self.publish(batch.state, batch.place, batch.leading);
+        for (responder, outcome) in batch.answers {
+            responder.send(outcome);
+        }
+        Ok(())
+    }
+
+    fn publish(&self, state: Decided, place: Place, leading: Option<Leading>) {
+        let applied = state.applied_index;
+        *self.0.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
+        self.0.decided.store(Arc::new(state));
+        if let Some(leading) = leading {
+            self.0.leading.store(Some(Arc::new(leading)));
+        }
+        self.0.applied.send_replace(applied);
+    }
+
+    /// The group has an id from here on. The identity is written first: a store without it applies this entry again.
+    async fn found(&self, entry: &Entry, payload: &Payload) -> io::Result<()> {
+        let group: [u8; 16] = payload
+            .bytes
+            .as_ref()
+            .try_into()
+            .map_err(|_| io::Error::other("the entry that names the group is damaged"))?;
+        let group = GroupId::from_bytes(group);
+        let index = index_of(entry.log_id.index);
+        let mut batch = self.begin();
+        batch.place.last = Some(entry.log_id);
+        batch.state.absorb(index, batch.state.decided_at, &[]);
+        // A second founder lost a race that the log decided: the first entry counts.
+        if self
+            .0
+            .identity
+            .group()
+            .get()
+            .is_none_or(|known| known == group)
+        {
+            let founded = Founded { group, at: index };
+            let identity = self.0.identity.clone();
+            blocking(move || identity.found(founded).map_err(io::Error::other)).await?;
+            let snapshot = Snapshot::of(group, &batch.state, Vec::new());
+            self.0
+                .store
+                .install(Arc::new(snapshot), InstallMode::Adopt)
+                .await?;
+            tracing::info!(%group, "the group has its id");
+        } else {
+            let envelope = to_envelope(self.0.identity.group().get(), entry)?;
+            let entry = AppliedEntry {
+                index,
+                envelope: envelope.to_bytes(),
+                reply: Reply::Unchanged,
+                changes: Vec::new(),
+                effects: Vec::new(),
+                decided_at: batch.state.decided_at,
+            };
+            self.0.store.commit(vec![entry]).await?;
+        }
+        self.publish(batch.state, batch.place, None);
+        Ok(())
+    }
+}
+
+fn command(state: &mut Decided, index: u64, payload: &Payload) -> io::Result<Done> {
+    let proposal: Proposal = codec::decode(&payload.bytes)
+        .map_err(|error| io::Error::other(format!("log entry {index}: {error}")))?;
+    let once = apply_once(state, index, &proposal);
+    state.decided_at = state.decided_at.max(once.applied.decided_at);
+    Ok(Done {
+        outcome: Outcome::Answer {
+            index: once.index,
+            reply: once.applied.reply.clone(),
+        },
+        reply: once.applied.reply,
+        changes: once.applied.changes,
+        effects: once.applied.effects,
+    })
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
+}
+
+impl RaftStateMachine<TypeConfig> for Machine {
+    type SnapshotData = Bytes;
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
+        let place = self.place();
+        Ok((place.last, place.members))
+    }
+
+    async fn apply<S>(&mut self, mut entries: S) -> Result<(), io::Error>
+    where
+        S: tokio_stream::Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>>
+            + Unpin
+            + OptionalSend,
+    {
+        let mut batch = self.begin();
+        while let Some(next) = entries.next().await {
+            let (entry, responder) = next?;
+            if let EntryPayload::Normal(payload) = &entry.payload
+                && payload.kind == PayloadKind::Founding
+            {
+                self.settle(batch).await?;
+                self.found(&entry, payload).await?;
+                if let Some(responder) = responder {
+                    responder.send(Outcome::Nothing);
+                }
+                batch = self.begin();
+                continue;
+            }
+            self.take(&mut batch, &entry, responder)?;
+            if batch.entries.len() >= BATCH_MAX {
+                self.settle(batch).await?;
+                batch = self.begin();
+            }
+        }
+        self.settle(batch).await
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        Builder {
+            inner: Arc::clone(&self.0),
+            state: self.decided(),
+            place: self.place(),
+        }
+    }
+
+    async fn install_snapshot(&mut self, meta: &Meta, bytes: Bytes) -> Result<(), io::Error> {
+        let inner = Arc::clone(&self.0);
+        let meta_of_file = meta.clone();
+        let snapshot = blocking(move || {
+            let snapshot = Snapshot::from_bytes(&bytes).map_err(io::Error::other)?;
+            let ours = inner.identity.group().get();
+            if let Some(ours) = ours.filter(|ours| *ours != snapshot.group()) {
+                return Err(io::Error::other(format!(
+                    "a snapshot of group {} was sent to a member of group {ours}",
+                    snapshot.group()
+                )));
+            }
+            if ours.is_none() {
+                let group = snapshot.group();
+                let founded = Founded { group, at: 0 };
+                inner.identity.found(founded).map_err(io::Error::other)?;
+            }
+            // First the file: with it, a store that was not replaced any more is replaced after a restart.
+            inner.files.write(&meta_of_file, &bytes)?;
+            Ok(snapshot)
+        })
+        .await?;
+        let snapshot = Arc::new(snapshot);
+        self.0
+            .store
+            .install(Arc::clone(&snapshot), InstallMode::Adopt)
+            .await?;
+        let place = Place {
+            last: meta.last_log_id,
+            members: meta.last_membership.clone(),
+        };
+        self.publish(snapshot.decided(), place, None);
+        self.0.known.learn(snapshot.known());
+        tracing::info!(
+            index = snapshot.decided().applied_index,
+            "took over the decided state of the leader"
+        );
+        Ok(())
+    }
+
+    async fn get_current_snapshot(
+        &mut self,
+    ) -> Result<Option<openraft::alias::SnapshotOf<TypeConfig, Bytes>>, io::Error> {
+        let inner = Arc::clone(&self.0);
+        let found = blocking(move || inner.files.read()).await?;
+        Ok(found.map(|(meta, snapshot)| openraft::Snapshot { meta, snapshot }))
+    }
+}
+
+/// Writes a snapshot of the state as it was when it was made.
+pub struct Builder {
+    inner: Arc<Inner>,
+    state: Arc<Decided>,
+    place: Place,
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Builder {
+    type SnapshotData = Bytes;
+
+    async fn build_snapshot(
+        &mut self,
+    ) -> Result<openraft::alias::SnapshotOf<TypeConfig, Bytes>, io::Error> {
+        let (inner, state) = (Arc::clone(&self.inner), Arc::clone(&self.state));
+        let meta = SnapshotMeta {
+            last_log_id: self.place.last,
+            last_membership: self.place.members.clone(),
+        };
+        let group = inner
+            .identity
+            .group()
+            .get()
+            .unwrap_or(super::types::NO_GROUP);
+        blocking(move || {
+            let snapshot = Snapshot::of(group, &state, inner.known.known());
+            let bytes = snapshot.to_bytes().map_err(io::Error::other)?;
+            inner.files.write(&meta, &bytes)?;
+            tracing::info!(
+                index = state.applied_index,
+                bytes = bytes.len(),
+                "wrote a snapshot of decided state"
+            );
+            Ok(openraft::Snapshot {
+                meta,
+                snapshot: Bytes::from(bytes),
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,193 @@
+use std::io;
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use orchestrator_core::decided::{Decided, GroupId};
+use orchestrator_core::ports::Clock;
+use tokio::sync::watch;
+
+use super::super::identity::Identity;
+use super::super::log::LogStore;
+use super::super::types::{LogId, StoredMembership, log_id, raft_index};
+use super::snapshots::Meta;
+use super::{Digests, Inner, KnownInstances, Machine, Place, SnapshotFiles, StoreWriter};
+use crate::store::{self, DecisionStore};
+use crate::wire::Envelope;
+
+/// Why decided state and the log of this node do not go together; one sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The log or a snapshot cannot be read.
+    #[error("the log of this node cannot be used: {0}")]
+    Log(#[from] io::Error),
+    /// It is the store of another group.
+    #[error(
+        "the store {store} belongs to group {theirs}, and this node (RaftDataDir) is a member of group {ours}; \
+         to let it take over the state of group {ours}, move the store away and start again"
+    )]
+    OtherGroup {
+        /// The store.
+        store: String,
+        /// Group of the node.
+        ours: GroupId,
+        /// Group of the store.
+        theirs: GroupId,
+    },
+    /// It knows more than the log.
+    #[error(
+        "the store {store} is at entry {applied}, and the log of this node (RaftDataDir) ends at {last}: \
+         they are not of one node, or the log was lost; move the store away, so that this node takes over the group's state"
+    )]
+    Newer {
+        /// The store.
+        store: String,
+        /// Where the store is.
+        applied: u64,
+        /// Where the log ends.
+        last: u64,
+    },
+    /// The node is new and its store is not.
+    #[error(
+        "the store {store} holds {applied} decided changes of a single node or of another member, and this node (RaftDataDir) \
+         was never a member of a group; move the store away, so that this node takes over the group's state"
+    )]
+    Foreign {
+        /// The store.
+        store: String,
+        /// Where the store is.
+        applied: u64,
+    },
+    /// At the same index it has another entry.
+    #[error(
+        "entry {applied} in the store {store} is not the one in the log of this node (RaftDataDir): \
+         they are not of one node; move the store away, so that this node takes over the group's state"
+    )]
+    OtherHistory {
+        /// The store.
+        store: String,
+        /// Where.
+        applied: u64,
+    },
+}
+
+impl Machine {
+    /// Reads the state of this node, and checks that store and log belong together. Blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(
+        identity: Identity,
+        log: &LogStore,
+        store: Arc<dyn DecisionStore>,
+        directory: &Path,
+        known: Arc<dyn KnownInstances>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let files = SnapshotFiles::in_directory(directory);
+        let snapshot = files.read()?.map(|(meta, _)| meta);
+        let state = store.load()?;
+        check_group(&identity, store.as_ref(), &state)?;
+        let place = place(log, store.as_ref(), &state, snapshot.as_ref())?;
+        Ok(Self(Arc::new(Inner {
+            me: AtomicU64::new(0),
+            identity,
+            store: StoreWriter::new(store, clock),
+            files,
+            known,
+            applied: watch::Sender::new(state.applied_index),
+            decided: ArcSwap::from_pointee(state),
+            leading: ArcSwapOption::empty(),
+            digests: Digests::default(),
+            place: Mutex::new(place),
+        })))
+    }
+}
+
+fn check_group(
+    identity: &Identity,
+    store: &dyn DecisionStore,
+    state: &Decided,
+) -> Result<(), OpenError> {
+    let Some(founded) = identity.founded()? else {
+        return Ok(());
+    };
+    let theirs = store.identity()?.group;
+    // Up to the entry that named the group, the store has a random one of its own.
+    let is_before = state.applied_index == 0 || state.applied_index < founded.at;
+    if is_before || theirs == founded.group {
+        return Ok(());
+    }
+    Err(OpenError::OtherGroup {
+        store: store.place(),
+        ours: founded.group,
+        theirs,
+    })
+}
+
+fn place(
+    log: &LogStore,
+    store: &dyn DecisionStore,
+    state: &Decided,
+    snapshot: Option<&Meta>,
+) -> Result<Place, OpenError> {
+    let applied = state.applied_index;
+    if applied == 0 {
+        return Ok(Place::default());
+    }
+    let at_snapshot = snapshot
+        .and_then(|meta| meta.last_log_id)
+        .filter(|last| last.index == raft_index(applied));
+    let at_log = log.id_at(raft_index(applied))?;
+    let last = at_log.or(at_snapshot).or(in_store(store, applied)?);
+    let end = log
+        .last()
+        .into_iter()
+        .chain(snapshot.and_then(|meta| meta.last_log_id));
+    let end = end.map(|last| last.index + 1).max().unwrap_or(0);
+    if applied > end {
+        return Err(OpenError::Newer {
+            store: store.place(),
+            applied,
+            last: end,
+        });
+    }
+    if let (Some(ours), Some(theirs)) = (at_log, in_store(store, applied)?)
+        && ours != theirs
+    {
+        return Err(OpenError::OtherHistory {
+            store: store.place(),
+            applied,
+        });
+    }
+    let members = log
+        .last_membership(raft_index(applied))?
+        .as_ref()
+        .and_then(membership_of)
+        .or_else(|| snapshot.map(|meta| meta.last_membership.clone()))
+        .unwrap_or_default();
+    Ok(Place { last, members })
+}
+
+fn membership_of(entry: &super::Entry) -> Option<StoredMembership> {
+    match &entry.payload {
+        openraft::EntryPayload::Membership(members) => {
+            Some(StoredMembership::new(Some(entry.log_id), members.clone()))
+        }
+        openraft::EntryPayload::Blank | openraft::EntryPayload::Normal(_) => None,
+    }
+}
+
+/// Place of the store's last entry, as its own log has it: nothing after a snapshot was installed.
+fn in_store(store: &dyn DecisionStore, applied: u64) -> Result<Option<LogId>, OpenError> {
+    let tail = store.log_tail(1)?;
+    let Some(entry) = tail.last().filter(|entry| entry.index == applied) else {
+        return Ok(None);
+    };
+    let envelope = Envelope::from_bytes(&entry.envelope).map_err(io::Error::other)?;
+    Ok(Some(log_id(envelope.term, envelope.leader, envelope.index)))
+}

@@ -1,0 +1,182 @@
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use openraft::SnapshotMeta;
+use orchestrator_core::decided::Snapshot;
+use prost::Message as _;
+use prost::bytes::Bytes;
+
+use super::super::convert;
+use super::super::membership::MembershipRecord;
+use super::super::types::{StoredMembership, TypeConfig};
+use super::super::v1;
+
+/// Where a snapshot ends and who the members were then.
+pub(in super::super) type Meta = openraft::alias::SnapshotMetaOf<TypeConfig>;
+
+const PREFIX: &str = "raft-snapshot-";
+const UNFINISHED: &str = ".unfinished";
+
+/// Snapshots as files in the directory of a node's own data: only the latest is kept. A file is complete and on disk
+/// before it has its name.
+pub(super) struct SnapshotFiles {
+    directory: PathBuf,
+}
+
+impl SnapshotFiles {
+    /// In this directory, which exists.
+    pub fn in_directory(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+        }
+    }
+
+    /// Writes a snapshot, durable when it returns, and removes older ones. Blocks.
+    pub fn write(&self, meta: &Meta, bytes: &[u8]) -> io::Result<()> {
+        let head = head_of(meta, bytes.len())?.encode_length_delimited_to_vec();
+        let index = meta.last_log_id.map_or(0, |last| last.index + 1);
+        let path = self.directory.join(format!("{PREFIX}{index:020}"));
+        let unfinished = self
+            .directory
+            .join(format!("{PREFIX}{index:020}{UNFINISHED}"));
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&unfinished)?;
+        file.write_all(&head)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, &path)?;
+        File::open(&self.directory)?.sync_all()?;
+        for other in self.files()? {
+            if other != path {
+                fs::remove_file(other)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The latest snapshot. Blocks.
+    pub fn read(&self) -> io::Result<Option<(Meta, Bytes)>> {
+        let Some(path) = self.files()?.pop() else {
+            return Ok(None);
+        };
+        let bytes = Bytes::from(fs::read(&path)?);
+        parse(bytes).map(Some).map_err(|error| {
+            io::Error::other(format!(
+                "the snapshot {} is damaged: {error}; move the directory away to begin this node anew from the others",
+                path.display()
+            ))
+        })
+    }
+
+    /// Complete snapshots, by index.
+    fn files(&self) -> io::Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            let name = path.file_name().map(|name| name.to_string_lossy());
+            if name.is_some_and(|name| name.starts_with(PREFIX) && !name.ends_with(UNFINISHED)) {
+                found.push(path);
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// The head of a snapshot, as files and messages have it.
+pub(in super::super) fn head_of(meta: &Meta, length: usize) -> io::Result<v1::SnapshotHead> {
+    let (_, membership) = MembershipRecord::of(meta.last_membership.membership()).to_bytes()?;
+    Ok(v1::SnapshotHead {
+        destination: None,
+        vote: None,
+        last: meta.last_log_id.map(convert::position),
+        membership_at: meta.last_membership.log_id().map(convert::position),
+        membership: membership.into(),
+        length: length as u64,
+    })
+}
+
+/// What a head says.
+pub(in super::super) fn meta_from(head: &v1::SnapshotHead) -> io::Result<Meta> {
+    let format = head.membership.first().copied().map_or(0, u32::from);
+    let record = MembershipRecord::from_bytes(format, &head.membership)?;
+    Ok(SnapshotMeta {
+        last_log_id: convert::position_from_option(head.last)?,
+        last_membership: StoredMembership::new(
+            convert::position_from_option(head.membership_at)?,
+            record.to_membership()?,
+        ),
+    })
+}
+
+fn parse(mut bytes: Bytes) -> io::Result<(Meta, Bytes)> {
+    let head = v1::SnapshotHead::decode_length_delimited(&mut bytes).map_err(io::Error::other)?;
+    if bytes.len() as u64 != head.length {
+        return Err(io::Error::other(format!(
+            "{} bytes instead of {}",
+            bytes.len(),
+            head.length
+        )));
+    }
+    // The whole is checked against its digest before anything relies on it.
+    Snapshot::from_bytes(&bytes).map_err(io::Error::other)?;
+    Ok((meta_from(&head)?, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use orchestrator_core::decided::{Decided, GroupId};
+
+    use super::super::super::types::log_id;
+    use super::*;
+
+    fn snapshot(index: u64) -> (Meta, Vec<u8>) {
+        let state = Decided {
+            applied_index: index,
+            ..Decided::default()
+        };
+        let bytes = Snapshot::of(GroupId::from_number(1), &state, vec![])
+            .to_bytes()
+            .unwrap();
+        let meta = SnapshotMeta {
+            last_log_id: Some(log_id(1, 2, index)),
+            last_membership: StoredMembership::default(),
+        };
+        (meta, bytes)
+    }
+
+    #[test]
+    fn the_latest_snapshot_is_kept_and_an_unfinished_one_counts_for_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = SnapshotFiles::in_directory(dir.path());
+        assert!(files.read().unwrap().is_none());
+        for index in [9, 10] {
+            let (meta, bytes) = snapshot(index);
+            files.write(&meta, &bytes).unwrap();
+        }
+        fs::write(dir.path().join("raft-snapshot-99.unfinished"), "half").unwrap();
+        let (meta, bytes) = files.read().unwrap().unwrap();
+        assert_eq!((meta, bytes.to_vec()), snapshot(10));
+        assert_eq!(files.files().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_damaged_snapshot_is_refused_with_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = SnapshotFiles::in_directory(dir.path());
+        let (meta, bytes) = snapshot(9);
+        files.write(&meta, &bytes).unwrap();
+        let path = files.files().unwrap().remove(0);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.pop();
+        fs::write(&path, bytes).unwrap();
+        let error = files.read().unwrap_err().to_string();
+        assert!(error.contains("raft-snapshot-"), "{error}");
+    }
+}
