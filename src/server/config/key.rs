@@ -123,10 +123,6 @@ pub struct Key {
     pub is_new: bool,
 }
 
-/// Note of the keys that govern recoveries, changes of servers, and their hooks.
-pub const NO_RECOVERIES: &str =
-    "No recovery exists in this release, so there is nothing yet that could go against it.";
-
 impl Key {
     const fn new(name: &'static str, kind: Kind, meaning: &'static str) -> Self {
         Self {
@@ -253,12 +249,6 @@ impl Key {
     /// Without effect in the predecessor too.
     pub const fn no_effect(mut self) -> Self {
         self.state = State::NoEffect;
-        self
-    }
-
-    /// Governs recoveries, or changes of servers, which this release does not do.
-    pub const fn for_recoveries(mut self) -> Self {
-        self.note = NO_RECOVERIES;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::key::{Change, Key, Kind, NO_RECOVERIES, State};
+use super::key::{Change, Key, Kind, State};
 use super::table;
 
 /// The hand-written beginning of the page.
@@ -87,8 +87,7 @@ fn row(key: &Key) -> String {
         (_, Change::Restart) => "restart",
     };
     let mut meaning = key.meaning.to_owned();
-    // Said once, above the table.
-    let remark = remark(key).replace(NO_RECOVERIES, "");
+    let remark = remark(key);
     let remark = remark.trim();
     if !remark.is_empty() {
         meaning = format!("{meaning} {remark}");

@@ -74,7 +74,7 @@ pub(super) async fn recover(
     let begun = register(&shared, scope, intent, &wanted);
     let run = begun.instrument(span.clone()).await?;
     shared.reasons.forget(&wanted.subject);
-    let ended = run.to_its_end().instrument(span).await;
+    let ended = run.carry_out().instrument(span).await;
     if let Err(lost) = &ended {
         tracing::warn!(recovery = %id, %lost, "the recovery is not carried on here");
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use orchestrator_core::decided::{Command, Decided, RecoveryStepCommand};
 use orchestrator_core::domain::{
-    DataLoss, Fence, InstanceKey, Observation, Picture, RecoveryId, RecoveryOutcome, Timestamp,
+    DataLoss, Fence, InstanceKey, Observation, Picture, RecoveryEnd, RecoveryId, RecoveryOutcome,
+    Timestamp,
 };
 use orchestrator_core::ports::{Change, ChangeError, OnBehalfOf, ServerSession};
 
@@ -48,16 +49,25 @@ fn watched_for(decided: &Decided, key: &InstanceKey, now: Timestamp) -> Option<R
     if downtime.reason != LOST_REASON {
         return None;
     }
+    // The latest recovery that has made, or may have made, a primary of it or taken that from it.
     let about = decided.recoveries.iter().filter(|(_, one)| {
-        let successor = one.end.as_ref().and_then(|end| end.successor.as_ref());
-        one.subject == *key || successor == Some(key)
+        let end = one.end.as_ref();
+        one.subject == *key
+            || end.is_some_and(|end| end.successor.as_ref() == Some(key))
+            || end.is_some_and(|end| is_perhaps_writable(end, key))
     });
     let (id, latest) = about.max_by_key(|(_, one)| one.number)?;
     let end = latest.end.as_ref()?;
-    let is_lost = latest.subject == *key && end.outcome == RecoveryOutcome::Succeeded;
+    let was_replaced = latest.subject == *key && end.outcome == RecoveryOutcome::Succeeded;
+    let is_lost = was_replaced || is_perhaps_writable(end, key);
     let mut unfinished = decided.unfinished_recoveries();
     let is_at_work = unfinished.any(|(_, one)| one.servers.iter().any(|it| it.key == *key));
     (is_lost && !is_at_work).then_some(*id)
+}
+
+/// Whether a failed recovery may have made a server writable.
+fn is_perhaps_writable(end: &RecoveryEnd, key: &InstanceKey) -> bool {
+    end.outcome == RecoveryOutcome::Failed && end.lost.contains(key)
 }
 
 /// Watches an old primary for as long as it is to be watched under this leadership.

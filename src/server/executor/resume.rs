@@ -49,7 +49,7 @@ pub(super) async fn resume(
                 recovery,
                 scope,
             });
-            run.to_its_end().await
+            run.carry_out().await
         }
         Err(why) => end_unreadable(&scope, &recovery, why).await,
     }

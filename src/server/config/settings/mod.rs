@@ -91,9 +91,9 @@ pub struct Live {
     pub problems: Problems,
     /// Registered promotion rules.
     pub candidates: Candidates,
-    /// Recoveries. None exists in this release.
+    /// Recoveries.
     pub recovery: Recovery,
-    /// Commands at moments of recoveries. None exists in this release.
+    /// Commands at moments of recoveries.
     pub hooks: Hooks,
     /// Consul and ZooKeeper. Not in effect in this release.
     pub kv: KeyValueStores,

@@ -9,7 +9,7 @@ use super::filters::host_filters;
 use super::filters::patterns;
 use crate::config::values::Values;
 
-/// Recoveries: which, when, and how. None exists in this release.
+/// Recoveries: which, when, and how.
 #[derive(Clone, Debug)]
 pub struct Recovery {
     /// Clusters whose primary is replaced (`RecoverMasterClusterFilters`).
@@ -81,7 +81,7 @@ pub enum UnappliedRelayLog {
     Wait,
 }
 
-/// Commands at moments of recoveries. None is run in this release.
+/// Commands at moments of recoveries.
 #[derive(Clone, Debug)]
 pub struct Hooks {
     /// Shell that runs them (`ProcessesShellCommand`).

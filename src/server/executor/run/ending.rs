@@ -9,7 +9,7 @@ use orchestrator_core::domain::{
 };
 use orchestrator_core::legacy::hooks::HookList;
 use orchestrator_core::recovery::hooks::HookMoment;
-use orchestrator_core::recovery::plan::{EndOfRecovery, WhyFailed, data_loss};
+use orchestrator_core::recovery::plan::{Action, EndOfRecovery, WhyFailed, data_loss};
 use orchestrator_core::recovery::ranking::Ranking;
 
 use super::steps::Server;
@@ -126,6 +126,10 @@ impl Run {
         let Some(ending) = &mut self.ending else {
             return Ok(Turn::Again);
         };
+        // What is under way would take effect after the end.
+        if self.servers.values().any(Server::is_busy) {
+            return Ok(Turn::Wait);
+        }
         if std::mem::take(&mut ending.undoes) {
             self.flush().await?;
             self.undo().await?;
@@ -142,10 +146,6 @@ impl Run {
         if self.hooks_after == Stage::Running {
             return Ok(Turn::Wait);
         }
-        // What is under way would take effect after the end.
-        if self.servers.values().any(Server::is_busy) {
-            return Ok(Turn::Wait);
-        }
         self.end().await.map(Turn::Ended)
     }
 
@@ -157,7 +157,10 @@ impl Run {
         let ending = self.ending.as_ref().expect("whoever calls has one");
         let (outcome, errors) = (ending.outcome, ending.errors.clone());
         let is_good = outcome == RecoveryOutcome::Succeeded;
-        let lost = if is_good { self.lost() } else { Vec::new() };
+        let lost = match is_good {
+            true => self.lost(),
+            false => self.perhaps_writable(),
+        };
         let successor = is_good.then(|| self.plan.choice.promoted.clone());
         let command = EndRecovery {
             id: self.scope.id,
@@ -168,11 +171,7 @@ impl Run {
                 true => self.successor_alias(),
                 false => String::new(),
             },
-            downtimes: if is_good {
-                self.downtimes(&lost)
-            } else {
-                Vec::new()
-            },
+            downtimes: self.downtimes(is_good.then_some(&self.plan.dead), &lost),
             lost,
             participants: self.servers.keys().cloned().collect(),
             errors: errors.clone(),
@@ -202,12 +201,28 @@ impl Run {
         })
     }
 
-    /// Lost servers and the old primary: nothing is done about them, and the old primary is closed whenever it answers.
-    fn downtimes(&self, lost: &[InstanceKey]) -> Vec<LostServer> {
+    /// The server that was to be promoted, where the recovery failed and it may have been made writable all the same: it is
+    /// watched like an old primary, for another one may be promoted next.
+    fn perhaps_writable(&self) -> Vec<InstanceKey> {
+        let mut begun = self.progress.steps.keys();
+        let is_begun = begun.any(|number| {
+            let step = self.plan.steps.get(*number);
+            step.is_some_and(|step| step.action == Action::MakeWritable)
+        });
+        match is_begun {
+            true => vec![self.plan.choice.promoted.clone()],
+            false => vec![],
+        }
+    }
+
+    /// Lost servers and, where somebody took its place, the old primary: nothing is done about them, and those that may take
+    /// writes are closed whenever they answer.
+    fn downtimes(&self, dead: Option<&InstanceKey>, lost: &[InstanceKey]) -> Vec<LostServer> {
         let length = self.scope.config.recovery.lost_downtime;
         let ends_at = self.scope.now().plus(length.unwrap_or(UNTIL_WELL));
-        let all = std::iter::once(&self.plan.dead).chain(lost);
-        all.take(LINES_IN_COMMAND_MAX)
+        dead.into_iter()
+            .chain(lost)
+            .take(LINES_IN_COMMAND_MAX)
             .map(|key| LostServer {
                 key: key.clone(),
                 owner: self.scope.config.downtime_owner.clone(),

@@ -231,7 +231,7 @@ impl Run {
     ///
     /// # Errors
     /// [`Lost`]: it goes on elsewhere, or with another attempt.
-    pub async fn to_its_end(mut self) -> Result<Ended, Lost> {
+    pub async fn carry_out(mut self) -> Result<Ended, Lost> {
         loop {
             while let Ok(report) = self.reports.try_recv() {
                 self.hear(report)?;

@@ -100,8 +100,13 @@ impl Run {
         if !hooks.has_any(moment, kind) {
             return false;
         }
-        let (reporter, scope) = (self.reporter.clone(), self.scope.clone());
+        let reporter = self.reporter.clone();
         self.spawn(async move {
+            // A node without a majority tells nobody anything.
+            if let Err(lost) = scope.leads().await {
+                let _ = reporter.send(Report::Lost(lost)).await;
+                return;
+            }
             let ran = hooks.run(moment, kind).await;
             // Nobody listens any more when the run is over.
             let _ = reporter.send(Report::HooksRan { moment, ran }).await;

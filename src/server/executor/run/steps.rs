@@ -15,7 +15,7 @@ use crate::executor::scope::Lost;
 
 /// How long one statement may take; the longest time for which a lost leadership may still change something. A step has
 /// three times as long: where an answer is lost, there is time to see what became of it, and to ask again.
-const STATEMENT_TIME: Duration = Duration::from_secs(3);
+pub(super) const STATEMENT_TIME: Duration = Duration::from_secs(3);
 
 /// How long it is watched whether a change shows before it is ordered again.
 const ORDER_AGAIN: Duration = Duration::from_secs(1);

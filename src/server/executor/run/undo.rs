@@ -7,18 +7,21 @@ use std::time::Duration;
 use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::ports::Change;
 use orchestrator_core::recovery::plan::{Action, StepNumber};
+use orchestrator_core::recovery::{Holdings, Unapplied};
 
 use super::hand::Order;
 use super::report::Report;
+use super::steps::STATEMENT_TIME;
 use super::{Run, TICK};
 use crate::executor::scope::Lost;
 
-/// How long it may take in all. What is not started then is left as it is, and said.
+/// How long it may take in all: longer than one statement, of which nothing is under way then. What is not started is left as
+/// it is, and said.
 const UNDO_TIME: Duration = Duration::from_secs(5);
 
 impl Run {
-    /// Starts replication again on servers whose receiver was stopped, whose applier runs, and which still have the old primary as
-    /// their source. There, nothing that was received can be lost.
+    /// Starts replication again on servers whose receiver was stopped, where nothing that was received can be lost by it: the
+    /// applier runs, or has nothing left to apply. They have the old primary as their source, or the most advanced server.
     pub(super) async fn undo(&mut self) -> Result<(), Lost> {
         let mut waited_for = self.order_undoing();
         let began = self.scope.deps.clock.monotonic();
@@ -72,7 +75,7 @@ impl Run {
                 server.order_directly(|connection_id| Order::Make {
                     number: *number,
                     change: Change::StartReplication,
-                    deadline: UNDO_TIME,
+                    deadline: STATEMENT_TIME,
                     connection_id,
                     beside_old_primary: true,
                 })
@@ -84,10 +87,14 @@ impl Run {
     fn is_as_it_was(&self, key: &InstanceKey) -> bool {
         let seen = self.seen.observation(key);
         let link = seen.and_then(|seen| seen.replication.as_ref());
-        link.is_some_and(|link| {
-            link.applier.is_running()
-                && !link.receiver.is_running()
-                && link.source.attached() == Some(&self.plan.dead)
+        seen.zip(link).is_some_and(|(seen, link)| {
+            let unapplied = || Holdings::read(seen, self.plan.ground).map(|own| own.unapplied());
+            let source = link.source.attached();
+            let loses_nothing =
+                link.applier.is_running() || unapplied() == Some(Unapplied::Nothing);
+            let has_its_source =
+                source == Some(&self.plan.dead) || source == Some(&self.plan.choice.head);
+            loses_nothing && has_its_source && !link.receiver.is_running()
         })
     }
 }

@@ -8,7 +8,7 @@ use orchestrator_core::ports::{Change, DecisionReader};
 
 use super::SIMPLE;
 use super::deciding::Fate;
-use super::fleet::{Verdict, key};
+use super::fleet::{Power, Verdict, key};
 use super::world::World;
 
 #[tokio::test(start_paused = true)]
@@ -196,4 +196,76 @@ async fn no_receiver_is_stopped_before_that_is_written_down() {
             .iter()
             .any(|entry| entry.change == Change::StopReceiver)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_may_have_been_made_writable_is_watched_where_that_failed() {
+    let world = World::of(SIMPLE);
+    let fleet = std::sync::Arc::downgrade(&world.fleet);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    tokio::spawn(async move {
+        while receiver.try_recv().is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        fleet.upgrade().unwrap().set_power("b", Power::Silent);
+    });
+    world.fleet.judge(move |_, change| match change {
+        Change::MakeWritable => {
+            let _ = sender.send(());
+            Verdict::MadeUnheard
+        }
+        _ => Verdict::Done,
+    });
+    let _node = world.start("node1", 1);
+    let (_, recovery) = world.ended().await;
+    let end = recovery.end.clone().unwrap();
+    assert_eq!(end.outcome, RecoveryOutcome::Failed);
+    assert_eq!(end.lost, [key("b")]);
+    assert!(!world.log.decided().downtimes.contains_key(&key("a")));
+    world.fleet.set_power("b", Power::Up);
+    assert_eq!(world.fleet.writable(), ["b"]);
+    world
+        .until("it is closed", || world.fleet.writable().is_empty())
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_passes_is_asked_again() {
+    let world = World::of(SIMPLE);
+    let mut count = 0_u32;
+    world.fleet.judge(move |_, change| match change {
+        Change::MakeWritable if count < 3 => {
+            count += 1;
+            Verdict::RefusedForNow
+        }
+        _ => Verdict::Done,
+    });
+    let _node = world.start("node1", 1);
+    let (_, recovery) = world.ended().await;
+    let end = recovery.end.clone().unwrap();
+    assert_eq!(end.outcome, RecoveryOutcome::Succeeded, "{:?}", end.errors);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_of_a_two_step_plan_receive_again_where_it_fails() {
+    let text =
+        "a [unreachable]\n+ b [io=connecting]\n+ c [io=connecting gtid=..1-95 promotion=prefer]";
+    let world = World::of(text);
+    world.fleet.judge(|_, change| match change {
+        Change::ForgetSource => Verdict::Refused,
+        _ => Verdict::Done,
+    });
+    let _node = world.start("node1", 1);
+    let (_, recovery) = world.ended().await;
+    assert_eq!(
+        recovery.end.clone().unwrap().outcome,
+        RecoveryOutcome::Failed
+    );
+    for (name, source) in [("b", "a"), ("c", "b")] {
+        let seen = world.fleet.seen(name);
+        assert_eq!(seen.source(), Some(&key(source)));
+        let changes = world.fleet.changes_of(name);
+        assert_eq!(changes.last(), Some(&Change::StartReplication), "{name}");
+    }
+    assert!(world.fleet.writable().is_empty());
 }

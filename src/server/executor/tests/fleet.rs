@@ -33,6 +33,8 @@ pub enum Power {
 pub enum Verdict {
     Done,
     Refused,
+    /// As where somebody holds a lock.
+    RefusedForNow,
     /// It is made, and nobody is told.
     MadeUnheard,
     /// It is not made, and nobody is told.
@@ -223,9 +225,12 @@ impl Fleet {
         };
         match verdict {
             Verdict::Done => Ok(()),
-            Verdict::Refused => Err(ChangeError::Refused {
+            Verdict::Refused | Verdict::RefusedForNow => Err(ChangeError::Refused {
                 server,
-                errno: 1227,
+                errno: match verdict {
+                    Verdict::RefusedForNow => 1205,
+                    _ => 1227,
+                },
                 reason: "access denied".to_owned(),
             }),
             Verdict::MadeUnheard | Verdict::NotMadeUnheard => {
