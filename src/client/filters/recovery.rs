@@ -40,8 +40,12 @@ pub fn why_not(answer: &Value) -> Result<Vec<String>, Shape> {
     if let Some(by) = text(answer, "recoveries_disabled_by")? {
         lines.push(format!("All recoveries are disabled, by {by}."));
     }
-    for finding in items(field(answer, "findings")?)? {
+    let findings = items(field(answer, "findings")?)?;
+    for finding in findings {
         lines.extend(one_finding(finding)?);
+    }
+    if findings.is_empty() {
+        lines.push("Nothing is wrong.".to_owned());
     }
     for one in items(field(answer, "left_out")?)? {
         let server = new_host_port(field(one, "server")?)?;
@@ -49,9 +53,6 @@ pub fn why_not(answer: &Value) -> Result<Vec<String>, Shape> {
         lines.push(format!(
             "{server}: not looked at, because of '{filter}' in RecoveryIgnoreHostnameFilters"
         ));
-    }
-    if lines.is_empty() {
-        lines.push("Nothing is wrong.".to_owned());
     }
     Ok(lines)
 }
@@ -324,6 +325,11 @@ mod tests {
     fn nothing_wrong_is_said_in_words() {
         let nothing = json!({"recoveries_disabled_by": null, "findings": [], "left_out": []});
         assert_eq!(lines(why_not, &nothing), "Nothing is wrong.");
+        let disabled = json!({"recoveries_disabled_by": "ada", "findings": [], "left_out": []});
+        assert_eq!(
+            lines(why_not, &disabled),
+            "All recoveries are disabled, by ada.\nNothing is wrong."
+        );
         assert!(why_not(&json!([])).is_err());
     }
 
