@@ -156,12 +156,15 @@ pub fn whole_recovery(answer: &Value) -> Result<Vec<String>, Shape> {
     let of = |name| Ok(text(answer, name)?.unwrap_or_default());
     let mut lines = vec![
         format!(
-            "Recovery {} ({}) of {}, cluster {} ({}): {}",
+            "Recovery {} ({}) of {}, cluster {}{}: {}",
             field(answer, "number")?,
             of("uid")?,
             new_host_port(field(answer, "subject")?)?,
             of("cluster")?,
-            of("cluster_alias")?,
+            match of("cluster_alias")? {
+                none if none.is_empty() => none,
+                alias => format!(" ({alias})"),
+            },
             of("code")?
         ),
         format!(

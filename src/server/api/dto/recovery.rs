@@ -191,10 +191,7 @@ impl<'a> RecoveryDto<'a> {
         now: Timestamp,
     ) -> Self {
         let began = Rfc3339(detection.detected_at).to_string();
-        let cluster = ClusterNames {
-            name: &detection.cluster,
-            alias: &detection.cluster_alias,
-        };
+        let cluster = names(&detection.cluster, &detection.cluster_alias);
         let (subject, code) = (&detection.subject, detection.code);
         let entry = AnalysisDto::sparse(subject, code, cluster, &detection.replicas, config);
         Self {
@@ -214,12 +211,15 @@ impl<'a> RecoveryDto<'a> {
 }
 
 fn entry_of<'a>(recovery: &'a Recovery, config: &ApiConfig) -> AnalysisDto<'a> {
-    let cluster = ClusterNames {
-        name: &recovery.cluster,
-        alias: &recovery.cluster_alias,
-    };
+    let cluster = names(&recovery.cluster, &recovery.cluster_alias);
     let (subject, code) = (&recovery.subject, recovery.code);
     AnalysisDto::sparse(subject, code, cluster, &recovery.replicas, config)
+}
+
+/// A cluster without an alias goes by its name.
+fn names<'a>(name: &'a str, alias: &'a str) -> ClusterNames<'a> {
+    let alias = if alias.is_empty() { name } else { alias };
+    ClusterNames { name, alias }
 }
 
 /// Whether it holds others back: it is under way, or within its block period and not acknowledged.

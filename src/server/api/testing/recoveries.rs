@@ -516,3 +516,23 @@ async fn without_any_recovery_lists_are_empty() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_cluster_without_an_alias_goes_by_its_name() {
+    let mut sample = two_clusters();
+    let mut found = detection(0xc1, NOW);
+    found.cluster_alias = String::new();
+    let mut begun = registration(0xc1);
+    begun.cluster_alias = String::new();
+    let commands = [
+        Command::RegisterDetection(Box::new(found)),
+        Command::RegisterRecovery(Box::new(begun)),
+    ];
+    decide(&mut sample.decided, commands);
+    let service = Service::of(sample);
+    for path in ["audit-recovery", "audit-failure-detection"] {
+        let list = service.get(&format!("/api/{path}")).await.json();
+        let cluster = &list[0]["AnalysisEntry"]["ClusterDetails"];
+        assert_eq!(cluster["ClusterAlias"], "db1:3306", "{path}");
+    }
+}
