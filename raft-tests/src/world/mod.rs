@@ -2,6 +2,7 @@
 //! request. Nothing here opens a socket or reads the real time.
 
 mod discovery_world;
+pub mod group;
 pub mod mysql;
 mod node_clock;
 mod seeded_ids;

@@ -48,9 +48,7 @@ impl Fleet {
             return;
         }
         let session = match self.writers[number].session {
-            Some((on, session))
-                if on == id && self.servers[id].sessions.contains_key(&session) =>
-            {
+            Some((on, session)) if on == id && self.servers[id].sessions.contains_key(&session) => {
                 session
             }
             _ => self.servers[id].open_session(SessionOwner::Client),

@@ -113,8 +113,7 @@ impl Fleet {
             true => {
                 seen.uses_mariadb_gtid = true;
                 let last = link.relay.back().map(|one| one.txn);
-                let last =
-                    last.or_else(|| server.log.iter().copied().max_by_key(|txn| txn.number));
+                let last = last.or_else(|| server.log.iter().copied().max_by_key(|txn| txn.number));
                 seen.mariadb_received = mariadb_gtid(last);
             }
             false => {

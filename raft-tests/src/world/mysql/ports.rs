@@ -251,7 +251,10 @@ impl SimSession {
     async fn look(&self) -> Result<Observation, ProbeFailure> {
         let seen = self.servers.probe(&self.server).await?;
         let fleet = self.servers.lock();
-        match fleet.servers[self.id].sessions.contains_key(&self.connection) {
+        match fleet.servers[self.id]
+            .sessions
+            .contains_key(&self.connection)
+        {
             true => Ok(seen),
             false => Err(ProbeFailure {
                 kind: ProbeFailureKind::Refused,

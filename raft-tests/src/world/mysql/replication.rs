@@ -29,9 +29,11 @@ impl Fleet {
                 Receiver::Connecting { errno, next_try }
             }
             Receiver::Connecting { .. } => self.connect(id, &link),
-            Receiver::Running {
-                source_starts, ..
-            } if source_starts != self.servers[link.source].starts => self.lost_source(),
+            Receiver::Running { source_starts, .. }
+                if source_starts != self.servers[link.source].starts =>
+            {
+                self.lost_source()
+            }
             running @ Receiver::Running { .. } => self.fetch(id, &mut link, running),
         };
         self.servers[id].link = Some(link);

@@ -145,7 +145,8 @@ fn a_client_is_told_only_when_enough_replicas_have_received() {
     let mut file = FILE;
     file.semi_sync.source = true;
     file.semi_sync.replica = true;
-    let servers = (0..2).map(|id| Server::new(id, key(&format!("db{id}")), Product::MYSQL[3], file));
+    let servers =
+        (0..2).map(|id| Server::new(id, key(&format!("db{id}")), Product::MYSQL[3], file));
     let mut fleet = Fleet::new(servers.collect(), Tuning::default(), 1, Trace::default());
     fleet.servers[1].link = Some(Link::started(0, Duration::ZERO));
     fleet.servers[1].acknowledges = true;
