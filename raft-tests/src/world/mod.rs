@@ -4,6 +4,7 @@
 mod discovery_world;
 pub mod group;
 pub mod mysql;
+pub mod node;
 mod node_clock;
 mod seeded_ids;
 mod server;
