@@ -3,6 +3,7 @@
 
 mod discovery_world;
 pub mod group;
+pub mod model;
 pub mod mysql;
 pub mod node;
 mod node_clock;

@@ -14,6 +14,7 @@ mod member;
 mod ports;
 mod state;
 
+pub use log::{Entry, Log};
 pub use member::Member;
 pub use ports::SimMember;
 pub use state::{GroupTuning, SharedGroup, SimGroup};

@@ -112,12 +112,30 @@ impl SimGroup {
         self.log.entries().get(count..).unwrap_or_default()
     }
 
+    /// Puts an entry into the log, whoever leads: for histories made by hand.
+    pub fn append(&mut self, proposal: &Proposal, by: usize, at: Duration) {
+        self.commit(proposal, by, at);
+    }
+
     /// Lets everything happen that is due.
     pub fn step(&mut self, now: Duration, network: &Network) {
+        self.note_majorities(now, network);
         self.elect_if_needed(now, network);
         self.tell_replaced_leaders(now, network);
         self.commit_due(now, network);
         self.apply(now, network);
+    }
+
+    fn note_majorities(&mut self, now: Duration, network: &Network) {
+        for node in 0..self.members.len() {
+            let has_quorum = self.has_quorum(node, network);
+            let stretches = &mut self.members[node].cut_off;
+            match (has_quorum, stretches.last_mut()) {
+                (true, Some((_, until @ None))) => *until = Some(now),
+                (true, _) | (false, Some((_, None))) => {}
+                (false, _) => stretches.push((now, None)),
+            }
+        }
     }
 
     /// Whether a node runs and talks with a majority, itself counted.
@@ -150,6 +168,26 @@ impl SimGroup {
     pub fn start(&mut self, node: usize, now: Duration) {
         self.trace.line(now, &format!("node{node} starts"));
         self.members[node].is_up = true;
+    }
+
+    /// Stops the process of a node for a while.
+    pub fn freeze(&mut self, node: usize, now: Duration) {
+        if self.members[node].gate.is_open() {
+            self.trace.line(now, &format!("node{node} freezes"));
+            self.members[node].gate.set_open(false);
+            self.members[node].stood_still.push((now, None));
+        }
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&mut self, node: usize, now: Duration) {
+        if !self.members[node].gate.is_open() {
+            self.trace.line(now, &format!("node{node} thaws"));
+            self.members[node].gate.set_open(true);
+            if let Some((_, until)) = self.members[node].stood_still.last_mut() {
+                *until = Some(now);
+            }
+        }
     }
 
     /// Takes leadership away from whoever has it, as after a moment of bad network.

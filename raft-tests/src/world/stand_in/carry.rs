@@ -231,7 +231,7 @@ impl Carried<'_> {
         Ok(())
     }
 
-    async fn publish(&self) {
+    async fn publish(&mut self) {
         let promoted = self.plan.choice.promoted.to_string();
         let hook = HookRun {
             line: "publish".to_owned(),

@@ -54,7 +54,7 @@ impl<'a> Sessions<'a> {
     }
 
     /// Writes something down about the recovery.
-    pub async fn record(&self, news: RecoveryNews) -> Result<(), Lost> {
+    pub async fn record(&mut self, news: RecoveryNews) -> Result<(), Lost> {
         let step = RecoveryStepCommand::Record {
             fence: self.fence,
             news,
@@ -66,7 +66,7 @@ impl<'a> Sessions<'a> {
         self.deps.decide(command).await
     }
 
-    async fn confirm(&self) -> Result<(), Lost> {
+    async fn confirm(&mut self) -> Result<(), Lost> {
         if is_planted(Bug::FenceNotRechecked) {
             return Ok(());
         }
