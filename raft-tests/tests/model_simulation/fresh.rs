@@ -45,7 +45,8 @@ fn fresh_seeds_break_no_promise() {
         summary.violations
     );
     if let Some(worst) = &summary.worst {
-        panic!("{}\n{:?}", worst.report(), summary.violations);
+        let lines = summary.lines.join("\n");
+        panic!("{}\n{lines}\n{:?}", worst.report(), summary.violations);
     }
     assert!(summary.share_of_nothing() <= NOTHING_MAX, "{summary:?}");
 }

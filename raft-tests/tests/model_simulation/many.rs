@@ -23,6 +23,8 @@ pub struct Summary {
     pub worst: Option<Outcome>,
     /// How many runs were bad, by promise.
     pub violations: BTreeMap<&'static str, u64>,
+    /// One line for each bad run.
+    pub lines: Vec<String>,
 }
 
 impl Summary {
@@ -37,7 +39,9 @@ impl Summary {
                 let why = why.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
                 *self.show_nothing.entry(why.to_owned()).or_default() += 1;
             }
-            Verdict::Violation { promise, .. } => {
+            Verdict::Violation { promise, what, .. } => {
+                self.lines
+                    .push(format!("seed {} {promise}: {what}", outcome.seed));
                 *self.violations.entry(promise).or_default() += 1;
                 let is_first = self
                     .worst

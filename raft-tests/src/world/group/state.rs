@@ -1,8 +1,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use orchestrator_core::decided::{Proposal, Reply};
-use orchestrator_core::domain::Fence;
+use orchestrator_core::decided::{Command, Proposal, RecoveryNews, RecoveryStepCommand, Reply};
+use orchestrator_core::domain::{Fence, RecoveryId, RecoverySessionId};
 use tokio::sync::oneshot;
 
 use super::Member;
@@ -342,7 +342,10 @@ impl SimGroup {
         let (index, reply) = self.log.commit(proposal, by, now);
         self.trace.line(
             now,
-            &format!("{index} by node{by}: {:?} -> {reply:?}", proposal.command),
+            &format!(
+                "{index} by node{by}: {} -> {reply:?}",
+                told(&proposal.command)
+            ),
         );
         (index, reply)
     }
@@ -376,4 +379,53 @@ impl SimGroup {
         let micros = u64::try_from(max.as_micros()).expect("lengths here are short");
         Duration::from_micros(self.draws.below(micros + 1))
     }
+}
+
+/// A command on one short line.
+fn told(command: &Command) -> String {
+    let short = |id: &RecoveryId| id.to_string()[..6].to_owned();
+    match command {
+        Command::RegisterRecovery(new) => {
+            format!("register {} of {}", short(&new.id), new.subject)
+        }
+        Command::RegisterDetection(new) => format!("detected {:?} of {}", new.code, new.subject),
+        Command::EndRecovery(end) => format!(
+            "end {} {:?} {:?} lost {:?} {:?} {:?}",
+            short(&end.id),
+            end.outcome,
+            end.successor,
+            end.lost,
+            end.errors,
+            end.data_loss
+        ),
+        Command::RecoveryStep { id, step } => match step.as_ref() {
+            RecoveryStepCommand::TakeOver { fence, .. } => {
+                format!("take over {} {fence}", short(id))
+            }
+            RecoveryStepCommand::Enter { phase, news, .. } => {
+                format!("enter {} {phase:?} {}", short(id), told_news(news))
+            }
+            RecoveryStepCommand::Record { news, .. } => {
+                format!("record {} {}", short(id), told_news(news))
+            }
+            other => format!("{} {other:?}", short(id)),
+        },
+        other => format!("{other:?}"),
+    }
+}
+
+fn told_news(news: &RecoveryNews) -> String {
+    let sessions = |all: &[RecoverySessionId]| {
+        let each = all
+            .iter()
+            .map(|one| format!("{}/{}", one.server.host(), one.connection_id));
+        each.collect::<Vec<_>>().join(" ")
+    };
+    let steps: Vec<u32> = news.steps.iter().map(|(number, _)| *number).collect();
+    let notes: Vec<&str> = news.notes.iter().map(|(_, text)| text.as_str()).collect();
+    format!(
+        "opened [{}] ended [{}] steps {steps:?} {notes:?}",
+        sessions(&news.opened),
+        sessions(&news.ended)
+    )
 }

@@ -16,7 +16,7 @@ use orchestrator_core::ports::{
     Change, ChangeError, Clock, DecisionReader as _, HookRun, HookRunner,
 };
 use orchestrator_core::recovery::plan::{
-    Action, EndOfRecovery, Next, OldPrimary, Plan, Progress, StepState, WhyFailed, next,
+    Action, EndOfRecovery, Fate, Next, OldPrimary, Plan, Progress, StepState, WhyFailed, next,
 };
 use orchestrator_core::topology::Topology;
 
@@ -39,6 +39,8 @@ struct Carried<'a> {
     plan: Arc<Plan>,
     progress: Progress,
     sessions: Sessions<'a>,
+    /// Replicas that could not be moved.
+    unmoved: Vec<InstanceKey>,
     /// Only what was seen over the recovery's own connections.
     picture: Picture,
 }
@@ -67,6 +69,7 @@ pub(super) async fn carry_out(deps: &NodeDeps, id: RecoveryId, fence: Fence) -> 
         plan,
         progress,
         sessions,
+        unmoved: Vec::new(),
         picture: Picture::default(),
     };
     carried.to_its_end().await
@@ -98,7 +101,8 @@ impl Carried<'_> {
                         .end(RecoveryOutcome::Failed, Some(why.to_string()))
                         .await;
                 }
-                Next::End(EndOfRecovery::Succeeded { .. }) => {
+                Next::End(EndOfRecovery::Succeeded { unmoved }) => {
+                    self.unmoved = unmoved.into_iter().map(|(key, _)| key).collect();
                     return self.end(RecoveryOutcome::Succeeded, None).await;
                 }
                 Next::End(EndOfRecovery::Failed { why, .. }) => {
@@ -247,7 +251,10 @@ impl Carried<'_> {
 
     async fn end(&mut self, outcome: RecoveryOutcome, error: Option<String>) -> Result<(), Lost> {
         let is_good = outcome == RecoveryOutcome::Succeeded;
-        let mut lost: Vec<InstanceKey> = self.plan.lost().map(|(key, _)| key.clone()).collect();
+        // Whoever applies later is not moved by this leader at all.
+        let left = (self.plan.fates.iter()).filter(|(_, fate)| matches!(fate, Fate::Left(_)));
+        let mut lost: Vec<InstanceKey> = left.map(|(key, _)| key.clone()).collect();
+        lost.append(&mut self.unmoved);
         let mut downtimes = Vec::new();
         if is_good {
             let ends_at = self.deps.clock.now().plus(LOST_FOR);
