@@ -79,11 +79,11 @@ impl NoCauseNoAction {
     }
 }
 
-/// Whether a server is down, frozen, or none of its replicas can talk with it.
+/// Whether a server is down, frozen, or none of its replicas that run can talk with it.
 fn is_gone(fleet: &Fleet, id: ServerId) -> bool {
     let below = |one: &ServerId| {
         let link = fleet.servers[*one].link.as_ref();
-        link.is_some_and(|link| link.source == id)
+        fleet.servers[*one].is_up() && link.is_some_and(|link| link.source == id)
     };
     let mut replicas = (0..fleet.servers.len()).filter(below).peekable();
     let is_alone = replicas.peek().is_some()

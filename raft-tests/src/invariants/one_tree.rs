@@ -38,9 +38,10 @@ impl Invariant for OneTree {
         if server.is_up() && server.read_only && !server.file.read_only {
             return broken("F10", format!("the head db{head} is read-only"));
         }
+        let is_out = |id: ServerId| decided.downtimes.contains_key(&view.fleet.servers[id].key);
         for id in 0..view.fleet.servers.len() {
             if let Some(why) = misplaced(view.fleet, id, head)
-                && !decided.downtimes.contains_key(&view.fleet.servers[id].key)
+                && !above(view.fleet, id).into_iter().any(is_out)
             {
                 return broken("F10", format!("db{id} {why}, and the head is db{head}"));
             }
@@ -54,7 +55,8 @@ fn misplaced(fleet: &Fleet, id: ServerId, head: ServerId) -> Option<&'static str
     if id == head || !server.is_up() {
         return None;
     }
-    if !server.read_only {
+    // One that was started anew is as its option file says.
+    if !server.read_only && (server.starts == 0 || server.file.read_only) {
         return Some("is writable");
     }
     let link = match &server.link {
@@ -67,14 +69,15 @@ fn misplaced(fleet: &Fleet, id: ServerId, head: ServerId) -> Option<&'static str
     if !matches!(link.receiver, Receiver::Running { .. }) || !link.applies() {
         return Some("does not replicate");
     }
-    let mut at = id;
-    for _ in 0..fleet.servers.len() {
-        match &fleet.servers[at].link {
-            Some(link) => at = link.source,
-            None => break,
-        }
-    }
-    (at != head).then_some("is in another tree")
+    (!above(fleet, id).contains(&head)).then_some("is in another tree")
+}
+
+/// A server and those above it.
+fn above(fleet: &Fleet, id: ServerId) -> Vec<ServerId> {
+    let source = |at: &ServerId| Some(fleet.servers[*at].link.as_ref()?.source);
+    let up = std::iter::successors(Some(id), source);
+    // A ring ends too.
+    up.take(fleet.servers.len()).collect()
 }
 
 #[cfg(test)]

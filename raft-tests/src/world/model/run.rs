@@ -14,7 +14,7 @@ use super::view::View;
 use crate::invariants::{Invariant, Violation, all};
 use crate::world::group::{SharedGroup, SimGroup, SimMember};
 use crate::world::mysql::{
-    Applier, Fleet, Place, Power, Receiver, ServerId, SharedFleet, SimServers,
+    Applier, Fleet, Link, Place, Power, Receiver, ServerId, SharedFleet, SimServers,
 };
 use crate::world::node::{HookLog, SimHooks, SimPicture};
 use crate::world::stand_in::{NodeDeps, Plans, lead};
@@ -28,6 +28,8 @@ const CALM_WITHIN: Duration = Duration::from_secs(60);
 const QUIET: Duration = Duration::from_secs(2);
 /// How long the second failover may take.
 const SECOND_WITHIN: Duration = Duration::from_secs(60);
+/// How long a well replica takes at most, to fetch or to apply one transaction.
+const WELL: Duration = Duration::from_millis(10);
 /// Fewer acknowledged transactions than this show nothing.
 const TRAFFIC_FLOOR: usize = 20;
 
@@ -458,14 +460,19 @@ impl Run {
         fleet.tuning.slow_per_mille = 0;
         fleet.tuning.lost_answers_per_mille = 0;
         fleet.tuning.refused_per_mille = 0;
+        fleet.tuning.apply_time = fleet.tuning.apply_time.min(WELL);
+        fleet.tuning.fetch_lag = fleet.tuning.fetch_lag.min(WELL);
         fleet.network.join_all();
         for id in 0..fleet.servers.len() {
             fleet.thaw(id);
             if matches!(fleet.servers[id].power, Power::Down { .. }) {
                 fleet.start(id);
             }
-            if let Some(link) = &mut fleet.servers[id].link {
-                link.breaks_next = false;
+            let is_up = fleet.servers[id].is_up();
+            if let Some(link) = fleet.servers[id].link.as_mut().filter(|_| is_up) {
+                repair(link, now);
+                let delay = link.delay;
+                (link.relay.iter_mut()).for_each(|one| one.due = one.due.min(now + delay));
             }
         }
         drop(fleet);
@@ -598,23 +605,39 @@ fn inflict_on_link(fleet: &mut Fleet, fault: &Fault, now: Duration) {
         return;
     };
     let is_up = fleet.servers[id].is_up();
-    let acknowledges = fleet.servers[id].semi_sync.replica;
     let Some(link) = fleet.servers[id].link.as_mut().filter(|_| is_up) else {
         return;
     };
     match fault {
         Fault::BreakApplier(_) => link.breaks_next = true,
-        Fault::StopReceiver(_) => link.receiver = Receiver::Stopped { errno: 0 },
-        Fault::StopApplier(_) => link.applier = Applier::Stopped { errno: 0 },
-        _ => {
-            link.breaks_next = false;
-            // Operators start the applier first, so that nothing is lost; a receiver that a recovery stopped they leave.
-            if link.receiver.is_started() {
-                link.applier = Applier::Running;
-            }
-            let _ = (now, acknowledges);
+        Fault::StopReceiver(_) => {
+            link.receiver = Receiver::Stopped { errno: 0 };
+            link.is_stopped_by_hand = true;
         }
+        Fault::StopApplier(_) => {
+            link.applier = Applier::Stopped { errno: 0 };
+            link.is_stopped_by_hand = true;
+        }
+        _ => repair(link, now),
     }
+}
+
+/// What operators do: they start whatever was stopped by hand or by an error, unless a recovery has been at work since.
+fn repair(link: &mut Link, now: Duration) {
+    let is_broken = matches!(link.applier, Applier::Stopped { errno } if errno != 0);
+    link.breaks_next = false;
+    if !link.is_stopped_by_hand && !is_broken {
+        return;
+    }
+    // The applier first, so that nothing is lost.
+    link.applier = Applier::Running;
+    if link.is_stopped_by_hand && !link.receiver.is_started() {
+        link.receiver = Receiver::Connecting {
+            errno: 0,
+            next_try: now,
+        };
+    }
+    link.is_stopped_by_hand = false;
 }
 
 fn each_other(fleet: &Fleet, place: Place) -> Vec<Place> {

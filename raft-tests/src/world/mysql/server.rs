@@ -126,6 +126,8 @@ pub struct Link {
     pub delay: Duration,
     /// An error stops the applier at the next transaction.
     pub breaks_next: bool,
+    /// Somebody stopped a thread by hand, and will start it again unless a statement of ours came between.
+    pub is_stopped_by_hand: bool,
 }
 
 /// Who has a session.
@@ -361,6 +363,7 @@ impl Link {
             retrieved: Have::default(),
             delay: Duration::ZERO,
             breaks_next: false,
+            is_stopped_by_hand: false,
         }
     }
 

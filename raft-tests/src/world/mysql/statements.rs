@@ -21,6 +21,9 @@ impl Fleet {
     /// Makes a change on a server that runs.
     pub fn execute(&mut self, id: ServerId, change: &Change) -> Outcome {
         let now = self.now;
+        if let Some(link) = &mut self.servers[id].link {
+            link.is_stopped_by_hand = false;
+        }
         match change {
             Change::Repoint { source, profile_of } => {
                 return self.repoint(id, source, profile_of.is_some());
