@@ -48,6 +48,10 @@ impl Invariant for NoCauseNoAction {
             let Some(told) = self.history.recoveries.get(&recovery) else {
                 continue;
             };
+            // A leader that was lost may have stopped a receiver, and so its successor cannot call off any more.
+            if landed.on_behalf_of.fence != told.registered.fence {
+                continue;
+            }
             let subject = view.fleet.find(&told.registered.subject);
             let gone_at = subject.and_then(|id| self.gone_at.get(&id)).copied();
             let fresh = OLD_NEWS + view.scenario.poll + view.fleet.tuning.connect_retry;

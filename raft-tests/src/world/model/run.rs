@@ -610,6 +610,9 @@ fn inflict_on_link(fleet: &mut Fleet, fault: &Fault, now: Duration) {
     };
     match fault {
         Fault::BreakApplier(_) => link.breaks_next = true,
+        // Whoever finds it stopped already does not think that it was him.
+        Fault::StopReceiver(_) if !link.receiver.is_started() => {}
+        Fault::StopApplier(_) if !link.applies() => {}
         Fault::StopReceiver(_) => {
             link.receiver = Receiver::Stopped { errno: 0 };
             link.is_stopped_by_hand = true;

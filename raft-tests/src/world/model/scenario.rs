@@ -170,7 +170,10 @@ fn servers(draw: &Draw) -> Vec<Server> {
             },
         };
         let mut server = Server::new(id, key(&format!("db{id}")), product, file);
-        server.supervised = supervised;
+        server.supervised = match id == 0 && draw.chance(50) {
+            true => None,
+            false => supervised,
+        };
         server.data_center = if draw.chance(80) { "one" } else { "two" }.to_owned();
         if id > 0 {
             server.read_only = true;

@@ -1,5 +1,6 @@
 //! One recovery, from wherever it is to its end.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ struct Carried<'a> {
     plan: Arc<Plan>,
     progress: Progress,
     sessions: Sessions<'a>,
+    /// Steps that are begun and not yet asked for under this leadership.
+    owed: VecDeque<usize>,
     /// Replicas that could not be moved.
     unmoved: Vec<InstanceKey>,
     /// Only what was seen over the recovery's own connections.
@@ -55,9 +58,12 @@ pub(super) async fn carry_out(deps: &NodeDeps, id: RecoveryId, fence: Fence) -> 
         let number = number as usize;
         Some((number, decoded(&row.state, &plan, number)?))
     });
+    let steps: BTreeMap<usize, StepState> = steps.collect();
+    let owed = (steps.iter()).filter(|(_, state)| matches!(state, StepState::Begun(_)));
+    let owed = owed.map(|(number, _)| *number).collect();
     let progress = Progress {
         phase: recovery.phase,
-        steps: steps.collect(),
+        steps,
         old_primary: OldPrimary::Silent,
     };
     let sessions = Sessions::new(deps, id, fence, &recovery.stale_sessions);
@@ -69,6 +75,7 @@ pub(super) async fn carry_out(deps: &NodeDeps, id: RecoveryId, fence: Fence) -> 
         plan,
         progress,
         sessions,
+        owed,
         unmoved: Vec::new(),
         picture: Picture::default(),
     };
@@ -80,6 +87,11 @@ impl Carried<'_> {
         loop {
             self.deps.is_current(self.id, self.fence)?;
             self.look().await?;
+            let is_open = self.progress.old_primary == OldPrimary::Answers;
+            if let Some(number) = self.owed.pop_front_if(|_| !is_open) {
+                self.perform(number).await?;
+                continue;
+            }
             match self.next() {
                 Next::Record(outcomes) => {
                     self.write_down(outcomes).await?;
@@ -88,9 +100,7 @@ impl Carried<'_> {
                     let now = self.deps.clock.now();
                     let begun = steps.iter().map(|number| (*number, StepState::Begun(now)));
                     self.write_down(begun.collect()).await?;
-                    for number in steps {
-                        self.perform(number).await?;
-                    }
+                    self.owed.extend(steps);
                 }
                 Next::Wait => self.deps.clock.sleep(LOOK).await,
                 Next::CloseOldPrimary => self.close_old_primary().await?,
@@ -192,7 +202,10 @@ impl Carried<'_> {
             Action::AwaitApplied | Action::AwaitAllOf { .. } => return Ok(()),
         };
         let deadline = step.deadline.unwrap_or(CLOSE_TIME);
-        let made = self.sessions.make(&step.on, &change, deadline).await?;
+        let mut made = self.sessions.make(&step.on, &change, deadline).await?;
+        if matches!(made, Some(Err(ChangeError::Refused { errno: 1205, .. }))) {
+            made = self.sessions.make(&step.on, &change, deadline).await?;
+        }
         if let Some(Err(ChangeError::Refused { reason, .. })) = made {
             let failed = WhyFailed::Refused {
                 number,
@@ -245,6 +258,8 @@ impl Carried<'_> {
                 ("ORC_SUCCESSOR_HOST".to_owned(), promoted),
             ],
             timeout: Some(Duration::from_secs(5)),
+            arguments: Vec::new(),
+            may_run_on: false,
         };
         self.deps.hooks.run(hook).await;
     }

@@ -28,7 +28,7 @@ pub(super) fn encoded(state: &StepState) -> Vec<u8> {
     let (kind, at) = match state {
         StepState::Begun(at) => (0, at.as_micros()),
         StepState::Done(at) => (1, at.as_micros()),
-        StepState::Failed(_) => (2, 0),
+        StepState::Failed(_) | StepState::GivenUp { .. } => (2, 0),
     };
     let mut bytes = vec![kind];
     bytes.extend(at.to_le_bytes());
