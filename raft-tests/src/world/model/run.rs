@@ -513,6 +513,8 @@ impl Run {
             );
             return Ok(());
         }
+        // An order of before, which waited for a leader, may have switched them off again.
+        self.operator(Command::EnableRecoveries);
         self.operator(acknowledge_all());
         self.pass_until(self.now() + QUIET).await?;
         let before = self.recoveries().len();

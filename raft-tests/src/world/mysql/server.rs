@@ -332,6 +332,9 @@ impl Server {
                     next_try: now,
                 };
                 link.applier = Applier::Running;
+            } else {
+                // Somebody has to do it by hand.
+                link.is_stopped_by_hand = true;
             }
         }
         self.acknowledges = self.semi_sync.replica && starts;
