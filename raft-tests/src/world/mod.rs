@@ -10,7 +10,6 @@ mod node_clock;
 mod seeded_ids;
 mod server;
 mod servers;
-pub mod stand_in;
 mod stepped_clock;
 mod store;
 mod trace;

@@ -12,5 +12,5 @@ mod view;
 pub use faults::{Fault, Planned};
 pub use outcome::{Outcome, Verdict};
 pub use run::run;
-pub use scenario::{Aim, Scenario};
+pub use scenario::{Aim, Policies, Scenario};
 pub use view::{Reign, View};

@@ -1,11 +1,14 @@
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use orchestrator::executor::{Config, Deps, HookLists, RecoveryLoop};
 use orchestrator_core::decided::{Acknowledged, Command, Origin, Proposal};
 use orchestrator_core::domain::{Recovery, RecoveryOutcome};
+use orchestrator_core::legacy::hooks::HookList;
 use orchestrator_core::ports::Clock;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::faults::Fault;
 use super::outcome::{Outcome, Verdict};
@@ -16,8 +19,7 @@ use crate::world::group::{SharedGroup, SimGroup, SimMember};
 use crate::world::mysql::{
     Applier, Fleet, Link, Place, Power, Receiver, ServerId, SharedFleet, SimServers,
 };
-use crate::world::node::{HookLog, SimHooks, SimPicture};
-use crate::world::stand_in::{NodeDeps, Plans, lead};
+use crate::world::node::{HookLog, SimDiscovery, SimHooks, SimPicture};
 use crate::world::{NodeClock, SeededIds, SteppedClock, Trace};
 
 /// One step of simulated time.
@@ -56,7 +58,6 @@ struct Run {
     group: SharedGroup,
     nodes: Vec<Node>,
     hooks: HookLog,
-    plans: Plans,
     ids: Arc<SeededIds>,
     trace: Trace,
     invariants: Vec<Box<dyn Invariant>>,
@@ -82,7 +83,6 @@ impl Run {
             group: Arc::new(Mutex::new(group)),
             nodes: Vec::new(),
             hooks: HookLog::default(),
-            plans: Plans::default(),
             ids: Arc::new(SeededIds::new(seed ^ 3)),
             trace,
             invariants: all(),
@@ -261,20 +261,52 @@ impl Run {
                 .keep(servers.clone(), clock.clone(), key, first, poll);
             tasks.push(tokio::spawn(keeps));
         }
-        tasks.push(tokio::spawn(lead(NodeDeps {
-            name: format!("node{node}"),
-            servers,
-            member,
+        let discovery = SimDiscovery {
+            servers: servers.clone(),
+            picture: picture.clone(),
+            clock: clock.clone(),
+        };
+        let member = Arc::new(member);
+        let deps = Deps {
+            servers: Arc::new(servers),
+            leadership: member.clone(),
+            proposer: member.clone(),
+            decisions: member,
             picture,
-            hooks,
+            discovery: Arc::new(discovery),
+            hooks: Arc::new(hooks),
             clock: clock.clone(),
             ids: self.ids.clone(),
-            policies: Arc::new(self.scenario.policies.clone()),
-            plans: self.plans.clone(),
-            reasons: Arc::new(Mutex::new(BTreeMap::new())),
-            trace: self.trace.clone(),
-        })));
+            node: format!("node{node}"),
+        };
+        let (sender, config) = watch::channel(Arc::new(self.config()));
+        let recoveries = RecoveryLoop::new(deps, config);
+        tasks.push(tokio::spawn(async move {
+            // Kept for as long as the loop runs.
+            let _sender = sender;
+            recoveries.run(CancellationToken::new()).await;
+        }));
         Node { clock, tasks }
+    }
+
+    fn config(&self) -> Config {
+        let scenario = &self.scenario;
+        let line = |text: &str| vec![text.to_owned()];
+        let mut lines = vec![(HookList::AfterFailover, line("publish"))];
+        if scenario.has_hooks_before {
+            lines.push((HookList::OnDetection, line("detected")));
+            lines.push((HookList::BeforeFailover, line("before")));
+        }
+        Config {
+            look_every: scenario.look_every,
+            analysis: scenario.policies.analysis.clone(),
+            recovery: scenario.policies.recovery.clone(),
+            hooks: HookLists {
+                lines,
+                timeout: Some(Duration::from_secs(5)),
+            },
+            ..Config::default()
+        }
     }
 
     async fn pass_until(&mut self, at: Duration) -> Result<(), Ended> {

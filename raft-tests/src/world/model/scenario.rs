@@ -9,7 +9,6 @@ use crate::world::group::GroupTuning;
 use crate::world::mysql::{
     Link, OptionFile, Product, SemiSyncSetting, Server, ServerId, Tuning, Writer,
 };
-use crate::world::stand_in::Policies;
 use crate::world::{SeededIds, key};
 
 /// When things begin to break: everybody has been seen by then.
@@ -24,6 +23,15 @@ pub enum Aim {
     PrimaryLost,
     /// Things break that are no reason to replace the primary.
     NoCause,
+}
+
+/// What configuration says.
+#[derive(Clone, Debug, Default)]
+pub struct Policies {
+    /// About findings.
+    pub analysis: AnalysisPolicy,
+    /// About recoveries.
+    pub recovery: RecoveryPolicy,
 }
 
 /// Everything that a seed decides.
@@ -51,6 +59,10 @@ pub struct Scenario {
     pub poll: Duration,
     /// The longest that a hook takes.
     pub hook_max: Duration,
+    /// Whether hooks run before a failover too.
+    pub has_hooks_before: bool,
+    /// Time between two looks of a leader.
+    pub look_every: Duration,
     /// Configuration.
     pub policies: Policies,
     /// What breaks, in order.
@@ -114,6 +126,8 @@ impl Scenario {
             group: group(&draw),
             poll,
             hook_max: draw.millis(0, 500),
+            has_hooks_before: draw.chance(40),
+            look_every: draw.millis(100, 1_000),
             policies: policies(&draw, poll),
             faults: Vec::new(),
             mended_at,
