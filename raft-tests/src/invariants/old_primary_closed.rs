@@ -1,10 +1,10 @@
 //! F3: never two servers writable and able to commit by our doing; an old primary seen again is closed, not adopted. A supervisor
 //! restarts a primary whose option file says that it is writable; its clients come back with it, and what they write is lost or
 //! doubled. Two servers with `read_only=0` alone are no violation while one of them cannot be reached. Checked: nobody is made
-//! writable while the old primary has been reachable and writable for a while, and once somebody was, an old primary does not
+//! writable while the old primary, or another server that we made writable, has been reachable and writable for a while; and once somebody was, an old primary does not
 //! stay so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use orchestrator_core::ports::Change;
@@ -27,6 +27,8 @@ pub(super) struct OldPrimaryClosed {
     statements: Statements,
     /// Since when a server has been writable and in reach of the leader, and of which one.
     open_since: BTreeMap<ServerId, (Duration, usize)>,
+    /// Servers that statements of ours made writable.
+    made_writable: BTreeSet<ServerId>,
     /// Old primaries, each with who was made writable in its place.
     replaced: BTreeMap<ServerId, ServerId>,
 }
@@ -41,18 +43,27 @@ impl Invariant for OldPrimaryClosed {
             let (Change::MakeWritable, 0, Some(old)) = (&landed.change, landed.errno, old) else {
                 continue;
             };
+            let other = self.made_writable.iter().copied().find(|id| {
+                *id != landed.server && self.was_open_for(*id, SEEN_WITHIN, landed.sent_at)
+            });
+            if let Some(other) = other {
+                return broken(
+                    "F3",
+                    format!("db{other} was made writable before: {landed:?}"),
+                );
+            }
+            self.made_writable.insert(landed.server);
             self.replaced.remove(&landed.server);
             self.replaced.insert(old, landed.server);
-            let since = self.open_since.get(&old).map(|(since, _)| *since);
-            if since.is_some_and(|since| since + SEEN_WITHIN < landed.sent_at) {
-                let what = format!("db{old} has been open since {since:?}: {landed:?}");
-                return broken("F3", what);
+            if self.was_open_for(old, SEEN_WITHIN, landed.sent_at) {
+                return broken(
+                    "F3",
+                    format!("db{old} has been open for a while: {landed:?}"),
+                );
             }
         }
-        let stays = self.replaced.iter().find(|(old, _)| {
-            let since = self.open_since.get(old);
-            since.is_some_and(|(since, _)| *since + CLOSED_WITHIN < view.now)
-        });
+        let mut replaced = self.replaced.iter();
+        let stays = replaced.find(|(old, _)| self.was_open_for(**old, CLOSED_WITHIN, view.now));
         match stays {
             Some((old, new)) => broken("F3", format!("db{old} stays open beside db{new}")),
             None => Ok(()),
@@ -72,6 +83,12 @@ impl Invariant for OldPrimaryClosed {
 }
 
 impl OldPrimaryClosed {
+    /// Whether a server was open and in reach for longer than `length` at a moment.
+    fn was_open_for(&self, id: ServerId, length: Duration, at: Duration) -> bool {
+        let since = self.open_since.get(&id);
+        since.is_some_and(|(since, _)| *since + length < at)
+    }
+
     fn note_open(&mut self, view: &View<'_>) {
         let leader = view.group.leader.map(|(node, _)| node);
         for (id, server) in view.fleet.servers.iter().enumerate() {
@@ -83,11 +100,10 @@ impl OldPrimaryClosed {
             });
             match in_reach.filter(|_| server.takes_writes()) {
                 Some(node) => {
-                    let (since, by) = *self.open_since.entry(id).or_insert((view.now, node));
+                    let (_, by) = *self.open_since.entry(id).or_insert((view.now, node));
                     if by != node {
                         self.open_since.insert(id, (view.now, node));
                     }
-                    let _ = since;
                 }
                 None => {
                     self.open_since.remove(&id);
@@ -111,6 +127,21 @@ mod tests {
         assert_eq!(stage.look(&mut invariant), Ok(()));
         stage.pass(6);
         stage.land_on(1, 0, 1, Change::MakeWritable);
+        assert_eq!(stage.broken(&mut invariant), "F3");
+    }
+
+    #[test]
+    fn two_that_were_made_writable_are_noticed() {
+        let mut stage = Stage::new();
+        stage.reign(0, 1);
+        stage.fleet.crash(0);
+        stage.commit(register(1, "db0"));
+        stage.land_on(1, 0, 1, Change::MakeWritable);
+        stage.fleet.servers[1].read_only = false;
+        let mut invariant = OldPrimaryClosed::default();
+        assert_eq!(stage.look(&mut invariant), Ok(()));
+        stage.pass(6);
+        stage.land_on(2, 0, 1, Change::MakeWritable);
         assert_eq!(stage.broken(&mut invariant), "F3");
     }
 

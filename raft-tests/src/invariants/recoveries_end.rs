@@ -1,10 +1,11 @@
 //! F7: a dead leader's recovery is resumed or ended with a reason by the next; its own record never blocks it; hooks run at
 //! least once, with the same id. Checked: no recovery stays unfinished for long while somebody can lead, an end without
-//! success has a reason, and every successor was published under the recovery's id.
+//! success has a reason, nothing carries a recovery on that has ended, and every successor was published under the recovery's id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use orchestrator_core::decided::{Command, RecoveryStepCommand, Reply};
 use orchestrator_core::domain::{RecoveryId, RecoveryOutcome};
 
 use super::history::History;
@@ -22,10 +23,45 @@ pub(super) struct RecoveriesEnd {
     /// For how long somebody has led since each was registered.
     led: BTreeMap<RecoveryId, Duration>,
     last: Duration,
+    read: usize,
+    over: BTreeSet<RecoveryId>,
+}
+
+impl RecoveriesEnd {
+    /// A recovery ends once, and nothing is taken afterwards that would carry it on.
+    fn nothing_after_the_end(&mut self, view: &View<'_>) -> Result<(), Violation> {
+        for entry in view.group.entries_after(self.read) {
+            self.read += 1;
+            let id = match &entry.proposal.command {
+                Command::EndRecovery(end) => end.id,
+                Command::RecoveryStep { id, step } => match step.as_ref() {
+                    RecoveryStepCommand::StateLoss { .. } | RecoveryStepCommand::Note { .. } => {
+                        continue;
+                    }
+                    _ => *id,
+                },
+                _ => continue,
+            };
+            if entry.reply != Reply::Done {
+                continue;
+            }
+            if self.over.contains(&id) {
+                return broken(
+                    "F7",
+                    format!("{id} had ended: {:?}", entry.proposal.command),
+                );
+            }
+            if matches!(entry.proposal.command, Command::EndRecovery(_)) {
+                self.over.insert(id);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Invariant for RecoveriesEnd {
     fn look(&mut self, view: &View<'_>) -> Result<(), Violation> {
+        self.nothing_after_the_end(view)?;
         let (begun, ended) = self.history.read(view);
         begun.into_iter().for_each(|id| {
             self.led.insert(id, Duration::ZERO);
@@ -75,6 +111,8 @@ impl Invariant for RecoveriesEnd {
 
 #[cfg(test)]
 mod tests {
+    use orchestrator_core::planted::{Bug, with};
+
     use super::*;
     use crate::invariants::testing::{Stage, end, register};
 
@@ -86,6 +124,18 @@ mod tests {
         let mut invariant = RecoveriesEnd::default();
         assert_eq!(stage.look(&mut invariant), Ok(()));
         stage.pass(121);
+        assert_eq!(stage.broken(&mut invariant), "F7");
+    }
+
+    #[test]
+    fn a_second_end_is_noticed() {
+        let mut stage = Stage::new();
+        stage.commit(register(1, "db0"));
+        stage.commit(end(1));
+        let mut invariant = RecoveriesEnd::default();
+        stage.commit(end(1));
+        assert_eq!(stage.look(&mut invariant), Ok(()), "it is refused");
+        with(Some(Bug::CommandAfterEnd), || stage.commit(end(1)));
         assert_eq!(stage.broken(&mut invariant), "F7");
     }
 

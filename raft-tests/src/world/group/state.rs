@@ -25,6 +25,8 @@ pub struct GroupTuning {
     pub slow_per_mille: u64,
     /// Commits whose answer is lost, of a thousand.
     pub lost_answers_per_mille: u64,
+    /// Commands of recoveries that arrive once more when it is too late, of a thousand.
+    pub late_copies_per_mille: u64,
 }
 
 impl Default for GroupTuning {
@@ -36,9 +38,13 @@ impl Default for GroupTuning {
             commit: Duration::from_millis(10),
             slow_per_mille: 0,
             lost_answers_per_mille: 0,
+            late_copies_per_mille: 0,
         }
     }
 }
+
+/// How late a copy of a command arrives at most.
+const LATE_MAX: Duration = Duration::from_secs(10);
 
 /// What a proposer hears.
 #[derive(Debug)]
@@ -77,6 +83,9 @@ pub struct SimGroup {
     last_fence: u64,
     leaderless_since: Option<Duration>,
     pending: Vec<Pending>,
+    /// Copies of commands that arrive once more, when their recovery has ended, as by a request that was retried for too
+    /// long.
+    late: Vec<(Duration, usize, Proposal)>,
     /// Proposals of lost leaders that the next one commits.
     orphans: Vec<(usize, Proposal)>,
     draws: SeededIds,
@@ -96,6 +105,7 @@ impl SimGroup {
             last_fence: 0,
             leaderless_since: Some(Duration::ZERO),
             pending: Vec::new(),
+            late: Vec::new(),
             orphans: Vec::new(),
             draws: SeededIds::new(seed),
             trace,
@@ -123,6 +133,7 @@ impl SimGroup {
         self.elect_if_needed(now, network);
         self.tell_replaced_leaders(now, network);
         self.commit_due(now, network);
+        self.commit_late(now);
         self.apply(now, network);
     }
 
@@ -338,7 +349,34 @@ impl SimGroup {
         self.pending.append(&mut left);
     }
 
+    fn commit_late(&mut self, now: Duration) {
+        let due = |one: &(Duration, usize, Proposal)| one.0 <= now;
+        let (due, left) = std::mem::take(&mut self.late).into_iter().partition(due);
+        self.late = left;
+        let due: Vec<(Duration, usize, Proposal)> = due;
+        for (_, by, proposal) in due {
+            let recoveries = &self.log.latest().recoveries;
+            let is_over = about(&proposal.command)
+                .and_then(|id| recoveries.get(&id))
+                .is_some_and(|recovery| recovery.end.is_some());
+            if is_over && self.leader.is_some() {
+                let request = proposal.request.wrapping_add(1);
+                let proposal = Proposal {
+                    request,
+                    ..proposal
+                };
+                self.commit(&proposal, by, now);
+            }
+        }
+    }
+
     fn commit(&mut self, proposal: &Proposal, by: usize, now: Duration) -> (u64, Reply) {
+        if about(&proposal.command).is_some()
+            && self.draws.below(1000) < self.tuning.late_copies_per_mille
+        {
+            let due = now + self.draw_length(LATE_MAX);
+            self.late.push((due, by, proposal.clone()));
+        }
         let (index, reply) = self.log.commit(proposal, by, now);
         self.trace.line(
             now,
@@ -378,6 +416,18 @@ impl SimGroup {
     pub(super) fn draw_length(&self, max: Duration) -> Duration {
         let micros = u64::try_from(max.as_micros()).expect("lengths here are short");
         Duration::from_micros(self.draws.below(micros + 1))
+    }
+}
+
+/// The recovery that a command carries on or ends.
+fn about(command: &Command) -> Option<RecoveryId> {
+    match command {
+        Command::EndRecovery(end) => Some(end.id),
+        Command::RecoveryStep { id, step } => match step.as_ref() {
+            RecoveryStepCommand::StateLoss { .. } | RecoveryStepCommand::Note { .. } => None,
+            _ => Some(*id),
+        },
+        _ => None,
     }
 }
 

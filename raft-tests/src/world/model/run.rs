@@ -268,6 +268,7 @@ impl Run {
         };
         let member = Arc::new(member);
         let deps = Deps {
+            histories: Arc::new(servers.clone()),
             servers: Arc::new(servers),
             leadership: member.clone(),
             proposer: member.clone(),

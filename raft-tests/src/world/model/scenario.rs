@@ -260,6 +260,7 @@ fn group(draw: &Draw) -> GroupTuning {
         commit: draw.of(&[5, 20, 120]).pipe(Duration::from_millis),
         slow_per_mille: draw.of(&[0, 10, 50]),
         lost_answers_per_mille: draw.of(&[0, 10, 60]),
+        late_copies_per_mille: draw.of(&[0, 0, 50, 150]),
     }
 }
 

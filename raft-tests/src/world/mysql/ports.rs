@@ -7,7 +7,7 @@ use orchestrator_core::domain::{
     InstanceKey, Observation, ProbeFailure, ProbeFailureKind, Timestamp,
 };
 use orchestrator_core::ports::{
-    BoxFuture, Change, ChangeError, Clock, OnBehalfOf, ServerSession, Servers,
+    Beyond, BoxFuture, Change, ChangeError, Clock, Histories, OnBehalfOf, ServerSession, Servers,
 };
 use tokio::time::{sleep, timeout};
 
@@ -200,6 +200,31 @@ impl Servers for SimServers {
         within: Duration,
     ) -> BoxFuture<'a, Result<(), ChangeError>> {
         Box::pin(self.end(server, connection_ids, within))
+    }
+}
+
+impl Histories for SimServers {
+    fn executed_beyond<'a>(
+        &'a self,
+        old: &'a InstanceKey,
+        promoted: &'a InstanceKey,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<Beyond, ChangeError>> {
+        Box::pin(async move {
+            self.gate.passed().await;
+            let had = self.ask(promoted, within, |fleet, id| fleet.servers[id].have);
+            let had = had.await.map_err(|why| unreachable(promoted, &why))?;
+            let log = self.ask(old, within, |fleet, id| fleet.servers[id].log.clone());
+            let log = log.await.map_err(|why| unreachable(old, &why))?;
+            self.gate.passed().await;
+            let beyond: Vec<String> = (log.iter().filter(|txn| !had.contains(**txn)))
+                .map(ToString::to_string)
+                .collect();
+            Ok(Beyond {
+                transactions: beyond.len() as u128,
+                set: beyond.join(","),
+            })
+        })
     }
 }
 

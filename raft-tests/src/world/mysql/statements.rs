@@ -21,6 +21,9 @@ impl Fleet {
     /// Makes a change on a server that runs.
     pub fn execute(&mut self, id: ServerId, change: &Change) -> Outcome {
         let now = self.now;
+        if self.is_done(id, change) {
+            return DONE;
+        }
         if let Some(link) = &mut self.servers[id].link {
             link.is_stopped_by_hand = false;
         }
@@ -65,6 +68,23 @@ impl Fleet {
                 DONE
             }
             Change::Repoint { .. } => DONE,
+        }
+    }
+
+    /// Whether a change has nothing to do: every one is looked at before it is made.
+    fn is_done(&self, id: ServerId, change: &Change) -> bool {
+        let link = self.servers[id].link.as_ref();
+        match change {
+            Change::StartApplier => link.is_some_and(Link::applies),
+            Change::StopReceiver => link.is_none_or(|link| !link.receiver.is_started()),
+            Change::StopApplier => link.is_none_or(|link| !link.applies()),
+            Change::StartReplication => {
+                link.is_some_and(|link| link.applies() && link.receiver.is_started())
+            }
+            Change::Repoint { source, .. } => link
+                .is_some_and(|link| !link.is_detached && self.servers[link.source].key == *source),
+            Change::Detach => link.is_some_and(|link| link.is_detached),
+            _ => false,
         }
     }
 

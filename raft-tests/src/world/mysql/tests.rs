@@ -25,7 +25,7 @@ const FILE: OptionFile = OptionFile {
 
 /// A dead source and a replica with two transactions received and not applied; both threads run.
 fn two_unapplied(product: Product, file: OptionFile) -> Fleet {
-    let servers = (0..2).map(|id| Server::new(id, key(&format!("db{id}")), product, file));
+    let servers = (0..3).map(|id| Server::new(id, key(&format!("db{id}")), product, file));
     let mut fleet = Fleet::new(servers.collect(), Tuning::default(), 1, Trace::default());
     fleet.servers[1].link = Some(Link::started(0, Duration::ZERO));
     run(&mut fleet, 5);
@@ -105,7 +105,7 @@ fn mysql_keeps_relay_logs_through_stops_and_starts() {
 fn another_source_or_none_discards_what_is_not_applied() {
     use Change::{ForgetSource, StopApplier, StopReceiver};
     let repoint = Change::Repoint {
-        source: key("db0"),
+        source: key("db2"),
         profile_of: None,
     };
     for product in Product::MARIADB.into_iter().chain(Product::MYSQL) {
