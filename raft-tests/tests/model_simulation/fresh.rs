@@ -51,9 +51,14 @@ fn fresh_seeds_break_no_promise() {
     assert!(summary.share_of_nothing() <= NOTHING_MAX, "{summary:?}");
 }
 
-/// One seed, to look at: `MODEL_SEED`; the whole trace is printed.
+/// One seed, to look at: `MODEL_SEED`; the whole trace is printed. `RUST_LOG` shows what the service logs, too.
 #[test]
 fn one_seed() {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .without_time()
+        .try_init();
     let seed = number("MODEL_SEED").unwrap_or(1);
     let outcome = run(seed);
     println!("{}", outcome.trace);
