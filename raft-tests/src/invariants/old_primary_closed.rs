@@ -71,11 +71,9 @@ impl Invariant for OldPrimaryClosed {
     }
 
     fn at_end(&mut self, view: &View<'_>) -> Result<(), Violation> {
-        let mut open = self
-            .replaced
-            .keys()
-            .filter(|old| view.fleet.servers[**old].takes_writes());
-        match open.next() {
+        let mut replaced = self.replaced.keys();
+        let open = replaced.find(|old| self.was_open_for(**old, SEEN_WITHIN, view.now));
+        match open {
             Some(old) => broken("F3", format!("the old primary db{old} is writable")),
             None => Ok(()),
         }
@@ -156,8 +154,9 @@ mod tests {
         assert_eq!(stage.look(&mut invariant), Ok(()));
         stage.fleet.start(0);
         assert_eq!(stage.look(&mut invariant), Ok(()));
+        stage.pass(6);
         assert_eq!(stage.broken_at_end(&mut invariant), "F3");
-        stage.pass(21);
+        stage.pass(15);
         assert_eq!(stage.broken(&mut invariant), "F3");
     }
 }

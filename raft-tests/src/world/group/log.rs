@@ -37,11 +37,16 @@ impl Log {
         &self.latest
     }
 
+    /// Index and answer of the entry with this request.
+    pub(super) fn answer_to(&self, request: u128) -> Option<(u64, Reply)> {
+        let position = *self.by_request.get(&request)?;
+        Some((position as u64 + 1, self.entries[position].reply.clone()))
+    }
+
     /// Commits a proposal, unless its request is there already; returns its index and answer.
     pub(super) fn commit(&mut self, proposal: &Proposal, by: usize, at: Duration) -> (u64, Reply) {
-        if let Some(position) = self.by_request.get(&proposal.request) {
-            let entry = &self.entries[*position];
-            return (*position as u64 + 1, entry.reply.clone());
+        if let Some(answer) = self.answer_to(proposal.request) {
+            return answer;
         }
         let index = self.entries.len() as u64 + 1;
         let (state, reply) = applied(&self.latest, index, proposal);

@@ -89,6 +89,13 @@ impl Proposer for SimMember {
     fn propose(&self, proposal: Proposal) -> BoxFuture<'_, Result<Committed, ProposeError>> {
         Box::pin(self.proposed(proposal))
     }
+
+    fn earlier(&self, request: u128) -> Option<Committed> {
+        let group = self.lock();
+        let applied = group.members[self.node].decided.applied_index;
+        let (index, reply) = group.log().answer_to(request)?;
+        (index <= applied).then_some(Committed { index, reply })
+    }
 }
 
 impl DecisionReader for SimMember {

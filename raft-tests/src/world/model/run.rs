@@ -27,7 +27,7 @@ pub const TICK: Duration = Duration::from_millis(20);
 /// How long the group may take to finish what it began, once all is mended.
 const CALM_WITHIN: Duration = Duration::from_secs(60);
 /// How long everything is left alone then.
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(4);
 /// How long the second failover may take.
 const SECOND_WITHIN: Duration = Duration::from_secs(60);
 /// How long a well replica takes at most, to fetch or to apply one transaction.
