@@ -20,7 +20,7 @@ use crate::world::mysql::{
     Applier, Fleet, Link, Place, Power, Receiver, ServerId, SharedFleet, SimServers,
 };
 use crate::world::node::{HookLog, SimDiscovery, SimHooks, SimPicture};
-use crate::world::{NodeClock, SeededIds, SteppedClock, Trace};
+use crate::world::{Gate, NodeClock, SeededIds, SteppedClock, Trace};
 
 /// One step of simulated time.
 pub const TICK: Duration = Duration::from_millis(20);
@@ -58,6 +58,8 @@ struct Run {
     group: SharedGroup,
     nodes: Vec<Node>,
     hooks: HookLog,
+    /// What each node has seen; it survives the process, as the store does.
+    pictures: Vec<Arc<SimPicture>>,
     ids: Arc<SeededIds>,
     trace: Trace,
     invariants: Vec<Box<dyn Invariant>>,
@@ -83,6 +85,7 @@ impl Run {
             group: Arc::new(Mutex::new(group)),
             nodes: Vec::new(),
             hooks: HookLog::default(),
+            pictures: Vec::new(),
             ids: Arc::new(SeededIds::new(seed ^ 3)),
             trace,
             invariants: all(),
@@ -158,6 +161,7 @@ impl Run {
     /// Both phases; what makes the run show nothing, if anything.
     async fn through_both_phases(&mut self) -> Result<Option<String>, Ended> {
         (0..self.scenario.nodes).for_each(|node| {
+            self.pictures.push(self.new_picture(node));
             let node = self.new_node(node);
             self.nodes.push(node);
         });
@@ -220,6 +224,13 @@ impl Run {
         all
     }
 
+    fn new_picture(&self, node: usize) -> Arc<SimPicture> {
+        let servers = self.scenario.servers.iter();
+        let keys: Vec<_> = servers.map(|server| server.key.clone()).collect();
+        let clock = NodeClock::new(self.clock, self.scenario.clocks[node], Gate::default());
+        Arc::new(SimPicture::of(&keys, clock.now()))
+    }
+
     fn new_node(&self, node: usize) -> Node {
         let gate = self.group.lock().expect("it is ours").members[node]
             .gate
@@ -240,7 +251,7 @@ impl Run {
             .iter()
             .map(|s| s.key.clone())
             .collect();
-        let picture = Arc::new(SimPicture::of(&keys, clock.now()));
+        let picture = self.pictures[node].clone();
         let hooks = SimHooks {
             node,
             log: self.hooks.clone(),
@@ -442,6 +453,9 @@ impl Run {
                 return;
             }
             group.start(node, now);
+        }
+        if self.scenario.loses_pictures {
+            self.pictures[node] = self.new_picture(node);
         }
         self.nodes[node] = self.new_node(node);
     }

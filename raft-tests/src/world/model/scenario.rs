@@ -61,6 +61,8 @@ pub struct Scenario {
     pub hook_max: Duration,
     /// Whether hooks run before a failover too.
     pub has_hooks_before: bool,
+    /// A node that is started anew has lost what it had seen.
+    pub loses_pictures: bool,
     /// Time between two looks of a leader.
     pub look_every: Duration,
     /// Configuration.
@@ -127,6 +129,7 @@ impl Scenario {
             poll,
             hook_max: draw.millis(0, 500),
             has_hooks_before: draw.chance(40),
+            loses_pictures: draw.chance(20),
             look_every: draw.millis(100, 1_000),
             policies: policies(&draw, poll),
             faults: Vec::new(),
@@ -184,7 +187,7 @@ fn servers(draw: &Draw) -> Vec<Server> {
             },
         };
         let mut server = Server::new(id, key(&format!("db{id}")), product, file);
-        server.supervised = match id == 0 && draw.chance(50) {
+        server.supervised = match id == 0 && draw.chance(75) {
             true => None,
             false => supervised,
         };
@@ -241,7 +244,7 @@ fn writers(draw: &Draw) -> Vec<Writer> {
 
 fn tuning(draw: &Draw) -> Tuning {
     Tuning {
-        net_timeout: draw.of(&[2, 2, 4, 10]).pipe(Duration::from_secs),
+        net_timeout: draw.of(&[2, 2, 3, 5]).pipe(Duration::from_secs),
         connect_retry: draw.of(&[100, 500, 1_000]).pipe(Duration::from_millis),
         fetch_lag: draw.of(&[10, 50, 300, 1_500]).pipe(Duration::from_millis),
         apply_time: draw.of(&[1, 10, 60, 250]).pipe(Duration::from_millis),

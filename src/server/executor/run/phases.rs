@@ -100,7 +100,7 @@ impl Run {
         if !hooks.has_any(moment, kind) {
             return false;
         }
-        let (reporter, scope) = (self.reporter.clone(), self.scope.clone());
+        let reporter = self.reporter.clone();
         self.spawn(async move {
             let ran = hooks.run(moment, kind).await;
             // Nobody listens any more when the run is over.
