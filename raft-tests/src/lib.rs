@@ -1,10 +1,12 @@
 //! Test worlds: what tests need that is more than one module of orchestrator.
 //!
 //! [`lab`] starts real servers and real orchestrator processes on loopback addresses; [`contract`] holds every store to
-//! the same clauses; [`world`] simulates servers, time and stores. Nothing here is part of the product, and production
+//! the same clauses; [`world`] simulates servers, time, stores and whole groups; [`invariants`] are the promises that hold in
+//! it. Nothing here is part of the product, and production
 //! code never imports it.
 
 pub mod contract;
+pub mod invariants;
 pub mod lab;
 pub mod readme;
 pub mod world;

@@ -2,18 +2,26 @@
 //! request. Nothing here opens a socket or reads the real time.
 
 mod discovery_world;
+pub mod group;
+pub mod model;
+pub mod mysql;
+pub mod node;
+mod node_clock;
 mod seeded_ids;
 mod server;
 mod servers;
 mod stepped_clock;
 mod store;
+mod trace;
 
 pub use discovery_world::DiscoveryWorld;
+pub use node_clock::{Gate, NodeClock};
 pub use seeded_ids::SeededIds;
 pub use server::{Condition, Receiver, Server};
 pub use servers::{ProbeStart, SimulatedServers};
 pub use stepped_clock::SteppedClock;
 pub use store::ScriptedStore;
+pub use trace::Trace;
 
 use orchestrator_core::domain::InstanceKey;
 

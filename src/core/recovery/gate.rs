@@ -123,6 +123,14 @@ pub enum Blocked {
     /// There is no recovery for it yet.
     #[error("this release has no recovery for this finding")]
     NoRecovery,
+    /// No probe of it ever succeeded.
+    #[error(
+        "{subject} was never probed with success: it is not known whether it is a primary, nor what it had; recover it by hand if it is"
+    )]
+    NeverSeen {
+        /// The server.
+        subject: InstanceKey,
+    },
     /// Another recovery works on one of the servers.
     #[error("recovery {id} of {subject} is under way and may touch {server} too; wait for its end")]
     UnderWay {
@@ -205,6 +213,7 @@ pub fn gate(
     };
     let mut reasons = under_way(request, history).into_iter().collect::<Vec<_>>();
     if !request.is_forced {
+        reasons.extend(never_seen(finding));
         reasons.extend(finding.muted.clone().map(Blocked::Muted));
         reasons.extend(not_covered(request, policy));
         reasons.extend(switched_off(&history.switch));
@@ -230,6 +239,12 @@ fn under_way(request: &Request<'_>, history: &History) -> Option<Blocked> {
             server,
         })
     })
+}
+
+/// A server that replicas name as their source may be one in the middle of a chain, below a primary that is well.
+fn never_seen(finding: &Finding) -> Option<Blocked> {
+    let subject = finding.subject.clone();
+    (finding.facts.check.seen_ago.is_none()).then_some(Blocked::NeverSeen { subject })
 }
 
 fn not_covered(request: &Request<'_>, policy: &RecoveryPolicy) -> Option<Blocked> {

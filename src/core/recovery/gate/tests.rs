@@ -219,3 +219,12 @@ fn so_many_at_once_are_more_likely_our_own_fault() {
         }
     );
 }
+
+#[test]
+fn a_server_that_was_never_seen_is_not_replaced_without_being_asked() {
+    // What stands below it says that it is gone; whether it was a primary nobody knows.
+    let below = "+ b [io=connecting]\n+ c [io=connecting]";
+    let drawing = format!("a [never-seen unreachable]\n{below}");
+    let reason = blocked(&drawing, &history(vec![]), &policy(), true);
+    assert_eq!(reason, Blocked::NeverSeen { subject: key("a") });
+}

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Fate, Phase, Plan, StepNumber};
 use crate::domain::InstanceKey;
+use crate::planted::{Bug, is_planted};
 
 /// More steps than any plan needs: a primary with a thousand direct replicas has six thousand.
 const STEPS_MAX: usize = 20_000;
@@ -213,7 +214,7 @@ fn keeps_relay_logs(plan: &Plan, number: StepNumber, state: State) -> Result<Sta
     };
     let is_safe = match &step.action {
         // Started after the receiver was stopped, an applier may find its relay logs gone.
-        Action::StartApplier => !state.receiver_is_stopped,
+        Action::StartApplier => !state.receiver_is_stopped || is_planted(Bug::ReceiverStoppedFirst),
         Action::StopApplier | Action::StartReplication => state.is_drained,
         // A source's half that is on holds up an applier, which waits for acknowledgements of what it applies.
         Action::SemiSyncSource(true) => state.is_drained,

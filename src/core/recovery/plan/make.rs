@@ -5,6 +5,7 @@ use super::loss::unreachable_semi_sync;
 use super::{Action, Fate, Left, Phase, Plan, Step, StepNumber, Unsound, check};
 use crate::analysis::Scene;
 use crate::domain::InstanceKey;
+use crate::planted::{Bug, is_planted};
 use crate::recovery::demand::lifted;
 use crate::recovery::ranking::{
     CandidateRefused, Choice, Contender, Ranking, RankingRefused, Veto, choose, choose_named, rank,
@@ -293,8 +294,13 @@ impl<'a> Steps<'a> {
         // What decides about being writable again goes first.
         kept.sort_by_key(|key| (**key != choice.promoted, **key != choice.head));
         for key in &kept {
-            made.add(Phase::Registered, key, Action::StartApplier);
-            made.add(Phase::Registered, key, Action::StopReceiver);
+            let mut actions = [Action::StartApplier, Action::StopReceiver];
+            if is_planted(Bug::ReceiverStoppedFirst) {
+                actions.reverse();
+            }
+            for action in actions {
+                made.add(Phase::Registered, key, action);
+            }
         }
         made.promotion();
         let mut moved: Vec<&InstanceKey> = kept

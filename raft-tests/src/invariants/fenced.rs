@@ -1,0 +1,168 @@
+//! F2: no changing statement without a committed plan; leadership and currency confirmed again before each; none later than its
+//! deadline. Hooks and statements of a leader that was replaced were undefined in the predecessor (openark/orchestrator
+//! #451); a late statement of a dead leader's session throws away relay logs that the next one relies on. Checked in servers'
+//! own logs, by the recovery and fence that each statement carries.
+//!
+//! A process that stands still between its last look at its leadership and the statement is not held back by that look; the
+//! next leader ends its session. So such statements count only against the order of fences.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use orchestrator_core::domain::Fence;
+use orchestrator_core::ports::Change;
+
+use super::history::{History, Statements};
+use super::{Invariant, Violation, broken};
+use crate::world::model::View;
+use crate::world::mysql::{Landed, ServerId};
+
+/// Between a confirmation and its statement nothing is waited for; this is room for the steps of the simulation.
+const SLACK: Duration = Duration::from_millis(300);
+/// How long after its deadline a session is still being ended.
+const ENDING: Duration = Duration::from_millis(1_500);
+
+/// See above.
+#[derive(Debug, Default)]
+pub(super) struct Fenced {
+    history: History,
+    statements: Statements,
+    /// The greatest fence that each server has seen.
+    greatest: BTreeMap<ServerId, Fence>,
+}
+
+impl Invariant for Fenced {
+    fn look(&mut self, view: &View<'_>) -> Result<(), Violation> {
+        self.history.read(view);
+        for landed in self.statements.new_ones(view) {
+            let what = self
+                .not_planned(landed)
+                .or_else(|| not_leading(view, landed))
+                .or_else(|| self.out_of_order(landed))
+                .or_else(|| too_late(view, landed));
+            if let Some(what) = what {
+                return broken("F2", format!("{what}: {landed:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Fenced {
+    fn not_planned(&self, landed: &Landed) -> Option<&'static str> {
+        let Some(told) = self.history.recoveries.get(&landed.on_behalf_of.recovery) else {
+            return Some("no recovery with this id is committed");
+        };
+        let server = &told.registered.servers;
+        if told.at > landed.sent_at {
+            return Some("it was sent before its recovery was committed");
+        }
+        let is_of_it = server
+            .iter()
+            .any(|one| one.key.host().as_str() == format!("db{}", landed.server));
+        if !is_of_it {
+            return Some("its recovery does not name this server");
+        }
+        let (end, _) = told.end.as_ref()?;
+        // Old primaries are closed afterwards too.
+        (landed.sent_at > *end + SLACK && landed.change != Change::Close)
+            .then_some("it was sent after its recovery ended")
+    }
+
+    fn out_of_order(&mut self, landed: &Landed) -> Option<&'static str> {
+        let fence = landed.on_behalf_of.fence;
+        let greatest = self.greatest.entry(landed.server).or_insert(fence);
+        if fence < *greatest {
+            return Some("a greater fence has worked on this server before");
+        }
+        *greatest = fence;
+        None
+    }
+}
+
+fn not_leading(view: &View<'_>, landed: &Landed) -> Option<&'static str> {
+    let Some((since, node, _, until)) = view.reign(landed.on_behalf_of.fence) else {
+        return Some("nobody has led under this fence");
+    };
+    if *node != landed.node || *since > landed.sent_at {
+        return Some("this node did not lead under this fence then");
+    }
+    let until = (*until)?;
+    let stood_still = (view.group.members[landed.node])
+        .stood_still_within(until.saturating_sub(SLACK), landed.sent_at);
+    (landed.sent_at > until + SLACK && !stood_still)
+        .then_some("this leadership was over when it was sent")
+}
+
+fn too_late(view: &View<'_>, landed: &Landed) -> Option<&'static str> {
+    // Nobody can end a session on a server that does not move, or of which the client is gone.
+    let could_be_ended = !landed.was_held_up
+        && !view.group.members[landed.node].had_no_majority_within(landed.sent_at, landed.at);
+    (could_be_ended && landed.at > landed.deadline_at + ENDING)
+        .then_some("it took effect long after its deadline")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invariants::testing::{Stage, end, register};
+
+    #[test]
+    fn a_statement_of_no_recovery_is_noticed() {
+        let mut stage = Stage::new();
+        stage.reign(0, 1);
+        stage.land(0, 1, Change::StopReceiver);
+        assert_eq!(stage.broken(&mut Fenced::default()), "F2");
+    }
+
+    #[test]
+    fn a_statement_after_the_end_is_noticed_unless_it_closes() {
+        for (change, is_fine) in [(Change::Close, true), (Change::MakeWritable, false)] {
+            let mut stage = Stage::new();
+            stage.reign(0, 1);
+            stage.commit(register(1, "db0"));
+            stage.commit(end(1));
+            stage.pass(2);
+            stage.land(0, 1, change);
+            assert_eq!(stage.look(&mut Fenced::default()).is_ok(), is_fine);
+        }
+    }
+
+    #[test]
+    fn a_statement_after_the_leadership_is_noticed() {
+        let mut stage = Stage::new();
+        stage.reign(0, 1);
+        stage.commit(register(1, "db0"));
+        stage.end_reign();
+        stage.pass(1);
+        stage.land(0, 1, Change::StopReceiver);
+        assert_eq!(stage.broken(&mut Fenced::default()), "F2");
+    }
+
+    #[test]
+    fn an_old_fence_after_a_greater_one_is_noticed() {
+        let mut stage = Stage::new();
+        stage.reign(0, 1);
+        stage.commit(register(1, "db0"));
+        stage.land(0, 1, Change::StopReceiver);
+        stage.end_reign();
+        stage.reign(1, 2);
+        stage.land(1, 2, Change::StopReceiver);
+        let mut invariant = Fenced::default();
+        assert_eq!(stage.look(&mut invariant), Ok(()));
+        // Sent in its time, and late.
+        stage.land(0, 1, Change::StopReceiver);
+        assert_eq!(stage.broken(&mut invariant), "F2");
+    }
+
+    #[test]
+    fn an_effect_long_after_the_deadline_is_noticed() {
+        let mut stage = Stage::new();
+        stage.reign(0, 1);
+        stage.commit(register(1, "db0"));
+        stage.land(0, 1, Change::StopReceiver);
+        let landed = stage.fleet.ledger.landed.last_mut().expect("it landed");
+        landed.at = landed.deadline_at + Duration::from_secs(2);
+        assert_eq!(stage.broken(&mut Fenced::default()), "F2");
+    }
+}
