@@ -252,16 +252,14 @@ impl Core {
         .await;
         let took = self.now().saturating_sub(began);
         match answer {
-            Ok(Answer::Hello(v1::HelloResponse {
-                report: Some(report),
-            })) => {
-                if report.name == name {
-                    self.note_report(report, Some(took));
-                } else {
+            Ok(Answer::Hello(answer)) => match answer.report {
+                Some(report) if report.name == name => self.note_report(report, Some(took)),
+                Some(report) => {
                     let reason = format!("{} answers at this address", report.name);
                     self.note_failure(&name, CallError::Refused(reason));
                 }
-            }
+                None => self.note_failure(&name, super::network::transport::mismatch()),
+            },
             Ok(_) => self.note_failure(&name, super::network::transport::mismatch()),
             Err(error) => self.note_failure(&name, error),
         }

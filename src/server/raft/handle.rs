@@ -46,6 +46,9 @@ const LAST_HAND_OVER: Duration = Duration::from_secs(2);
 /// A member counts as well when it was heard this lately.
 pub(super) const WELL_WITHIN: Duration = Duration::from_secs(5);
 
+/// Whether a member, by name and address, is the one that is meant.
+type Fits = Box<dyn Fn(&str, &str) -> bool>;
+
 /// This node as a member of its group. Clones share it.
 #[derive(Clone)]
 pub struct RaftGroup {
@@ -331,7 +334,7 @@ impl Core {
     /// Who is to lead: among those that fit, one that is well and has most of the log.
     fn successor(&self, metrics: &Metrics, to: &Successor) -> Result<NodeId, GroupError> {
         let status = self.status_of(Some(metrics));
-        let (wanted, fits): (String, Box<dyn Fn(&str, &str) -> bool>) = match to {
+        let (wanted, fits): (String, Fits) = match to {
             Successor::Anyone => (
                 "that is reachable and well".to_owned(),
                 Box::new(|_, _| true),

@@ -24,7 +24,7 @@ impl CallHandler for Service {
         let core = &self.0;
         Box::pin(async move {
             Ok(match call {
-                Call::Hello(message) => Answer::Hello(core.hello(message)),
+                Call::Hello(message) => Answer::Hello(Box::new(core.hello(message))),
                 Call::Append(message) => Answer::Append(core.append(message).await?),
                 Call::Vote(message) => Answer::Vote(core.vote(message, false).await?),
                 Call::PreVote(message) => Answer::PreVote(core.vote(message, true).await?),

@@ -154,7 +154,8 @@ impl Server {
     /// Whether the threads that have to be stopped are: the receiver, and on MariaDB and MySQL 5.6 both.
     fn may_change_source(&self, link: &Link) -> bool {
         let needs_both = self.product.is_mariadb() || self.product.version.starts_with("5.6");
-        !link.receiver.is_started() && !(needs_both && link.applies())
+        let is_going = link.receiver.is_started() || (needs_both && link.applies());
+        !is_going
     }
 
     fn discard_for_another_source(&self, link: &mut Link) -> u64 {

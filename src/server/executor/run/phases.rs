@@ -100,7 +100,7 @@ impl Run {
         if !hooks.has_any(moment, kind) {
             return false;
         }
-        let reporter = self.reporter.clone();
+        let (reporter, scope) = (self.reporter.clone(), self.scope.clone());
         self.spawn(async move {
             // A node without a majority tells nobody anything.
             if let Err(lost) = scope.leads().await {

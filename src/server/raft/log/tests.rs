@@ -28,7 +28,9 @@ fn open(directory: &std::path::Path, group: GroupCell) -> LogStore {
 
 /// Notes what was applied, and nothing else: the suite is about the log.
 #[derive(Clone, Default)]
-struct Applied(Arc<Mutex<(Option<LogId>, StoredMembership, Option<Meta>)>>);
+struct Applied(Arc<Mutex<Noted>>);
+
+type Noted = (Option<LogId>, StoredMembership, Option<Meta>);
 
 impl openraft::RaftSnapshotBuilder<TypeConfig> for Applied {
     type SnapshotData = ();

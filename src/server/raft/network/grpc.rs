@@ -85,7 +85,7 @@ impl Transport for GrpcTransport {
 
 async fn send(mut client: PeerClient<Channel>, call: Call) -> Result<Answer, Status> {
     Ok(match call {
-        Call::Hello(message) => Answer::Hello(client.hello(message).await?.into_inner()),
+        Call::Hello(message) => Answer::Hello(Box::new(client.hello(message).await?.into_inner())),
         Call::Append(message) => Answer::Append(client.append(message).await?.into_inner()),
         Call::Vote(message) => Answer::Vote(client.request_vote(message).await?.into_inner()),
         Call::PreVote(message) => {
@@ -239,7 +239,10 @@ impl Peer for Service {
         &self,
         request: Request<v1::HelloRequest>,
     ) -> Result<Response<v1::HelloResponse>, Status> {
-        unary!(self, request, Hello)
+        match self.answer(Call::Hello(request.into_inner())).await? {
+            Answer::Hello(answer) => Ok(Response::new(*answer)),
+            _ => Err(internal()),
+        }
     }
 
     async fn append(

@@ -44,7 +44,7 @@ pub enum Call {
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// To [`Call::Hello`].
-    Hello(v1::HelloResponse),
+    Hello(Box<v1::HelloResponse>),
     /// To [`Call::Append`].
     Append(v1::AppendResponse),
     /// To [`Call::Vote`].
