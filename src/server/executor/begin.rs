@@ -104,6 +104,9 @@ async fn intent(
     look_again(deps, servers).await;
     let view = View::take(deps, stalls);
     let finding = self::finding(&view, config, wanted)?;
+    if recovery_for(finding.code).is_none() {
+        return Err(WhyNot::NotSeenAgain(finding.sentence.to_owned()));
+    }
     let kind = view.gate(&finding, config, is_forced)?;
     let (policy, dead) = (&config.recovery, &wanted.subject);
     let plan = plan_for(&view.scene(), dead, policy, &wanted.demand)?;

@@ -188,9 +188,9 @@ impl Watch {
                 return false;
             }
         };
-        if end.and_then(|end| end.data_loss.as_ref()) == Some(&loss) {
+        let Some(loss) = more_is_known(end.and_then(|end| end.data_loss.as_ref()), loss) else {
             return true;
-        }
+        };
         let told = format!("the old primary {} was read: {loss}", self.server);
         tracing::warn!(recovery = %id, "{told}");
         let (wanted, notes) = (loss.clone(), vec![(self.deps.clock.now(), told)]);
@@ -203,6 +203,20 @@ impl Watch {
         let (fence, origin) = (self.on_behalf_of.fence, self.deps.own_origin());
         let stated = self.deps.decide(fence, origin, command, is_stated);
         stated.await.is_ok()
+    }
+}
+
+/// What is to be stated after another reading; `None` when that says nothing new. What was once read to be lost stays lost: an
+/// old primary that was built anew, as from a backup, knows nothing of it any more.
+pub(super) fn more_is_known(stated: Option<&DataLoss>, read: DataLoss) -> Option<DataLoss> {
+    match (stated, read) {
+        (Some(DataLoss::Exactly { set: stated }), DataLoss::Exactly { set }) => {
+            let set_of_both = || format!("{stated}; and {set}");
+            (!stated.contains(&set)).then(|| DataLoss::Exactly { set: set_of_both() })
+        }
+        (Some(DataLoss::Exactly { .. }), _) => None,
+        (Some(stated), read) if *stated == read => None,
+        (_, read) => Some(read),
     }
 }
 

@@ -9,6 +9,7 @@ use orchestrator_core::ports::{Change, DecisionReader};
 use super::SIMPLE;
 use super::fleet::{Fleet, Verdict, key};
 use super::world::World;
+use crate::executor::lost::more_is_known;
 
 /// The old primary is back, writable, when a change is asked for the first time.
 fn back_when(fleet: &Arc<Fleet>, wanted: Change) {
@@ -167,6 +168,47 @@ async fn back_after_the_end_it_is_closed_each_time_and_what_was_lost_is_stated()
     assert!(set.ends_with(":101-103"), "{set}");
     let notes = world.notes(id).join("\n");
     assert!(notes.contains("was read: lost:"), "{notes}");
+    // Built anew from the promoted server, and started with the old option file.
+    let promoted = world.fleet.seen("b").gtid.executed;
+    world
+        .fleet
+        .change("a", |seen| seen.gtid.executed = promoted);
+    world.fleet.restart("a", false);
+    world
+        .until("it is closed", || world.fleet.writable() == ["b"])
+        .await;
+    world.pass(Duration::from_secs(10)).await;
+    assert!(matches!(loss(), Some(DataLoss::Exactly { set: still }) if still == set));
+}
+
+#[test]
+fn what_was_read_to_be_lost_is_never_taken_back() {
+    let exactly = |set: &str| DataLoss::Exactly {
+        set: set.to_owned(),
+    };
+    let unknown = DataLoss::Unknown {
+        at_most_since: None,
+        at_least: vec![],
+    };
+    for (stated, read, expected) in [
+        (None, DataLoss::NoneProven, Some(DataLoss::NoneProven)),
+        (Some(unknown.clone()), exactly("x:1"), Some(exactly("x:1"))),
+        (
+            Some(DataLoss::NoneProven),
+            exactly("x:1"),
+            Some(exactly("x:1")),
+        ),
+        (Some(DataLoss::NoneProven), DataLoss::NoneProven, None),
+        (Some(exactly("x:1")), DataLoss::NoneProven, None),
+        (Some(exactly("x:1")), exactly("x:1"), None),
+        (
+            Some(exactly("x:1")),
+            exactly("y:2"),
+            Some(exactly("x:1; and y:2")),
+        ),
+    ] {
+        assert_eq!(more_is_known(stated.as_ref(), read), expected, "{stated:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
