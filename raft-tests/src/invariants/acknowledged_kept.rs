@@ -1,12 +1,12 @@
 //! F5: the promoted server has every acknowledged semi-sync transaction that a reachable kept replica has; where nobody can say,
 //! the loss is named. An acknowledgement says "received": ranking by what is applied loses it. Checked: when a server is made
 //! writable, each transaction of the old primary that clients were told of and that a server in reach still holds is there,
-//! or that server is told as left behind when the recovery ends; and who claims that nothing is lost is right.
+//! or the loss is named by the end of the run; and who claims that nothing is lost is right.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use orchestrator_core::domain::{DataLoss, RecoveryId};
+use orchestrator_core::domain::{DataLoss, InstanceKey, RecoveryId};
 use orchestrator_core::ports::Change;
 
 use super::history::{History, Statements};
@@ -41,8 +41,21 @@ impl Invariant for AcknowledgedKept {
             }
         }
         for id in ended {
-            self.nothing_unnamed(view, id)?;
             self.claims_hold(view, id)?;
+        }
+        Ok(())
+    }
+
+    fn at_end(&mut self, view: &View<'_>) -> Result<(), Violation> {
+        for (id, missing) in &self.missing {
+            for (txn, holder) in missing {
+                let key = &view.fleet.servers[*holder].key;
+                if !Self::is_named(view, *id, key) {
+                    let what =
+                        format!("{txn} was acknowledged, {key} has it, and {id} lost it silently");
+                    return broken("F5", what);
+                }
+            }
         }
         Ok(())
     }
@@ -89,29 +102,21 @@ impl AcknowledgedKept {
         held.collect()
     }
 
-    fn nothing_unnamed(&self, view: &View<'_>, id: RecoveryId) -> Result<(), Violation> {
-        let end = self
-            .history
-            .recoveries
-            .get(&id)
-            .and_then(|told| told.end.as_ref());
-        let (Some((_, end)), Some(missing)) = (end, self.missing.get(&id)) else {
-            return Ok(());
-        };
-        for (txn, holder) in missing {
-            let key = &view.fleet.servers[*holder].key;
-            let is_named = end.lost.contains(key)
-                || matches!(&end.data_loss, Some(DataLoss::Unknown { at_least, .. })
-                    if at_least.iter().any(|(named, _)| named == key));
-            let is_out = view.group.log().latest().downtimes.contains_key(key);
-            if !is_named && !is_out {
-                return broken(
-                    "F5",
-                    format!("{txn} was acknowledged, {key} has it, and {id} lost it silently"),
-                );
-            }
-        }
-        Ok(())
+    /// The loss is named in the record: when the recovery ends, or later, when the old primary can be read.
+    fn is_named(view: &View<'_>, id: RecoveryId, holder: &InstanceKey) -> bool {
+        let decided = view.group.log().latest();
+        let end = decided.recoveries.get(&id).and_then(|one| one.end.as_ref());
+        end.is_none_or(|end| {
+            end.lost.contains(holder)
+                || decided.downtimes.contains_key(holder)
+                || match &end.data_loss {
+                    Some(DataLoss::Exactly { .. }) => true,
+                    Some(DataLoss::Unknown { at_least, .. }) => {
+                        at_least.iter().any(|(named, _)| named == holder)
+                    }
+                    Some(DataLoss::NoneProven) | None => false,
+                }
+        })
     }
 
     fn claims_hold(&self, view: &View<'_>, id: RecoveryId) -> Result<(), Violation> {
@@ -181,7 +186,8 @@ mod tests {
         let (mut stage, mut invariant) = (Stage::new(), AcknowledgedKept::default());
         lost(&mut stage, &mut invariant);
         stage.commit(end(1));
-        assert_eq!(stage.broken(&mut invariant), "F5");
+        assert_eq!(stage.look(&mut invariant), Ok(()));
+        assert_eq!(stage.broken_at_end(&mut invariant), "F5");
     }
 
     #[test]
@@ -203,7 +209,8 @@ mod tests {
                 end.data_loss = Some(loss);
             }
             stage.commit(command);
-            assert_eq!(stage.look(&mut invariant).is_ok(), is_fine);
+            let both = stage.look(&mut invariant).and(stage.at_end(&mut invariant));
+            assert_eq!(both.is_ok(), is_fine);
         }
     }
 }

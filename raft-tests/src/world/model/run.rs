@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use orchestrator::executor::{Config, Deps, HookLists, RecoveryLoop};
 use orchestrator_core::decided::{Acknowledged, Command, Origin, Proposal};
-use orchestrator_core::domain::{Recovery, RecoveryOutcome};
+use orchestrator_core::domain::{InstanceKey, Recovery, RecoveryOutcome};
 use orchestrator_core::legacy::hooks::HookList;
 use orchestrator_core::ports::Clock;
 use tokio::sync::watch;
@@ -550,8 +550,10 @@ impl Run {
     async fn second_failover(&mut self) -> Result<(), Ended> {
         let head = self.head();
         let has_heir = {
+            let group = self.group.lock().expect("it is ours");
             let fleet = self.fleet.lock().expect("it is ours");
-            has_heir(&fleet, head)
+            let downtimes = &group.log().latest().downtimes;
+            has_heir(&fleet, head, |key| downtimes.contains_key(key))
         };
         if !has_heir {
             self.trace.line(
@@ -600,12 +602,13 @@ fn is_good(recovery: &Recovery) -> bool {
 }
 
 /// Whether some replica is in a state to be promoted without any doubt.
-fn has_heir(fleet: &Fleet, head: ServerId) -> bool {
+fn has_heir(fleet: &Fleet, head: ServerId, is_out: impl Fn(&InstanceKey) -> bool) -> bool {
     let version = fleet.servers[head].product.version;
     fleet.servers[head].is_up()
         && fleet.servers.iter().any(|one| {
             let link = one.link.as_ref();
             one.is_up()
+                && !is_out(&one.key)
                 && one.file.has_binlog
                 && one.file.logs_updates
                 && one.rule.is_none()
