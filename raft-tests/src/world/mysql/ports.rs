@@ -152,6 +152,7 @@ impl SimServers {
             id,
             connection,
             on_behalf_of,
+            is_lost: false,
         })
     }
 
@@ -235,12 +236,25 @@ struct SimSession {
     id: ServerId,
     connection: u64,
     on_behalf_of: OnBehalfOf,
+    /// A statement was not answered: nothing more is said over it.
+    is_lost: bool,
 }
 
 impl SimSession {
-    async fn make_change(&self, change: &Change, deadline: Duration) -> Result<(), ChangeError> {
+    async fn make_change(
+        &mut self,
+        change: &Change,
+        deadline: Duration,
+    ) -> Result<(), ChangeError> {
         // Here a process may stand still between its last look at its leadership and the statement.
         self.servers.gate.passed().await;
+        let unknown = |server: &InstanceKey, reason: &str| ChangeError::Unknown {
+            server: server.clone(),
+            reason: reason.to_owned(),
+        };
+        if self.is_lost {
+            return Err(unknown(&self.server, "the connection was lost"));
+        }
         let clock = self.servers.clock.clone();
         let answer = {
             let mut fleet = self.servers.lock();
@@ -249,10 +263,6 @@ impl SimSession {
             fleet.send(clock.monotonic(), from, to, change, deadline)
         };
         let said = timeout(deadline, answer).await;
-        let unknown = |reason: &str| ChangeError::Unknown {
-            server: self.server.clone(),
-            reason: reason.to_owned(),
-        };
         let result = match said {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(errno))) => Err(ChangeError::Refused {
@@ -260,13 +270,17 @@ impl SimSession {
                 errno,
                 reason: "refused".to_owned(),
             }),
-            Ok(Err(_)) => Err(unknown("the connection was lost")),
+            Ok(Err(_)) => {
+                self.is_lost = true;
+                Err(unknown(&self.server, "the connection was lost"))
+            }
             Err(_) => {
                 // What comes of it is unknown, whether the session could be ended or not.
                 let _ = (self.servers)
                     .end(&self.server, &[self.connection], KILL_TIME)
                     .await;
-                Err(unknown("no answer in time"))
+                self.is_lost = true;
+                Err(unknown(&self.server, "no answer in time"))
             }
         };
         self.servers.gate.passed().await;
@@ -276,10 +290,8 @@ impl SimSession {
     async fn look(&self) -> Result<Observation, ProbeFailure> {
         let seen = self.servers.probe(&self.server).await?;
         let fleet = self.servers.lock();
-        match fleet.servers[self.id]
-            .sessions
-            .contains_key(&self.connection)
-        {
+        let sessions = &fleet.servers[self.id].sessions;
+        match sessions.contains_key(&self.connection) && !self.is_lost {
             true => Ok(seen),
             false => Err(ProbeFailure {
                 kind: ProbeFailureKind::Refused,
