@@ -127,6 +127,8 @@ option_file() {
   cat <<OPTIONS
 [mysqld]
 datadir=$folder/data
+# Its own: a MariaDB that starts removes what looks like left temporary tables, also those of a neighbour.
+tmpdir=$folder/data
 socket=$folder/sock
 pid_file=$folder/server.pid
 bind_address=$host

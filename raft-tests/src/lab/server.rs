@@ -429,6 +429,8 @@ fn lab_settings(spec: &ServerSpec, folder: &Path) -> Settings {
     settings.overlay(&spec.flavour.settings());
     let at = |name: &str| folder.join(name).display().to_string();
     settings.set("datadir", at("data"));
+    // Its own: a MariaDB that starts removes what looks like left temporary tables, also those of a neighbour.
+    settings.set("tmpdir", at("data"));
     settings.set("socket", at("sock"));
     settings.set("pid_file", at("pid"));
     settings.set("bind_address", spec.host);
