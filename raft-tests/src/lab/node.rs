@@ -226,6 +226,15 @@ impl Node {
         Ok((status, self.log()?))
     }
 
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// When it is not running, or still runs at the deadline; it is killed then.
+    pub async fn ended(&self, deadline: Duration) -> Result<ExitStatus> {
+        let process = self.process().take().context("the node is not running")?;
+        process.wait(deadline).await
+    }
+
     /// Ends it at once (SIGKILL).
     ///
     /// # Errors

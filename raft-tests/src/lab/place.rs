@@ -30,16 +30,18 @@ pub(super) fn environment(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-/// The folder of compiled programs that the running test belongs to, such as `target/debug`.
+/// The folder of compiled programs that the running test or bench belongs to, such as `target/debug`.
 pub(super) fn profile_directory() -> Result<PathBuf> {
     let executable = std::env::current_exe().context("cannot tell where this test lies")?;
-    let deps = executable
+    // Tests lie in the folder `deps` of it, benches beside that folder.
+    let profile = executable
         .ancestors()
-        .find(|folder| folder.file_name().is_some_and(|name| name == "deps"));
-    match deps.and_then(Path::parent) {
+        .skip(1)
+        .find(|folder| folder.join("deps").is_dir());
+    match profile {
         Some(profile) => Ok(profile.to_owned()),
         None => bail!(
-            "{} does not lie in a `deps` folder of cargo",
+            "{} does not lie in a folder that cargo builds in",
             executable.display()
         ),
     }

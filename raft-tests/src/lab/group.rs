@@ -1,0 +1,219 @@
+//! Three orchestrator processes that decide together, on loopback addresses of their own.
+
+use super::forwarder::Forwarders;
+use super::node::{Node, NodePlan};
+use super::ports::AddressBlock;
+use super::wait::wait_until;
+use anyhow::{Context as _, Result, ensure};
+use rusqlite::{Connection, OpenFlags};
+use std::collections::BTreeSet;
+use std::ops::Index;
+use std::time::Duration;
+
+/// Anything that needs an election or a start, on a machine busy with other tests.
+const SOON: Duration = Duration::from_secs(30);
+
+/// Members of a group.
+const MEMBERS: usize = 3;
+
+/// The port that members call each other on.
+const PEER_PORT: u16 = 10_008;
+
+/// A group of three.
+#[derive(Debug)]
+pub struct Group {
+    nodes: Vec<Node>,
+    forwarders: Option<Forwarders>,
+    _block: AddressBlock,
+}
+
+impl Index<usize> for Group {
+    type Output = Node;
+
+    fn index(&self, number: usize) -> &Node {
+        &self.nodes[number]
+    }
+}
+
+impl Group {
+    /// Starts three nodes without waiting; `also` changes the plan of the node with that number.
+    ///
+    /// # Errors
+    /// When the program is missing or cannot be started.
+    pub async fn start(also: impl Fn(usize, NodePlan) -> NodePlan) -> Result<Self> {
+        Self::build(None, also).await
+    }
+
+    /// The same with forwarders between the members, each of which holds what it passes on for `delay`: a round trip takes
+    /// twice as long.
+    ///
+    /// # Errors
+    /// As [`Group::start`], or when the forwarders cannot listen.
+    pub async fn with_delay(
+        delay: Duration,
+        also: impl Fn(usize, NodePlan) -> NodePlan,
+    ) -> Result<Self> {
+        Self::build(Some(delay), also).await
+    }
+
+    async fn build(
+        delay: Option<Duration>,
+        also: impl Fn(usize, NodePlan) -> NodePlan,
+    ) -> Result<Self> {
+        let block = AddressBlock::claim()?;
+        let hosts = [block.next_node()?, block.next_node()?, block.next_node()?];
+        let (entries, forwarders) = match delay {
+            None => (hosts.to_vec(), None),
+            Some(delay) => {
+                let fronts = [block.next_node()?, block.next_node()?, block.next_node()?];
+                let forwarders = Forwarders::start(&fronts, &hosts, PEER_PORT, delay).await?;
+                (fronts.to_vec(), Some(forwarders))
+            }
+        };
+        let names: Vec<String> = entries.iter().map(ToString::to_string).collect();
+        let mut nodes = Vec::new();
+        for (number, host) in hosts.into_iter().enumerate() {
+            let plan = NodePlan::on(host)
+                .with("AuthenticationMethod", "none")
+                .with("RaftEnabled", true)
+                .with("RaftDataDir", "data")
+                .with("RaftBind", host.to_string())
+                .with("RaftAdvertise", names[number].clone())
+                .with("RaftNodes", names.clone());
+            nodes.push(Node::prepare(also(number, plan))?);
+        }
+        for node in &nodes {
+            node.launch()?;
+        }
+        Ok(Self {
+            nodes,
+            forwarders,
+            _block: block,
+        })
+    }
+
+    /// All nodes, in the order of their numbers.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// What lies between the members.
+    ///
+    /// # Errors
+    /// When the group was started without.
+    pub fn forwarders(&self) -> Result<&Forwarders> {
+        self.forwarders
+            .as_ref()
+            .context("nothing lies between the members of this group")
+    }
+
+    /// The peer port of a node, past any forwarder.
+    #[must_use]
+    pub fn peer_port(&self, number: usize) -> (std::net::Ipv4Addr, u16) {
+        (self.nodes[number].host(), PEER_PORT)
+    }
+
+    /// Numbers of the nodes that answer that they lead.
+    pub async fn leaders(&self) -> Vec<usize> {
+        let mut leaders = Vec::new();
+        for (number, node) in self.nodes.iter().enumerate() {
+            // One that does not run does not lead; asking a frozen one would wait.
+            let asked =
+                tokio::time::timeout(Duration::from_millis(500), node.get("/api/leader-check"));
+            if let Ok(Ok(answer)) = asked.await
+                && answer.is_ok()
+            {
+                leaders.push(number);
+            }
+        }
+        leaders
+    }
+
+    /// Waits for a leader.
+    ///
+    /// # Errors
+    /// When there is none after half a minute.
+    pub async fn leader(&self) -> Result<usize> {
+        wait_until("a leader", SOON, async || {
+            let leaders = self.leaders().await;
+            ensure!(leaders.len() < 2, "{leaders:?} say that they lead");
+            leaders.first().copied().context("nobody leads")
+        })
+        .await
+    }
+
+    /// Waits until the leader knows all members as well.
+    ///
+    /// # Errors
+    /// When that is not so after half a minute.
+    pub async fn settled(&self) -> Result<usize> {
+        wait_until("healthy members", SOON, async || {
+            let leader = self.leader().await?;
+            let status = self[leader].get("/api/raft-status").await?.json;
+            let members = status["Members"].as_array().context("no members")?;
+            ensure!(
+                members.len() == MEMBERS && members.iter().all(|m| m["IsHealthy"] == true),
+                "{status}"
+            );
+            Ok(leader)
+        })
+        .await
+    }
+
+    /// Waits until all that are named are at one entry with one digest.
+    ///
+    /// # Errors
+    /// When they are not after half a minute; the sentence shows what they have.
+    pub async fn agree(&self, numbers: &[usize]) -> Result<()> {
+        wait_until("equal digests at one entry", SOON, async || {
+            let mut states = Vec::new();
+            for number in numbers {
+                let status = self[*number].get("/api/raft-status").await?.json;
+                states.push((status["DigestIndex"].clone(), status["Digest"].clone()));
+            }
+            ensure!(
+                states[0].0.as_u64().is_some_and(|index| index > 0),
+                "{states:?}"
+            );
+            ensure!(states.iter().all(|state| *state == states[0]), "{states:?}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes a downtime through this node, whoever leads.
+    ///
+    /// # Errors
+    /// When it is not acknowledged within half a minute.
+    pub async fn downtime(&self, through: usize, instance: &str) -> Result<()> {
+        let path = format!("/api/begin-downtime/{instance}/3306/ann/test/600s");
+        wait_until("a downtime", SOON, async || {
+            let answer = self[through].get(&path).await?;
+            ensure!(answer.is_ok(), "{}", answer.text);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Hosts that a node's store has downtimes of, read from its file.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn downtimed_hosts(&self, number: usize) -> Result<BTreeSet<String>> {
+        let connection = self.store(number)?;
+        let mut rows = connection.prepare("SELECT host FROM decided_downtime")?;
+        let hosts = rows.query_map([], |row| row.get(0))?;
+        Ok(hosts.collect::<Result<_, _>>()?)
+    }
+
+    /// The store of a node, to read.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn store(&self, number: usize) -> Result<Connection> {
+        let path = self[number].folder().join("orchestrator.sqlite3");
+        Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .with_context(|| format!("cannot read {}", path.display()))
+    }
+}

@@ -1,0 +1,47 @@
+//! A node whose own state is damaged leaves; the group goes on.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use raft_tests::lab::Group;
+use rusqlite::Connection;
+
+/// A store that refuses for good ends its node at once; one that may recover, after 30 s.
+const ENDS_WITHIN: Duration = Duration::from_secs(40);
+
+/// What tells a supervisor that a restart may help.
+const CORE_FAILED: i32 = 70;
+
+#[tokio::test]
+async fn a_leader_whose_store_is_wrecked_ends_with_code_70_and_another_leads() -> Result<()> {
+    let group = Group::start(|_, plan| plan).await?;
+    let first = group.settled().await?;
+    group.downtime(first, "db1").await?;
+    // Somebody's hand in the file, while the node runs.
+    let store = Connection::open(group[first].folder().join("orchestrator.sqlite3"))?;
+    store.execute_batch("DROP TABLE decided_downtime")?;
+    drop(store);
+    // The change is committed by the log; its own store cannot take it.
+    let through = (first + 1) % 3;
+    let (status, change) = tokio::join!(
+        group[first].ended(ENDS_WITHIN),
+        group.downtime(through, "db2")
+    );
+    let status = status?;
+    ensure!(status.code() == Some(CORE_FAILED), "{status}");
+    change?;
+    let log = group[first].log()?;
+    ensure!(
+        log.contains("decided_downtime"),
+        "the log does not say why: {log}"
+    );
+    let second = group.leader().await?;
+    ensure!(second != first);
+    let others: Vec<usize> = (0..3).filter(|node| *node != first).collect();
+    group.agree(&others).await?;
+    for node in others {
+        let hosts = group.downtimed_hosts(node)?;
+        ensure!(hosts.contains("db1") && hosts.contains("db2"), "{hosts:?}");
+    }
+    Ok(())
+}
