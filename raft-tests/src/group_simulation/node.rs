@@ -1,7 +1,7 @@
 //! One simulated node: the real group over a simulated disk and network, with a store in a real file.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use orchestrator::raft::{Condition, GroupConfig, GroupDeps, KnownInstances, RaftGroup};
@@ -10,6 +10,8 @@ use orchestrator_core::decided::GroupId;
 use orchestrator_core::domain::{InstanceKey, Timestamp};
 use orchestrator_core::ports::{BoxFuture, Clock, Ids};
 
+use tokio::task::JoinHandle;
+
 use super::disk::Disk;
 use super::network::Net;
 use super::scenario::Tuning;
@@ -17,6 +19,9 @@ use crate::world::SteppedClock;
 
 /// Longest that the tasks of a crashed node may take to end; longer means that one hangs.
 const END_WITHIN: Duration = Duration::from_secs(150);
+
+/// Time between two looks whether they have.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The clock of one node: its wall clock is off.
 struct OffClock {
@@ -85,6 +90,10 @@ pub struct Node {
     pub running: Option<Running>,
     directory: PathBuf,
     starts: u64,
+    ending: Option<JoinHandle<()>>,
+    /// Held by whatever is left of the last start.
+    store: Weak<SqliteStore>,
+    loss: Option<Loss>,
     ahead: Duration,
 }
 
@@ -97,6 +106,9 @@ impl Node {
             running: None,
             directory: directory.join(name.split(':').next().unwrap_or(name)),
             starts: 0,
+            ending: None,
+            store: Weak::new(),
+            loss: None,
             ahead,
         }
     }
@@ -112,13 +124,16 @@ impl Node {
         tuning: &Tuning,
         world: &World,
     ) -> Result<(), String> {
+        self.carry_out_loss().map_err(|error| error.to_string())?;
         self.starts += 1;
         let mut options =
             SqliteOptions::new(Place::File(self.directory.join("orchestrator.sqlite3")));
         options.is_relaxed = true;
         let store = SqliteStore::open(&options, world.ids.as_ref(), Timestamp::from_seconds(1));
+        let store = Arc::new(store.map_err(|error| error.to_string())?);
+        self.store = Arc::downgrade(&store);
         let deps = GroupDeps {
-            store: Arc::new(store.map_err(|error| error.to_string())?),
+            store,
             transport: Arc::new(world.net.end(number, self.starts)),
             clock: Arc::new(OffClock {
                 clock: world.clock,
@@ -152,48 +167,71 @@ impl Node {
     }
 
     /// Ends it as a power cut does: from this moment on nothing of it reaches a disk or another node. Returns how many
-    /// writes were lost.
-    ///
-    /// # Errors
-    /// When its tasks do not end: they hang.
-    pub async fn crash(&mut self, number: usize, kept: u64, net: &Net) -> Result<usize, String> {
+    /// writes were lost. What is left of its tasks ends behind its back; it can be started when [`Node::is_ended`].
+    pub fn crash(&mut self, number: usize, kept: u64, net: &Net) -> usize {
         let Some(running) = self.running.take() else {
-            return Ok(0);
+            return 0;
         };
         net.crash(number);
         let lost = self.disk.crash(kept);
-        // Only so that the file of its store is free again.
-        let end = tokio::time::timeout(END_WITHIN, running.group.stop()).await;
-        drop(running);
-        match end {
-            Ok(()) => Ok(lost),
-            Err(_) => Err(format!("the tasks of {} did not end", self.name)),
-        }
+        self.ending = Some(tokio::spawn(async move { running.group.stop().await }));
+        lost
     }
 
-    /// Takes the store, which a power cut may, from a node that does not run.
+    /// Whether nothing is left of its last start, so that the file of its store is free.
+    pub fn is_ended(&self) -> bool {
+        let is_over = self.ending.as_ref().is_none_or(JoinHandle::is_finished);
+        self.running.is_none() && is_over && self.store.strong_count() == 0
+    }
+
+    /// Waits for that.
     ///
     /// # Errors
-    /// When files cannot be removed.
-    pub fn lose_store(&self) -> std::io::Result<()> {
-        for file in std::fs::read_dir(&self.directory)? {
-            let path = file?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with("orchestrator.sqlite3") {
-                std::fs::remove_file(&path)?;
+    /// When its tasks do not end: they hang.
+    pub async fn ended(&self) -> Result<(), String> {
+        let is_over = async {
+            while !self.is_ended() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(END_WITHIN, is_over)
+            .await
+            .map_err(|_| format!("the tasks of {} did not end", self.name))
+    }
+
+    /// What its next start finds gone.
+    pub fn lose(&mut self, what: Loss) {
+        self.loss = Some(what);
+    }
+
+    fn carry_out_loss(&mut self) -> std::io::Result<()> {
+        match self.loss.take() {
+            None => Ok(()),
+            Some(Loss::Everything) => {
+                self.disk.wipe();
+                std::fs::remove_dir_all(&self.directory)
+            }
+            Some(Loss::Store) => {
+                for file in std::fs::read_dir(&self.directory)? {
+                    let path = file?.path();
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    if name.starts_with("orchestrator.sqlite3") {
+                        std::fs::remove_file(&path)?;
+                    }
+                }
+                Ok(())
             }
         }
-        Ok(())
     }
+}
 
-    /// Takes everything from a node that does not run.
-    ///
-    /// # Errors
-    /// When files cannot be removed.
-    pub fn wipe(&self) -> std::io::Result<()> {
-        self.disk.wipe();
-        std::fs::remove_dir_all(&self.directory)
-    }
+/// What a node may lose with a crash, beside writes that were not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Its store, which is not synced; its log has what is in it.
+    Store,
+    /// Its whole directory.
+    Everything,
 }
 
 /// What all nodes share.

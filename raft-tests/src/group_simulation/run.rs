@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::clients::{Client, Reachable, SharedLedger, lock};
 use super::invariants::{Invariant, NodeView, Seen, View, Violation, all, broken};
 use super::network::{Counts, Net};
-use super::node::{Node, World};
+use super::node::{Loss, Node, World};
 use super::scenario::{Fault, Scenario};
 use crate::world::{SeededIds, SteppedClock};
 
@@ -214,7 +214,7 @@ impl Run {
         for (after, fault) in faults {
             self.pass(after).await?;
             self.look()?;
-            self.carry_out(fault).await?;
+            self.carry_out(fault);
         }
         self.mend().await?;
         self.heals().await
@@ -266,20 +266,12 @@ impl Run {
         }
     }
 
-    async fn crash(&mut self, number: usize, kept: u64, why: &str) -> Checked {
+    fn crash(&mut self, number: usize, kept: u64, why: &str) {
         lock(&self.reachable)[number] = None;
-        let crashed = self.nodes[number]
-            .crash(number, kept, &self.world.net)
-            .await;
-        match crashed {
-            Ok(lost) => {
-                self.lost_writes += lost;
-                let name = &self.names[number];
-                self.note(format!("{name} {why}, {lost} writes lost"));
-                Ok(())
-            }
-            Err(what) => broken("R7", what),
-        }
+        let lost = self.nodes[number].crash(number, kept, &self.world.net);
+        self.lost_writes += lost;
+        let name = &self.names[number];
+        self.note(format!("{name} {why}, {lost} writes lost"));
     }
 
     fn part(&mut self, some: &[usize]) {
@@ -314,7 +306,7 @@ impl Run {
         self.starts.push((self.now() + after, node));
     }
 
-    async fn carry_out(&mut self, fault: Fault) -> Checked {
+    fn carry_out(&mut self, fault: Fault) {
         match fault {
             Fault::Crash {
                 node,
@@ -323,33 +315,33 @@ impl Run {
                 down,
             } => {
                 if self.nodes[node].running.is_none() {
-                    return Ok(());
+                    return;
                 }
-                self.crash(node, kept, "crashes").await?;
+                self.crash(node, kept, "crashes");
                 if loses_store {
                     self.note("… and loses its store");
-                    self.nodes[node].lose_store().expect("files can be removed");
+                    self.nodes[node].lose(Loss::Store);
                 }
                 self.start_after(node, down);
             }
             Fault::CrashLeader { down } => {
                 if let Some(leader) = self.leader() {
-                    self.crash(leader, 0, "crashes as leader").await?;
+                    self.crash(leader, 0, "crashes as leader");
                     self.start_after(leader, down);
                 }
             }
             Fault::CrashAll => {
                 for node in 0..self.nodes.len() {
                     if self.nodes[node].running.is_some() {
-                        self.crash(node, 0, "crashes with all others").await?;
+                        self.crash(node, 0, "crashes with all others");
                         self.start_after(node, Duration::from_millis(300 * node as u64));
                     }
                 }
             }
             Fault::Wipe { node } => {
                 if self.is_whole() {
-                    self.crash(node, 0, "loses everything").await?;
-                    self.nodes[node].wipe().expect("files can be removed");
+                    self.crash(node, 0, "loses everything");
+                    self.nodes[node].lose(Loss::Everything);
                     self.start_after(node, Duration::from_millis(500));
                 }
             }
@@ -385,7 +377,6 @@ impl Run {
                 });
             }
         }
-        Ok(())
     }
 
     /// An operator's order, which is not waited for and may fail.
@@ -422,7 +413,7 @@ impl Run {
     }
 
     /// Nodes whose disk failed end; what ended is started again.
-    async fn end_failed(&mut self) -> Checked {
+    fn end_failed(&mut self) -> Checked {
         let now = self.now();
         for (until, node) in std::mem::take(&mut self.failing) {
             let Some(running) = self.nodes[node].running.clone() else {
@@ -434,7 +425,7 @@ impl Run {
                 until => until,
             };
             if running.group.status().role == GroupRole::Stopped {
-                self.crash(node, 0, "ends, because its disk failed").await?;
+                self.crash(node, 0, "ends, because its disk failed");
                 self.start_after(node, Duration::from_millis(500));
             } else if now > until {
                 let name = &self.names[node];
@@ -451,11 +442,12 @@ impl Run {
         let end = self.now() + length;
         while self.now() < end {
             tokio::time::sleep(STEP).await;
-            self.end_failed().await?;
+            self.end_failed()?;
             let now = self.now();
+            let nodes = &self.nodes;
             let due: Vec<usize> = self
                 .starts
-                .extract_if(.., |(at, _)| *at <= now)
+                .extract_if(.., |(at, node)| *at <= now && nodes[*node].is_ended())
                 .map(|(_, node)| node)
                 .collect();
             for node in due {
@@ -498,10 +490,16 @@ impl Run {
         self.starts.clear();
         for (_, node) in std::mem::take(&mut self.failing) {
             if self.nodes[node].running.is_some() {
-                self.crash(node, 0, "gets a new disk").await?;
+                self.crash(node, 0, "gets a new disk");
             }
         }
         for node in 0..self.nodes.len() {
+            if self.nodes[node].running.is_some() {
+                continue;
+            }
+            if let Err(what) = self.nodes[node].ended().await {
+                return broken("R7", what);
+            }
             self.start(node)?;
         }
         Ok(())
@@ -594,7 +592,9 @@ impl Run {
         self.stop_clients.cancel();
         self.orders.abort_all();
         for number in 0..self.nodes.len() {
-            drop(self.nodes[number].crash(number, 0, &self.world.net).await);
+            self.nodes[number].crash(number, 0, &self.world.net);
+            // A run that failed may leave tasks that hang; the report says what failed.
+            drop(self.nodes[number].ended().await);
         }
     }
 
