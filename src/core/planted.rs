@@ -18,11 +18,19 @@ pub enum Bug {
     ClockInApply,
     /// A server is promoted while the old primary, back already, was not closed.
     OldPrimaryNotClosed,
+    /// A group begins with the nodes that are up, and not with all that are to be its members.
+    BeginsWithThoseUp,
+    /// The log acknowledges entries before they are on disk.
+    AcknowledgedBeforeSynced,
+    /// A snapshot leaves a table of decided state out.
+    SnapshotWithoutTable,
+    /// A leader answers that it leads without asking since when a majority has acknowledged it.
+    StaleReadByOldLeader,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::RegistrationCheckedOutsideApply,
         Self::FenceNotRechecked,
         Self::ReceiverStoppedFirst,
@@ -30,6 +38,10 @@ impl Bug {
         Self::OwnRecordBlocksResume,
         Self::ClockInApply,
         Self::OldPrimaryNotClosed,
+        Self::BeginsWithThoseUp,
+        Self::AcknowledgedBeforeSynced,
+        Self::SnapshotWithoutTable,
+        Self::StaleReadByOldLeader,
     ];
 }
 

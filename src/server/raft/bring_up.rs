@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use orchestrator_core::planted::{Bug, is_planted};
+
 use super::config::{first_id, usable};
 use super::core::{Core, Engine, lock};
 use super::exchange::{WAITING_EVERY, group_of};
-use super::first_start::{Verdict, decide};
+use super::first_start::{Seen, Verdict, decide};
 use super::network::group_bytes;
 use super::network::transport::{Answer, Call, Callee, call_within};
 use super::types::{Member, NodeId, index_of};
@@ -128,12 +130,15 @@ impl Core {
                 return Err(Ended);
             }
             self.exchange().await;
-            let verdict = decide(
+            let mut verdict = decide(
                 &self.config.name,
                 &self.config.nodes,
                 &self.seen(),
                 self.config.starts_without_silent,
             );
+            if is_planted(Bug::BeginsWithThoseUp) && matches!(verdict, Verdict::Wait(_)) {
+                verdict = Verdict::Begin;
+            }
             match verdict {
                 Verdict::Begin => return self.begin().await,
                 Verdict::Ask => {
@@ -176,9 +181,21 @@ impl Core {
         members.max_by_key(|report| (report.leader == report.id, report.applied_index))
     }
 
+    /// Who is in the first membership: all names of the list.
+    fn founders(&self) -> Vec<String> {
+        let mut all = self.config.nodes.clone();
+        if is_planted(Bug::BeginsWithThoseUp) {
+            let seen = self.seen();
+            all.retain(|name| {
+                *name == self.config.name || matches!(seen.get(name), Some(Seen::Empty { .. }))
+            });
+        }
+        all
+    }
+
     /// Begins a group: every node that does writes the same first entry.
     async fn begin(self: &Arc<Self>) -> Result<(), Ended> {
-        let nodes = &self.config.nodes;
+        let nodes = &self.founders();
         let me = first_id(nodes, &self.config.name);
         self.identity
             .take_id(me, false)

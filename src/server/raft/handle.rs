@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use super::config::{GroupConfig, GroupDeps};
 use super::core::{Core, Engine, Metrics};
+use super::disk::LogDisk;
 use super::identity::Identity;
 use super::log::LogStore;
 use super::network::group_bytes;
@@ -61,7 +62,19 @@ impl RaftGroup {
     /// # Errors
     /// [`OpenError`], one sentence for the operator.
     pub fn open(config: GroupConfig, deps: GroupDeps) -> Result<Self, OpenError> {
-        let disk = Arc::new(GroupLog::open(&config.directory, deps.clock.now())?);
+        let disk = GroupLog::open(&config.directory, deps.clock.now())?;
+        Self::open_on(config, deps, Arc::new(disk))
+    }
+
+    /// [`RaftGroup::open`] with the log on another disk; snapshots are files in `RaftDataDir` all the same.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_on(
+        config: GroupConfig,
+        deps: GroupDeps,
+        disk: Arc<dyn LogDisk>,
+    ) -> Result<Self, OpenError> {
         let identity = Identity::open(Arc::clone(&disk))?;
         let log = LogStore::open(disk, identity.group().clone(), Arc::clone(&deps.clock))?;
         if identity.node()?.is_none() && deps.store.applied_index()? > 0 {

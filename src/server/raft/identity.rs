@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use orchestrator_core::decided::GroupId;
 
+use super::disk::LogDisk;
 use super::types::{GroupCell, NodeId};
-use crate::store::{Error, GroupLog};
+use crate::store::Error;
 
 const NODE: &str = "node_id";
 const GROUP: &str = "group_id";
@@ -17,7 +18,7 @@ const ELECTION: &str = "election_milliseconds";
 /// The identity of a data directory.
 #[derive(Clone)]
 pub struct Identity {
-    disk: Arc<GroupLog>,
+    disk: Arc<dyn LogDisk>,
     group: GroupCell,
     is_joining: Arc<AtomicBool>,
 }
@@ -36,7 +37,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`Error`] when it cannot be read, or makes no sense.
-    pub fn open(disk: Arc<GroupLog>) -> Result<Self, Error> {
+    pub fn open(disk: Arc<dyn LogDisk>) -> Result<Self, Error> {
         let identity = Self {
             disk,
             group: GroupCell::default(),
@@ -154,6 +155,7 @@ mod tests {
     use orchestrator_core::domain::Timestamp;
 
     use super::*;
+    use crate::store::GroupLog;
 
     fn open(dir: &std::path::Path) -> Identity {
         let disk = GroupLog::open(dir, Timestamp::from_seconds(1)).unwrap();

@@ -7,6 +7,7 @@ mod bring_up;
 mod config;
 mod convert;
 mod core;
+pub mod disk;
 mod duties;
 mod exchange;
 mod first_start;

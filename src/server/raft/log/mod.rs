@@ -1,4 +1,4 @@
-//! The log as the raft library wants it, over the bytes of [`GroupLog`].
+//! The log as the raft library wants it, over the bytes of a [`LogDisk`].
 //!
 //! What was handed in is readable at once, from memory, and acknowledged when it is on disk. The latest entries stay in
 //! memory for the nodes that follow closely and for apply; older ones are read from the file.
@@ -13,15 +13,17 @@ use std::time::Duration;
 
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
+use orchestrator_core::planted::{Bug, is_planted};
 use prost::Message as _;
 
 use self::cache::Cache;
 use super::convert;
+use super::disk::LogDisk;
 use super::types::{
     Entry, GroupCell, LogId, TypeConfig, Vote, decode_entry, index_of, to_envelope,
 };
 use super::v1;
-use crate::store::{self, GroupLog, GroupLogEntry, Mark};
+use crate::store::{self, GroupLogEntry, Mark};
 use crate::wire::{Envelope, Kind};
 
 #[cfg(test)]
@@ -43,7 +45,7 @@ const FULL_TRIES: u32 = 5_000;
 /// The log of this node. Clones share it.
 #[derive(Clone)]
 pub struct LogStore {
-    disk: Arc<GroupLog>,
+    disk: Arc<dyn LogDisk>,
     /// Apart from the file: the file's own thread holds it and must not be what closes the file.
     memory: Arc<Memory>,
 }
@@ -82,7 +84,7 @@ impl LogStore {
     /// # Errors
     /// When what it holds cannot be read or makes no sense.
     pub fn open(
-        disk: Arc<GroupLog>,
+        disk: Arc<dyn LogDisk>,
         group: GroupCell,
         clock: Arc<dyn orchestrator_core::ports::Clock>,
     ) -> io::Result<Self> {
@@ -96,7 +98,7 @@ impl LogStore {
         let purged = position(PURGED)?;
         let last = match disk.bounds().map_err(failed)? {
             None => purged,
-            Some((_, last)) => Some(entry_at(&disk, &group, last)?.log_id),
+            Some((_, last)) => Some(entry_at(disk.as_ref(), &group, last)?.log_id),
         };
         let state = State {
             cache: Cache::starting_at(last.map_or(0, |last| last.index + 1)),
@@ -175,10 +177,10 @@ impl LogStore {
 
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&GroupLog) -> Result<T, store::Error> + Send + 'static,
+        work: impl FnOnce(&dyn LogDisk) -> Result<T, store::Error> + Send + 'static,
     ) -> io::Result<T> {
         let disk = Arc::clone(&self.disk);
-        tokio::task::spawn_blocking(move || work(&disk))
+        tokio::task::spawn_blocking(move || work(disk.as_ref()))
             .await
             .map_err(io::Error::other)?
             .map_err(failed)
@@ -222,7 +224,7 @@ impl LogStore {
             let answer = self.answer(last, Arc::clone(&callback));
             match self
                 .disk
-                .append(Arc::clone(&entries), marks.clone(), answer)
+                .append(Arc::clone(&entries), marks.clone(), Box::new(answer))
             {
                 Ok(()) => return Ok(()),
                 Err(store::Error::Busy { .. }) => self.memory.clock.sleep(FULL_PAUSE).await,
@@ -259,7 +261,7 @@ impl LogStore {
     }
 }
 
-fn entry_at(disk: &GroupLog, group: &GroupCell, index: u64) -> io::Result<Entry> {
+fn entry_at(disk: &dyn LogDisk, group: &GroupCell, index: u64) -> io::Result<Entry> {
     let found = disk.entries(index, index, 1).map_err(failed)?;
     let bytes = found
         .first()
@@ -395,6 +397,13 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             }
             (records, marks)
         };
+        if is_planted(Bug::AcknowledgedBeforeSynced) {
+            callback.io_completed(Ok(()));
+            return self
+                .disk
+                .append(Arc::new(records), marks, Box::new(drop))
+                .map_err(failed);
+        }
         self.enqueue(Arc::new(records), marks, callback).await
     }
 

@@ -11,6 +11,7 @@ use tokio_stream::StreamExt as _;
 use super::super::types::{Outcome, Payload, PayloadKind, StoredMembership};
 use super::*;
 use crate::effects::fakes::FakeClock;
+use crate::store::GroupLog;
 
 type Meta = openraft::alias::SnapshotMetaOf<TypeConfig>;
 type Snap = openraft::alias::SnapshotOf<TypeConfig, ()>;

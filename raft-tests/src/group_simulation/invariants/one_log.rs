@@ -1,0 +1,231 @@
+//! R1: one log. Two nodes that each follow a log of their own are two groups, and two primaries. Checked: entries with the
+//! same place, term and leader are the same on all disks; what a node has applied is what any other has applied at that
+//! place, for ever; when an entry is first seen applied it is on the disks of a majority; no two nodes show the same
+//! leadership; there is one group; term, vote, committed and applied index of a node never go back.
+
+use std::collections::BTreeMap;
+
+use orchestrator::wire::Kind;
+use orchestrator_core::decided::GroupId;
+use orchestrator_core::domain::Fence;
+
+use super::{Invariant, NodeView, Seen, View, Violation, broken};
+
+/// Place, term and leader of an entry.
+type EntryId = (u64, u64, u64);
+
+/// See above.
+#[derive(Debug, Default)]
+pub(super) struct OneLog {
+    entries: BTreeMap<EntryId, (Kind, Vec<u8>)>,
+    /// Term and leader of applied entries.
+    applied: BTreeMap<u64, (u64, u64)>,
+    leaderships: BTreeMap<Fence, String>,
+    group: Option<(GroupId, String)>,
+    nodes: BTreeMap<String, Known>,
+}
+
+/// What a node showed before.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    start: u64,
+    wiped: u64,
+    vote: Option<(u64, u64)>,
+    term: u64,
+    committed: u64,
+    applied: u64,
+    /// Applied entries up to here were compared.
+    compared: u64,
+}
+
+impl OneLog {
+    fn entries(&mut self, node: &NodeView<'_>) -> Result<(), Violation> {
+        for index in node.disk.fresh() {
+            let Some(entry) = node.disk.look(|synced| synced.entry(index)) else {
+                continue;
+            };
+            let id = (entry.index, entry.term, entry.leader);
+            let content = (entry.kind, entry.payload);
+            let first = self.entries.entry(id).or_insert_with(|| content.clone());
+            if *first != content {
+                return broken("R1", format!("{id:?} is another entry at {}", node.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_applied(
+        &mut self,
+        view: &View<'_>,
+        name: &str,
+        node: &NodeView<'_>,
+        known: &mut Known,
+    ) -> Result<(), Violation> {
+        let mut first_seen = None;
+        while known.compared < known.applied {
+            let index = known.compared + 1;
+            let found = node.disk.look(|synced| match synced.purged >= index {
+                true => Some(None),
+                false => synced
+                    .entry(index)
+                    .map(|entry| Some((entry.term, entry.leader))),
+            });
+            match found {
+                // Applied before its own disk has it: it is looked at again.
+                None => break,
+                Some(None) => {}
+                Some(Some(id)) => {
+                    if !self.applied.contains_key(&index) {
+                        first_seen = Some((index, id));
+                    }
+                    let first = *self.applied.entry(index).or_insert(id);
+                    if first != id {
+                        return broken(
+                            "R1",
+                            format!("{name} applied {id:?} at {index}, another {first:?}"),
+                        );
+                    }
+                }
+            }
+            known.compared = index;
+        }
+        match first_seen {
+            Some((index, id)) => is_on_a_majority(view, index, id),
+            None => Ok(()),
+        }
+    }
+
+    fn running(&mut self, name: &str, seen: &Seen, known: &mut Known) -> Result<(), Violation> {
+        let status = &seen.status;
+        if known.start != seen.start {
+            known.start = seen.start;
+            (known.term, known.committed, known.applied) = (0, 0, 0);
+        }
+        let now = (status.term, status.committed_index, status.applied_index);
+        let fell = now.0 < known.term || now.1 < known.committed || now.2 < known.applied;
+        // Term and committed index are the library's: 0 while it is started anew.
+        if fell && now.0 != 0 {
+            let before = (known.term, known.committed, known.applied);
+            return broken(
+                "R1",
+                format!("{name} went back from {before:?} to {now:?} (term, committed, applied)"),
+            );
+        }
+        if now.0 != 0 {
+            (known.term, known.committed) = (now.0, now.1);
+        }
+        known.applied = now.2;
+        if let Some(fence) = seen.fence {
+            let first = self
+                .leaderships
+                .entry(fence)
+                .or_insert_with(|| name.to_owned());
+            if first != name {
+                return broken("R1", format!("{name} and {first} show leadership {fence}"));
+            }
+        }
+        if let Some(group) = status.group {
+            let first = self.group.get_or_insert((group, name.to_owned()));
+            if first.0 != group {
+                let (other, its) = (&first.1, first.0);
+                return broken(
+                    "R1",
+                    format!("{name} is in group {group}, {other} in group {its}"),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Of as many nodes as the group has names: each set of voters is that large.
+fn is_on_a_majority(view: &View<'_>, index: u64, id: (u64, u64)) -> Result<(), Violation> {
+    let holders = view.nodes.iter().filter(|node| {
+        node.disk.look(|synced| {
+            let held = synced.entry(index).map(|entry| (entry.term, entry.leader));
+            synced.purged >= index || held == Some(id)
+        })
+    });
+    let count = holders.count();
+    match count > view.nodes.len() / 2 {
+        true => Ok(()),
+        false => broken(
+            "R1",
+            format!("entry {index} of {id:?} is applied and on {count} disks only"),
+        ),
+    }
+}
+
+impl Invariant for OneLog {
+    fn look(&mut self, view: &View<'_>) -> Result<(), Violation> {
+        for node in &view.nodes {
+            self.entries(node)?;
+            let mut known = self.nodes.remove(node.name).unwrap_or_default();
+            if known.wiped != node.disk.wiped() {
+                known = Known {
+                    wiped: node.disk.wiped(),
+                    ..Known::default()
+                };
+            }
+            let vote = node.disk.look(super::super::disk::Synced::vote);
+            if vote < known.vote {
+                let before = known.vote;
+                return broken(
+                    "R1",
+                    format!("the vote of {} went back: {before:?}, {vote:?}", node.name),
+                );
+            }
+            known.vote = vote;
+            if let Some(seen) = &node.running {
+                self.running(node.name, seen, &mut known)?;
+                self.compare_applied(view, node.name, node, &mut known)?;
+            }
+            self.nodes.insert(node.name.to_owned(), known);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::testing::Stage;
+    use super::*;
+
+    #[test]
+    fn two_that_show_one_leadership_are_noticed() {
+        let mut stage = Stage::new(3);
+        let mut invariant = OneLog::default();
+        stage.seen[0].fence = Some(Fence::from_number(4));
+        assert_eq!(stage.look(&mut invariant), Ok(()));
+        stage.seen[0].fence = None;
+        stage.seen[1].fence = Some(Fence::from_number(4));
+        assert_eq!(stage.broken(&mut invariant), "R1");
+    }
+
+    #[test]
+    fn a_second_group_is_noticed() {
+        let mut stage = Stage::new(3);
+        let mut invariant = OneLog::default();
+        for (node, group) in [(0, 1), (1, 1), (2, 2)] {
+            assert_eq!(stage.look(&mut invariant), Ok(()));
+            let mut status = stage.seen[node].status.as_ref().clone();
+            status.group = Some(GroupId::from_number(group));
+            stage.seen[node].status = Arc::new(status);
+        }
+        assert_eq!(stage.broken(&mut invariant), "R1");
+    }
+
+    #[test]
+    fn an_applied_index_that_falls_is_noticed() {
+        let mut stage = Stage::new(3);
+        let mut invariant = OneLog::default();
+        for (applied, is_fine) in [(3, true), (2, false)] {
+            let mut status = stage.seen[1].status.as_ref().clone();
+            status.applied_index = applied;
+            stage.seen[1].status = Arc::new(status);
+            assert_eq!(stage.look(&mut invariant).is_ok(), is_fine);
+        }
+    }
+}

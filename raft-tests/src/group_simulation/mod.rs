@@ -1,0 +1,16 @@
+//! The group simulation: the real raft group (library, log, apply, store, snapshots, first start, joining, lease) on a simulated
+//! network, simulated disks and simulated time. See `docs/testing.md`.
+//!
+//! Not to be confused with [`crate::world::group`], which is a twin of the group for the model simulation.
+
+pub mod clients;
+pub mod disk;
+pub mod invariants;
+mod network;
+mod node;
+mod run;
+mod scenario;
+
+pub use network::Counts;
+pub use run::{Outcome, Verdict, run};
+pub use scenario::{Fault, Scenario, Tuning};

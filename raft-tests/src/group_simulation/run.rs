@@ -1,0 +1,667 @@
+//! One run: things break as the seed says, then all is mended and the group must serve and agree.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use orchestrator_core::decided::Digest;
+use orchestrator_core::ports::{
+    Clock as _, DecisionReader as _, Group as _, GroupRole, Leadership as _, Successor,
+};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::clients::{Client, Reachable, SharedLedger, lock};
+use super::invariants::{Invariant, NodeView, Seen, View, Violation, all, broken};
+use super::network::{Counts, Net};
+use super::node::{Loss, Node, World};
+use super::scenario::{Fault, Scenario};
+use crate::world::{SeededIds, SteppedClock};
+
+/// Time between two looks: shorter than any lease, so that two leaders that serve at once are seen.
+const STEP: Duration = Duration::from_millis(10);
+
+/// Steps between two looks at digests, which take longer.
+const DIGEST_STEPS: u64 = 25;
+
+/// R7: all mended, a leader serves within this.
+const LEADER_WITHIN: Duration = Duration::from_secs(3);
+
+/// R7: and all have the same within this. A wiped node is let in 10 s after its old directory was heard last.
+const CONVERGED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Writes go on for so long after all is mended.
+const WRITES_AFTER: Duration = Duration::from_secs(2);
+
+/// A node that begins to run again may first have to wait for as long as it promised before; then the group has its time.
+const STARTED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Time for a node whose disk failed to end by itself.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Fewer acknowledged writes show nothing.
+const ACKNOWLEDGED_MIN: usize = 50;
+
+/// Lines of the trace in a report.
+const TRACE_LINES: usize = 60;
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every promise held.
+    Good,
+    /// Too little happened.
+    ShowsNothing(String),
+    /// A promise was broken.
+    Violation {
+        /// Which.
+        promise: &'static str,
+        /// How.
+        what: String,
+        /// When.
+        at: Duration,
+    },
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Its seed.
+    pub seed: u64,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Acknowledged writes.
+    pub acknowledged: usize,
+    /// Writes whose outcome was unknown for a while.
+    pub unknown: u64,
+    /// Acknowledgements that came twice.
+    pub repeated: u64,
+    /// Writes to disks that were lost.
+    pub lost_writes: usize,
+    /// What the network did.
+    pub net: Counts,
+    /// Leaderships that served.
+    pub leaderships: usize,
+    /// What happened, a line each.
+    pub trace: String,
+    /// What the seed decided.
+    pub scenario: String,
+}
+
+impl Outcome {
+    /// For people: what was broken, how to see it again, and the end of the trace.
+    pub fn report(&self) -> String {
+        let lines: Vec<&str> = self.trace.lines().collect();
+        let from = lines.len().saturating_sub(TRACE_LINES);
+        format!(
+            "{}\n…\n{}\nseed {}: {:?}\nagain: GROUP_SEED={} cargo nextest run -p raft-tests --test group_simulation --no-capture one_seed\n",
+            self.scenario,
+            lines[from..].join("\n"),
+            self.seed,
+            self.verdict,
+            self.seed
+        )
+    }
+}
+
+/// Runs a seed, to the first broken promise.
+pub fn run(seed: u64) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime without sockets starts");
+    runtime.block_on(async {
+        let mut run = Run::new(seed);
+        let end = run.all().await;
+        run.end().await;
+        run.outcome(end)
+    })
+}
+
+/// A tmpfs where there is one: no test needs what it leaves.
+fn directory() -> tempfile::TempDir {
+    let memory = PathBuf::from("/dev/shm");
+    let made = match memory.is_dir() {
+        true => tempfile::tempdir_in(memory),
+        false => tempfile::tempdir(),
+    };
+    made.expect("a temporary directory can be made")
+}
+
+struct Run {
+    seed: u64,
+    scenario: Scenario,
+    names: Vec<String>,
+    nodes: Vec<Node>,
+    world: World,
+    reachable: Reachable,
+    ledger: SharedLedger,
+    stop_clients: CancellationToken,
+    invariants: Vec<Box<dyn Invariant>>,
+    /// Nodes to start again, and when.
+    starts: Vec<(Duration, usize)>,
+    /// Nodes whose disk failed, and until when they have to end.
+    failing: Vec<(Duration, usize)>,
+    orders: JoinSet<()>,
+    steps: u64,
+    lost_writes: usize,
+    last_leader: Option<String>,
+    leaderships: usize,
+    trace: String,
+    _directory: tempfile::TempDir,
+}
+
+type Checked = Result<(), Violation>;
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let scenario = Scenario::of(seed);
+        let directory = directory();
+        let names: Vec<String> = (1..=scenario.nodes)
+            .map(|number| format!("node{number}:10008"))
+            .collect();
+        let nodes: Vec<Node> = names
+            .iter()
+            .zip(&scenario.ahead)
+            .map(|(name, ahead)| Node::new(name, directory.path(), *ahead))
+            .collect();
+        for node in &nodes {
+            node.disk.set_sync(Duration::from_micros(300));
+        }
+        let disks = nodes.iter().map(|node| node.disk.clone()).collect();
+        let net = Net::new(names.clone(), disks, seed, scenario.late, scenario.twice);
+        Self {
+            seed,
+            reachable: Arc::new(std::sync::Mutex::new(vec![None; nodes.len()])),
+            world: World {
+                net,
+                clock: SteppedClock::start(),
+                ids: Arc::new(SeededIds::new(seed ^ 0x1d5)),
+            },
+            names,
+            nodes,
+            scenario,
+            ledger: SharedLedger::default(),
+            stop_clients: CancellationToken::new(),
+            invariants: all(),
+            starts: Vec::new(),
+            failing: Vec::new(),
+            orders: JoinSet::new(),
+            steps: 0,
+            lost_writes: 0,
+            last_leader: None,
+            leaderships: 0,
+            trace: String::new(),
+            _directory: directory,
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.world.clock.monotonic()
+    }
+
+    fn note(&mut self, what: impl std::fmt::Display) {
+        let now = self.now().as_millis();
+        // Writing to a string does not fail.
+        let _ = writeln!(self.trace, "{now:>6} ms  {what}");
+    }
+
+    async fn all(&mut self) -> Checked {
+        self.first_starts().await?;
+        let faults = std::mem::take(&mut self.scenario.faults);
+        for (after, fault) in faults {
+            self.pass(after).await?;
+            self.look()?;
+            self.carry_out(fault);
+        }
+        self.mend().await?;
+        self.heals().await
+    }
+
+    async fn first_starts(&mut self) -> Checked {
+        if let Some(some) = self.scenario.cut_at_start.clone() {
+            self.part(&some);
+        }
+        let mut clients = JoinSet::new();
+        for number in 0..self.scenario.clients {
+            let client = Client {
+                number,
+                nodes: Arc::clone(&self.reachable),
+                ledger: Arc::clone(&self.ledger),
+                clock: self.world.clock,
+                dice: SeededIds::new(self.seed.wrapping_add(number as u64 * 977)),
+                stop: self.stop_clients.clone(),
+            };
+            clients.spawn(client.live());
+        }
+        clients.detach_all();
+        for (node, after) in self.scenario.starts.clone() {
+            self.pass(after).await?;
+            self.start(node)?;
+        }
+        if self.scenario.cut_at_start.is_some() {
+            self.pass(Duration::from_secs(2)).await?;
+            self.note("the network is whole");
+            self.world.net.mend();
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, number: usize) -> Checked {
+        if self.nodes[number].running.is_some() {
+            return Ok(());
+        }
+        let started =
+            self.nodes[number].start(number, &self.names, &self.scenario.tuning, &self.world);
+        let name = &self.names[number];
+        match started {
+            Ok(()) => {
+                lock(&self.reachable)[number] = self.nodes[number].running.clone();
+                self.note(format!("{name} starts"));
+                Ok(())
+            }
+            Err(why) => broken("R7", format!("{name} does not start: {why}")),
+        }
+    }
+
+    fn crash(&mut self, number: usize, kept: u64, why: &str) {
+        lock(&self.reachable)[number] = None;
+        let lost = self.nodes[number].crash(number, kept, &self.world.net);
+        self.lost_writes += lost;
+        let name = &self.names[number];
+        self.note(format!("{name} {why}, {lost} writes lost"));
+    }
+
+    fn part(&mut self, some: &[usize]) {
+        for a in some.iter().copied() {
+            for b in (0..self.nodes.len()).filter(|b| !some.contains(b)) {
+                self.world.net.cut(a, b);
+                self.world.net.cut(b, a);
+            }
+        }
+        self.note(format!("cut from the others: {some:?}"));
+    }
+
+    fn leader(&self) -> Option<usize> {
+        self.nodes.iter().position(|node| {
+            let running = node.running.as_ref();
+            running.is_some_and(|running| running.group.is_serving_leader())
+        })
+    }
+
+    /// Whether all run and vote: then one may lose everything.
+    fn is_whole(&self) -> bool {
+        self.starts.is_empty()
+            && self.nodes.iter().all(|node| {
+                node.running.as_ref().is_some_and(|running| {
+                    let role = running.group.status().role;
+                    matches!(role, GroupRole::Leader | GroupRole::Follower)
+                })
+            })
+    }
+
+    fn start_after(&mut self, node: usize, after: Duration) {
+        self.starts.push((self.now() + after, node));
+    }
+
+    fn carry_out(&mut self, fault: Fault) {
+        match fault {
+            Fault::Crash {
+                node,
+                kept,
+                loses_store,
+                down,
+            } => {
+                if self.nodes[node].running.is_none() {
+                    return;
+                }
+                self.crash(node, kept, "crashes");
+                if loses_store {
+                    self.note("… and loses its store");
+                    self.nodes[node].lose(Loss::Store);
+                }
+                self.start_after(node, down);
+            }
+            Fault::CrashLeader { down } => {
+                if let Some(leader) = self.leader() {
+                    self.crash(leader, 0, "crashes as leader");
+                    self.start_after(leader, down);
+                }
+            }
+            Fault::CrashAll => {
+                for node in 0..self.nodes.len() {
+                    if self.nodes[node].running.is_some() {
+                        self.crash(node, 0, "crashes with all others");
+                        self.start_after(node, Duration::from_millis(300 * node as u64));
+                    }
+                }
+            }
+            Fault::Wipe { node } => {
+                if self.is_whole() {
+                    self.crash(node, 0, "loses everything");
+                    self.nodes[node].lose(Loss::Everything);
+                    self.start_after(node, Duration::from_millis(500));
+                }
+            }
+            Fault::Part { some } => self.part(&some),
+            Fault::CutLeader => {
+                if let Some(leader) = self.leader() {
+                    self.part(&[leader]);
+                }
+            }
+            Fault::OneWay { from, to } => {
+                self.note(format!("cut one way: {from} to {to}"));
+                self.world.net.cut(from, to);
+            }
+            Fault::Mend => {
+                self.note("the network is whole");
+                self.world.net.mend();
+            }
+            Fault::Slow { node, by } => {
+                self.note(format!("{node} is slow by {by:?}"));
+                self.world.net.slow(node, by);
+            }
+            Fault::SlowDisk { node, sync } => {
+                self.note(format!("syncs of {node} take {sync:?}"));
+                self.nodes[node].disk.set_sync(sync);
+            }
+            Fault::FailDisk { node } => self.fail_disk(node),
+            Fault::HandOver => self.order(self.leader(), "hands over", |group| async move {
+                drop(group.hand_over(Successor::Anyone).await);
+            }),
+            Fault::Snapshot { node } => {
+                self.order(Some(node), "writes a snapshot", |group| async move {
+                    drop(group.take_snapshot().await);
+                });
+            }
+        }
+    }
+
+    /// An operator's order, which is not waited for and may fail.
+    fn order<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        node: Option<usize>,
+        what: &str,
+        order: impl FnOnce(orchestrator::raft::RaftGroup) -> F,
+    ) {
+        let Some(number) = node else {
+            return;
+        };
+        if let Some(running) = self.nodes[number].running.clone() {
+            let name = &self.names[number];
+            self.orders.spawn(order(running.group));
+            self.note(format!("{name} {what}"));
+        }
+    }
+
+    /// R6: a node whose disk fails has to end.
+    fn fail_disk(&mut self, node: usize) {
+        let is_follower = self.nodes[node].running.as_ref().is_some_and(|running| {
+            matches!(
+                running.group.status().role,
+                GroupRole::Leader | GroupRole::Follower
+            )
+        });
+        if is_follower && !self.failing.iter().any(|(_, failing)| *failing == node) {
+            let name = &self.names[node];
+            self.note(format!("the disk of {name} fails"));
+            self.nodes[node].disk.fail();
+            self.failing.push((Duration::MAX, node));
+        }
+    }
+
+    /// Nodes whose disk failed end; what ended is started again.
+    fn end_failed(&mut self) -> Checked {
+        let now = self.now();
+        for (until, node) in std::mem::take(&mut self.failing) {
+            let Some(running) = self.nodes[node].running.clone() else {
+                continue;
+            };
+            let has_failed_write = self.nodes[node].disk.has_failed();
+            let until = match until {
+                Duration::MAX if has_failed_write => now + ENDS_WITHIN,
+                until => until,
+            };
+            if running.group.status().role == GroupRole::Stopped {
+                self.crash(node, 0, "ends, because its disk failed");
+                self.start_after(node, Duration::from_millis(500));
+            } else if now > until {
+                let name = &self.names[node];
+                return broken("R6", format!("a sync failed, and {name} goes on"));
+            } else {
+                self.failing.push((until, node));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets time pass, and looks at everything at each step.
+    async fn pass(&mut self, length: Duration) -> Checked {
+        let end = self.now() + length;
+        while self.now() < end {
+            tokio::time::sleep(STEP).await;
+            self.end_failed()?;
+            let now = self.now();
+            let nodes = &self.nodes;
+            let due: Vec<usize> = self
+                .starts
+                .extract_if(.., |(at, node)| *at <= now && nodes[*node].is_ended())
+                .map(|(_, node)| node)
+                .collect();
+            for node in due {
+                self.start(node)?;
+            }
+            self.look()?;
+        }
+        Ok(())
+    }
+
+    fn look(&mut self) -> Checked {
+        self.steps += 1;
+        if let Some(what) = self.world.net.broken() {
+            return broken("R6", what);
+        }
+        let leader = self.leader().map(|leader| self.names[leader].clone());
+        if leader.is_some() && leader != self.last_leader {
+            self.leaderships += 1;
+            let name = leader.clone().unwrap_or_default();
+            self.note(format!("{name} serves"));
+            self.last_leader = leader;
+        }
+        let with_digests = self.steps.is_multiple_of(DIGEST_STEPS);
+        let ledger = Arc::clone(&self.ledger);
+        let ledger = lock(&ledger);
+        let view = view(&self.nodes, self.now(), &ledger, with_digests);
+        self.invariants
+            .iter_mut()
+            .try_for_each(|invariant| invariant.look(&view))
+    }
+
+    /// All faults off, all nodes up.
+    async fn mend(&mut self) -> Checked {
+        self.note("all is mended");
+        self.world.net.mend();
+        self.world.net.calm();
+        for node in &self.nodes {
+            node.disk.set_sync(Duration::from_micros(300));
+        }
+        self.starts.clear();
+        for (_, node) in std::mem::take(&mut self.failing) {
+            if self.nodes[node].running.is_some() {
+                self.crash(node, 0, "gets a new disk");
+            }
+        }
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].running.is_some() {
+                continue;
+            }
+            if let Err(what) = self.nodes[node].ended().await {
+                return broken("R7", what);
+            }
+            self.start(node)?;
+        }
+        Ok(())
+    }
+
+    /// R7, and what holds at the end.
+    async fn heals(&mut self) -> Checked {
+        self.pass_until(
+            STARTED_WITHIN + LEADER_WITHIN,
+            "R7: no leader serves",
+            |run| run.leader().is_some(),
+        )
+        .await?;
+        let mended = self.now();
+        self.pass(WRITES_AFTER).await?;
+        self.stop_clients.cancel();
+        let left = |run: &Self| CONVERGED_WITHIN.saturating_sub(run.now() - mended);
+        let clients = self.scenario.clients;
+        self.pass_until(left(self), "R7: writes are not answered", |run| {
+            lock(&run.ledger).done == clients
+        })
+        .await?;
+        self.pass_until(left(self), "R7: nodes do not converge", Self::is_converged)
+            .await?;
+        self.note("all have the same");
+        let ledger = Arc::clone(&self.ledger);
+        let ledger = lock(&ledger);
+        let view = view(&self.nodes, self.now(), &ledger, true);
+        self.invariants
+            .iter_mut()
+            .try_for_each(|invariant| invariant.at_end(&view))
+    }
+
+    fn is_converged(&self) -> bool {
+        let states: std::collections::BTreeSet<(u64, String)> = self
+            .nodes
+            .iter()
+            .filter_map(|node| {
+                let state = node.running.as_ref()?.group.decided();
+                Some((state.applied_index, Digest::of(&state).to_string()))
+            })
+            .collect();
+        self.is_whole() && states.len() == 1
+    }
+
+    async fn pass_until(
+        &mut self,
+        within: Duration,
+        otherwise: &str,
+        condition: impl Fn(&Self) -> bool,
+    ) -> Checked {
+        let end = self.now() + within;
+        while !condition(self) {
+            if self.now() > end {
+                let statuses = self.statuses();
+                return broken(
+                    "R7",
+                    format!("{otherwise} within {} s: {statuses}", within.as_secs_f32()),
+                );
+            }
+            self.pass(STEP).await?;
+        }
+        Ok(())
+    }
+
+    /// For a report: how each node sees the group.
+    fn statuses(&self) -> String {
+        let lines = self.nodes.iter().map(|node| match &node.running {
+            None => format!("\n  {} does not run", node.name),
+            Some(running) => {
+                let status = running.group.status();
+                format!(
+                    "\n  {} {:?} term {} leader {:?} log {} committed {} applied {} {:?}",
+                    node.name,
+                    status.role,
+                    status.term,
+                    status.leader,
+                    status.last_log_index,
+                    status.committed_index,
+                    status.applied_index,
+                    status.warnings
+                )
+            }
+        });
+        lines.collect()
+    }
+
+    /// Ends all tasks.
+    async fn end(&mut self) {
+        self.stop_clients.cancel();
+        self.orders.abort_all();
+        for number in 0..self.nodes.len() {
+            self.nodes[number].crash(number, 0, &self.world.net);
+            // A run that failed may leave tasks that hang; the report says what failed.
+            drop(self.nodes[number].ended().await);
+        }
+    }
+
+    fn outcome(self, end: Checked) -> Outcome {
+        let ledger = lock(&self.ledger);
+        let acknowledged = ledger.acknowledged.len();
+        let verdict = match end {
+            Err(Violation { promise, what }) => Verdict::Violation {
+                promise,
+                what,
+                at: self.now(),
+            },
+            Ok(()) if acknowledged < ACKNOWLEDGED_MIN => {
+                Verdict::ShowsNothing(format!("{acknowledged} acknowledged writes"))
+            }
+            Ok(()) if self.leaderships < 2 => {
+                Verdict::ShowsNothing("one leader all the time".to_owned())
+            }
+            Ok(()) => Verdict::Good,
+        };
+        Outcome {
+            seed: self.seed,
+            verdict,
+            acknowledged,
+            unknown: ledger.unknown,
+            repeated: ledger.repeated,
+            lost_writes: self.lost_writes,
+            net: self.world.net.counts(),
+            leaderships: self.leaderships,
+            trace: self.trace.clone(),
+            scenario: format!("{:?}", self.scenario),
+        }
+    }
+}
+
+fn view<'a>(
+    nodes: &'a [Node],
+    now: Duration,
+    ledger: &'a super::clients::Ledger,
+    with_digests: bool,
+) -> View<'a> {
+    let see = |running: &super::node::Running| {
+        let group = &running.group;
+        let decided = group.decided();
+        let digests = match with_digests {
+            true => vec![(decided.applied_index, *Digest::of(&decided).as_bytes())],
+            false => Vec::new(),
+        };
+        Seen {
+            start: running.start,
+            status: group.status(),
+            fence: group.fence(),
+            is_serving: group.is_serving_leader(),
+            decided,
+            digests,
+        }
+    };
+    View {
+        now,
+        nodes: nodes
+            .iter()
+            .map(|node| NodeView {
+                name: &node.name,
+                disk: &node.disk,
+                running: node.running.as_ref().map(see),
+            })
+            .collect(),
+        ledger,
+    }
+}
