@@ -91,8 +91,11 @@ fn full_history(store: &SqliteStore) -> History {
             by: "ann".to_owned(),
         },
     ];
-    let batch = commands.map(|command| history.entry(START, command));
-    store.commit(batch.to_vec()).unwrap();
+    let mut batch = commands
+        .map(|command| history.entry(START, command))
+        .to_vec();
+    batch.push(history.entry_of_a_group(START, Command::Expire));
+    store.commit(batch).unwrap();
     history
 }
 
@@ -294,6 +297,7 @@ fn the_predecessors_tables_in_the_same_file_stay_as_they_are() {
         ours,
         [
             "decided_access_token",
+            "decided_answer",
             "decided_candidate",
             "decided_detection",
             "decided_downtime",
@@ -441,7 +445,7 @@ fn a_store_whose_parts_do_not_fit_each_other_is_refused() {
         (
             "behind",
             "UPDATE store_meta SET applied_index = 2",
-            "decision_log ends at entry 10, and store_meta says that 2 is the last",
+            "decision_log ends at entry 11, and store_meta says that 2 is the last",
         ),
         (
             "headless",

@@ -3,7 +3,8 @@ use std::time::Duration;
 use orchestrator::store::{AppliedEntry, LoggedEntry};
 use orchestrator::wire::Envelope;
 use orchestrator_core::decided::{
-    Acknowledged, Command, Decided, GroupId, Origin, Proposal, RecoveryStepCommand, apply,
+    Acknowledged, Applied, Command, Decided, GroupId, Origin, Proposal, RecoveryStepCommand, apply,
+    apply_once,
 };
 use orchestrator_core::domain::{
     Fence, InstanceKey, Phase, PromotionRule, PublicToken, RecoveryId, SecretDigest, Timestamp,
@@ -47,17 +48,21 @@ impl History {
     /// Applies a command, proposed at `at`.
     pub fn entry(&mut self, at: Timestamp, command: Command) -> AppliedEntry {
         let index = self.state.applied_index + 1;
-        let proposal = Proposal {
-            request: u128::from(index),
-            proposed_at: at,
-            origin: Origin {
-                who: "contract".to_owned(),
-                whence: String::new(),
-            },
-            command,
-        };
-        let envelope = Envelope::local(self.group, index, &proposal).expect("a small command");
+        let proposal = proposal(index, at, command);
         let applied = apply(&self.state, &proposal);
+        self.absorb(index, &proposal, applied)
+    }
+
+    /// The same as a node of a group applies it: the answer is decided state too.
+    pub fn entry_of_a_group(&mut self, at: Timestamp, command: Command) -> AppliedEntry {
+        let index = self.state.applied_index + 1;
+        let proposal = proposal(index, at, command);
+        let once = apply_once(&self.state, index, &proposal);
+        self.absorb(index, &proposal, once.applied)
+    }
+
+    fn absorb(&mut self, index: u64, proposal: &Proposal, applied: Applied) -> AppliedEntry {
+        let envelope = Envelope::local(self.group, index, proposal).expect("a small command");
         self.state
             .absorb(index, applied.decided_at, &applied.changes);
         AppliedEntry {
@@ -169,6 +174,18 @@ impl History {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (z ^ (z >> 31)) % bound
+    }
+}
+
+fn proposal(index: u64, at: Timestamp, command: Command) -> Proposal {
+    Proposal {
+        request: u128::from(index),
+        proposed_at: at,
+        origin: Origin {
+            who: "contract".to_owned(),
+            whence: String::new(),
+        },
+        command,
     }
 }
 
