@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use raft_tests::lab::{AddressBlock, Node, NodePlan, Stopwatch, wait_until};
+use raft_tests::lab::{AddressBlock, Group, NodePlan, Stopwatch, wait_until};
 
 /// Anything that needs an election or a start, on a machine busy with other tests.
 const SOON: Duration = Duration::from_secs(30);
@@ -11,57 +11,29 @@ const SOON: Duration = Duration::from_secs(30);
 /// A leader that is told to stop is followed at once; the rest is for busy machines.
 const HANDED_OVER: Duration = Duration::from_secs(5);
 
-struct Group {
-    nodes: Vec<Node>,
+/// A group with what these tests ask of it.
+struct Trio {
+    group: Group,
     _block: AddressBlock,
 }
 
-impl Group {
+impl std::ops::Deref for Trio {
+    type Target = Group;
+
+    fn deref(&self) -> &Group {
+        &self.group
+    }
+}
+
+impl Trio {
     /// Starts three nodes; `also` changes the plan of the node with that number.
-    async fn start(also: impl Fn(usize, NodePlan) -> NodePlan) -> Result<Self> {
+    fn start(also: impl Fn(usize, NodePlan) -> NodePlan) -> Result<Self> {
         let block = AddressBlock::claim()?;
         let hosts = [block.next_node()?, block.next_node()?, block.next_node()?];
-        let names: Vec<String> = hosts.iter().map(ToString::to_string).collect();
-        let mut nodes = Vec::new();
-        for (number, host) in hosts.into_iter().enumerate() {
-            let plan = NodePlan::on(host)
-                .with("AuthenticationMethod", "none")
-                .with("RaftEnabled", true)
-                .with("RaftDataDir", "data")
-                .with("RaftBind", host.to_string())
-                .with("RaftNodes", names.clone());
-            nodes.push(Node::prepare(also(number, plan))?);
-        }
-        for node in &nodes {
-            node.launch()?;
-        }
         Ok(Self {
-            nodes,
+            group: Group::start(&hosts, also)?,
             _block: block,
         })
-    }
-
-    /// Numbers of the nodes that answer that they lead.
-    async fn leaders(&self) -> Vec<usize> {
-        let mut leaders = Vec::new();
-        for (number, node) in self.nodes.iter().enumerate() {
-            // One that does not run does not lead.
-            if let Ok(answer) = node.get("/api/leader-check").await
-                && answer.is_ok()
-            {
-                leaders.push(number);
-            }
-        }
-        leaders
-    }
-
-    async fn leader(&self) -> Result<usize> {
-        wait_until("a leader", SOON, async || {
-            let leaders = self.leaders().await;
-            ensure!(leaders.len() < 2, "{leaders:?} say that they lead");
-            leaders.first().copied().context("nobody leads")
-        })
-        .await
     }
 
     /// Waits until all that run are at one entry with one digest.
@@ -96,7 +68,7 @@ impl Group {
 
 #[tokio::test]
 async fn a_killed_leader_is_followed_by_another_and_comes_back_as_follower() -> Result<()> {
-    let group = Group::start(|_, plan| plan).await?;
+    let group = Trio::start(|_, plan| plan)?;
     let first = group.leader().await?;
     let follower = (first + 1) % 3;
     group.downtime(follower, "db1").await?;
@@ -114,7 +86,7 @@ async fn a_killed_leader_is_followed_by_another_and_comes_back_as_follower() -> 
 
 #[tokio::test]
 async fn a_leader_that_is_told_to_stop_hands_over_and_ends_well() -> Result<()> {
-    let group = Group::start(|_, plan| plan).await?;
+    let group = Trio::start(|_, plan| plan)?;
     let first = group.leader().await?;
     group.downtime(first, "db1").await?;
     // Everybody is known to be well, so that there is somebody to hand over to.
@@ -140,12 +112,11 @@ async fn a_leader_that_is_told_to_stop_hands_over_and_ends_well() -> Result<()> 
 
 #[tokio::test]
 async fn a_node_with_another_secret_is_not_let_in_and_the_others_go_on() -> Result<()> {
-    let group = Group::start(|number, plan| {
+    let group = Trio::start(|number, plan| {
         let secret = if number == 2 { "wrong" } else { "right" };
         plan.with("RaftSharedSecret", secret)
             .flag("-raft-start-without-silent")
-    })
-    .await?;
+    })?;
     let leader = group.leader().await?;
     ensure!(leader != 2);
     group.downtime(leader, "db1").await?;

@@ -371,6 +371,11 @@ impl Server {
         tail(&self.error_log(), TAIL_LINES)
     }
 
+    /// Where it listens, for clients of the lab that outlive a borrow of it.
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
     fn error_log(&self) -> PathBuf {
         self.folder().join("error.log")
     }
