@@ -15,6 +15,8 @@ use tokio::task::JoinSet;
 /// As an application does: four clients, a row each 40 ms.
 const WRITERS: u64 = 4;
 const PAUSE: Duration = Duration::from_millis(40);
+/// Of eager clients: none but what the server takes.
+const NO_PAUSE: Duration = Duration::ZERO;
 /// Between two attempts to connect: a client that knows no patience, and yet leaves some of two cores to the servers.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(3);
 /// A server that stands still must not hold a client for ever.
@@ -72,14 +74,26 @@ impl Writers {
     /// Starts clients that write to whichever of `servers` takes it.
     #[must_use]
     pub fn start(servers: &[Server]) -> Self {
+        Self::from(0, servers, PAUSE)
+    }
+
+    /// Starts clients that know one server only, and write there as fast as it takes it: what an old primary that is back
+    /// has to be closed against.
+    #[must_use]
+    pub fn eager(server: &Server) -> Self {
+        Self::from(WRITERS, std::slice::from_ref(server), NO_PAUSE)
+    }
+
+    fn from(first: u64, servers: &[Server], pause: Duration) -> Self {
         let targets: Vec<(String, Endpoint)> = servers
             .iter()
             .map(|server| (server.name().to_owned(), server.endpoint().clone()))
             .collect();
         let shared = Arc::new(Shared::default());
         let mut tasks = JoinSet::new();
-        for writer in 0..WRITERS {
-            tasks.spawn(write_and_reconnect(targets.clone(), writer, shared.clone()));
+        for writer in first..first + WRITERS {
+            let writing = write_and_reconnect(targets.clone(), writer, pause, shared.clone());
+            tasks.spawn(writing);
         }
         Self { tasks, shared }
     }
@@ -153,7 +167,12 @@ impl Writers {
     }
 }
 
-async fn write_and_reconnect(targets: Vec<(String, Endpoint)>, writer: u64, shared: Arc<Shared>) {
+async fn write_and_reconnect(
+    targets: Vec<(String, Endpoint)>,
+    writer: u64,
+    pause: Duration,
+    shared: Arc<Shared>,
+) {
     let is_over = || shared.is_over.load(Ordering::SeqCst);
     let mut id = writer * ROWS_OF_A_WRITER;
     for (name, endpoint) in targets.iter().cycle() {
@@ -178,7 +197,7 @@ async fn write_and_reconnect(targets: Vec<(String, Endpoint)>, writer: u64, shar
                         server: name.clone(),
                     });
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(pause).await;
             }
         }
         tokio::time::sleep(RECONNECT_PAUSE).await;

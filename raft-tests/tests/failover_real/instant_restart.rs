@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use raft_tests::lab::{Flavour, Node, Stopwatch, holds_for, wait_until};
+use raft_tests::lab::{Flavour, Node, Stopwatch, Writers, holds_for, wait_until};
 
 use crate::record::{is_busy, newest, recoveries, succeeded};
 use crate::tally::{Tally, runs};
@@ -50,6 +50,7 @@ async fn restarted(flavour: Flavour, when: When, figures: &mut Figures) -> Resul
         When::ReceiversStopped => receivers_stopped(&node).await?,
     }
     a.launch()?;
+    let _eager = Writers::eager(a);
     if fails_over(&world, &node).await? {
         closed_and_named(&world, &node, killed, figures).await
     } else {
