@@ -1,5 +1,6 @@
 //! A supervisor starts the killed primary again, writable as its option file says, while clients reconnect in a loop.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -36,6 +37,8 @@ enum When {
 #[derive(Default)]
 struct Figures {
     window: Tally,
+    /// How often the server itself crashed while it was closed; the supervisor starts it again then.
+    crashed: usize,
     stayed: usize,
     named: usize,
 }
@@ -111,13 +114,20 @@ async fn closed_and_named(
     figures: &mut Figures,
 ) -> Result<()> {
     let a = &world.fleet["a"];
-    a.ready().await?;
     let record = newest(node).await?;
     let promoted = world.promoted(&record)?;
-    let look = async || newest(node).await;
+    let started = Mutex::new(killed);
+    let look = async || {
+        if a.revive()? {
+            *started.lock().expect("nobody panics with it") = world.sampler.now();
+        }
+        newest(node).await
+    };
     let named = world.old_primary_named(a, promoted, look).await?;
+    let since = *started.lock().expect("nobody panics with it");
+    figures.crashed += usize::from(since != killed);
     figures.named += named;
-    let window = world.sampler.window("a", killed)?.context("it is back")?;
+    let window = world.sampler.window("a", since)?.context("it is back")?;
     let length = window.length().context("it was never closed")?;
     println!("the old primary was closed after {length:?}; {named} rows are named");
     figures.window.add(length);
@@ -131,7 +141,7 @@ async fn closed_and_named(
         Ok(())
     })
     .await?;
-    let window = world.sampler.window("a", killed)?.context("it is back")?;
+    let window = world.sampler.window("a", since)?.context("it is back")?;
     if window.last_open > window.closed {
         bail!("the old primary took writes again: {window:?}");
     }
@@ -152,8 +162,8 @@ fn print(flavour: Flavour, figures: &mut Figures) {
         .window
         .print(&format!("{flavour:?}: old primary open after it answered"));
     println!(
-        "{flavour:?}: no failover {} times; {} rows named",
-        figures.stayed, figures.named
+        "{flavour:?}: no failover {} times; {} rows named; crashed {} times",
+        figures.stayed, figures.named, figures.crashed
     );
 }
 

@@ -126,6 +126,8 @@ impl World {
             "the old primary to be closed and its rows named",
             SOON,
             async || {
+                // The supervisor is in there; what counts is read again below.
+                look().await?;
                 let last = self.sampler.samples(old.name())?.last().copied();
                 let last = last.context("it was not looked at yet")?;
                 ensure!(last.door == Door::Closed, "{last:?}");
