@@ -24,6 +24,8 @@ const STOP_DEADLINE: Duration = Duration::from_secs(30);
 const SOCKET_PATH_MAX: usize = 107;
 /// Lines of the error log that a failure shows.
 const TAIL_LINES: usize = 10;
+/// Lines that a crash writes there: its stack among them.
+const CRASH_LINES: usize = 80;
 
 /// What a server is made of.
 #[derive(Clone, Debug)]
@@ -365,10 +367,32 @@ impl Server {
         .await
     }
 
+    /// Starts it again where it ended by itself, as a supervisor does. True when it had.
+    ///
+    /// # Errors
+    /// When it was never started, or cannot be started again.
+    pub fn revive(&self) -> Result<bool> {
+        if self.exited()?.is_none() {
+            return Ok(false);
+        }
+        eprintln!(
+            "{} crashed:\n{}",
+            self.name(),
+            tail(&self.error_log(), CRASH_LINES)
+        );
+        self.launch()?;
+        Ok(true)
+    }
+
     /// The last lines of its error log.
     #[must_use]
     pub fn log_tail(&self) -> String {
         tail(&self.error_log(), TAIL_LINES)
+    }
+
+    /// Where it listens, for clients of the lab that outlive a borrow of it.
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     fn error_log(&self) -> PathBuf {

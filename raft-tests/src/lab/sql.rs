@@ -31,6 +31,12 @@ impl Account {
         user: "orchestrator",
         password: "orchestrator_pw",
     };
+    /// What the writers log in with, once [`Writers::prepare`](super::Writers::prepare) made it: no right to write to a
+    /// read-only server.
+    pub const APPLICATION: Self = Self {
+        user: "app",
+        password: "app_pw",
+    };
     /// What replicas log in with.
     pub const REPLICATION: Self = Self {
         user: "repl",

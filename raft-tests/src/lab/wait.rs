@@ -54,6 +54,25 @@ pub async fn wait_until<T>(
     Err(last).with_context(|| format!("waited {deadline:?} for {what}"))
 }
 
+/// Looks again and again for the whole of `period`, and fails at the first look that fails: for what must not happen.
+///
+/// # Errors
+/// The look's own, with `what` and how long it had held.
+pub async fn holds_for(
+    what: &str,
+    period: Duration,
+    mut look: impl AsyncFnMut() -> Result<()>,
+) -> Result<()> {
+    let watch = Stopwatch::start();
+    while watch.elapsed() < period {
+        look()
+            .await
+            .with_context(|| format!("{what} held for {:?} only", watch.elapsed()))?;
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +110,25 @@ mod tests {
         .await;
         assert!(failed.is_err());
         assert!(watch.elapsed() < Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn what_ceases_to_hold_is_found_and_what_holds_is_watched_to_the_end() {
+        let period = Duration::from_millis(100);
+        let mut looks = 0;
+        let failed = holds_for("peace", period, async || {
+            looks += 1;
+            anyhow::ensure!(looks < 3, "war");
+            Ok(())
+        })
+        .await;
+        let text = format!("{:#}", failed.unwrap_err());
+        assert!(
+            text.contains("peace held for") && text.contains("war"),
+            "{text}"
+        );
+        let watch = Stopwatch::start();
+        holds_for("peace", period, async || Ok(())).await.unwrap();
+        assert!(watch.elapsed() >= period);
     }
 }

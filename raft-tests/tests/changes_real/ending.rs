@@ -59,6 +59,27 @@ async fn only_our_sessions_are_ended_on_mysql_56() -> Result<()> {
     only_our_sessions_are_ended(Flavour::MySql56).await
 }
 
+/// MariaDB crashes when a session is ended at the wrong moment of reading `information_schema`; none of ours may be caught there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mariadb_survives_that_sessions_are_ended_while_they_close_it() -> Result<()> {
+    // Hundreds of moments, some milliseconds each.
+    const ROUNDS: usize = 300;
+    let fleet = Plan::mariadb("a").build().await?;
+    let a = &fleet["a"];
+    let (servers, key) = (servers(), key(a));
+    for _ in 0..ROUNDS {
+        let mut closing = open(&servers, a).await?;
+        let ids = [closing.connection_id()];
+        let (_, ended) = tokio::join!(
+            // Either way: it was done in time, or cut off.
+            closing.make(&Change::Close, DEADLINE),
+            servers.end_sessions(&key, &ids, DEADLINE)
+        );
+        ended?;
+    }
+    a.run("SELECT 1").await
+}
+
 #[tokio::test]
 async fn a_dead_server_and_a_wrong_password_are_told_apart() -> Result<()> {
     let fleet = Plan::mariadb("a").build().await?;

@@ -13,7 +13,7 @@ use orchestrator_core::recovery::{Demand, DemandLevel, recovery_for, servers_tou
 use tracing::Instrument as _;
 
 use super::detection;
-use super::fresh::look_again;
+use super::fresh::{look_again, look_at_promoted};
 use super::look::View;
 use super::proposing::Undecided;
 use super::recovery_loop::Shared;
@@ -78,9 +78,10 @@ pub(super) async fn recover(
     if let Err(lost) = &ended {
         tracing::warn!(recovery = %id, %lost, "the recovery is not carried on here");
     }
-    if ended.is_ok() {
+    if let Ok(ended) = &ended {
         // Its old primary is to be watched at once.
         shared.look_again();
+        look_at_promoted(&shared.deps, ended).await;
     }
     Ok(Begun { id, ended })
 }

@@ -9,6 +9,7 @@ use orchestrator_core::domain::{
 };
 use orchestrator_core::recovery::plan::{OldPrimary, Plan, Progress, StepState, check};
 
+use super::fresh::look_at_promoted;
 use super::recovery_loop::Shared;
 use super::run::{Beginning, Ended, Run};
 use super::scope::{Lost, Scope};
@@ -49,7 +50,9 @@ pub(super) async fn resume(
                 recovery,
                 scope,
             });
-            run.carry_out().await
+            let ended = run.carry_out().await?;
+            look_at_promoted(&shared.deps, &ended).await;
+            Ok(ended)
         }
         Err(why) => end_unreadable(&scope, &recovery, why).await,
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use orchestrator_core::decided::{Command, RecoveryStepCommand};
 use orchestrator_core::domain::{Phase, RecoveryOutcome};
-use orchestrator_core::ports::{Change, DecisionReader};
+use orchestrator_core::ports::{Change, DecisionReader, PictureReader as _};
 
 use super::SIMPLE;
 use super::fleet::{Power, key};
@@ -45,6 +45,22 @@ async fn a_dead_primary_is_replaced_and_everybody_follows() {
         end.times.publish,
     ];
     assert!(parts.iter().all(Option::is_some), "{:?}", end.times);
+}
+
+/// Were the promoted server to die before the next poll, it had to be known as a primary by then.
+#[tokio::test(start_paused = true)]
+async fn the_promoted_server_is_looked_at_when_its_recovery_has_ended() {
+    let world = World::of(SIMPLE);
+    let _node = world.start("node1", 7);
+    world.ended().await;
+    let promoted = key("b");
+    world
+        .until("b is known to have no source", || {
+            let picture = world.eyes.picture();
+            let seen = picture.observation(&promoted);
+            seen.is_some_and(|seen| seen.source().is_none() && !seen.read_only)
+        })
+        .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,15 +15,12 @@ use std::time::Duration;
 use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::ports::{ChangeError, Clock};
 
-use super::ended::kill;
+use super::ended::{kill, listed};
 use super::servers::from_driver;
 use super::settings::{is_read_only, semi_sync_half};
 use super::statements::{PAUSE, Statements};
 use crate::mysql::dialect::semi_sync;
 use crate::mysql::{Conn, DriverError, Row};
-
-/// Sessions of one server: more than any `max_connections` in use.
-const SESSIONS_MAX: usize = 100_000;
 
 /// How long the way may be blocked by sessions that are ended before semi-sync is taken for the reason: ending sessions takes
 /// milliseconds.
@@ -175,11 +172,9 @@ impl Listed {
 
 /// Lists the sessions of clients and ends them.
 async fn end_listed(conn: &mut Conn, tag: &str) -> Result<Listed, DriverError> {
-    const STATEMENT: &str = "SELECT ID AS id, USER AS user, COMMAND AS command, \
-         USER = SUBSTRING_INDEX(USER(), '@', 1) AS is_ours FROM information_schema.processlist";
-    let answer = conn.query(STATEMENT, SESSIONS_MAX).await?;
-    let ids = answer.rows().filter(can_commit);
-    let can_commit: BTreeSet<u64> = ids.filter_map(|row| row.text("id")?.parse().ok()).collect();
+    let (own, answer) = listed(conn).await?;
+    let ids = answer.rows().filter(|row| can_commit(row, &own));
+    let can_commit: BTreeSet<u64> = ids.filter_map(|row| row.text("Id")?.parse().ok()).collect();
     let mut denied = BTreeSet::new();
     for id in &can_commit {
         match kill(conn, *id, tag).await {
@@ -195,14 +190,15 @@ async fn end_listed(conn: &mut Conn, tag: &str) -> Result<Listed, DriverError> {
 
 /// Whether a listed session is a client's that can commit: no thread of the server, none that sends a binary log to a replica, none
 /// of our account, none that was ended and rolls back.
-fn can_commit(row: &Row<'_>) -> bool {
+fn can_commit(row: &Row<'_>, own: &str) -> bool {
     let text = |name: &str| row.text(name).unwrap_or_default();
-    let is_server = matches!(text("user").as_str(), "system user" | "event_scheduler");
+    let user = text("User");
+    let is_server = matches!(user.as_str(), "system user" | "event_scheduler");
     let is_apart = matches!(
-        text("command").as_str(),
+        text("Command").as_str(),
         "Binlog Dump" | "Binlog Dump GTID" | "Daemon" | "Killed"
     );
-    !is_server && !is_apart && text("is_ours") != "1"
+    !is_server && !is_apart && user != own
 }
 
 #[cfg(test)]
@@ -212,25 +208,25 @@ mod tests {
 
     #[test]
     fn clients_are_told_apart_from_everybody_else() {
-        for (user, command, is_ours, expected) in [
-            ("app", "Query", "0", true),
-            ("app", "Sleep", "0", true),
-            ("root", "Connect", "0", true),
-            ("unauthenticated user", "Connect", "0", true),
-            ("app", "Killed", "0", false),
-            ("repl", "Binlog Dump", "0", false),
-            ("repl", "Binlog Dump GTID", "0", false),
-            ("system user", "Slave_SQL", "0", false),
-            ("system user", "Query", "0", false),
-            ("event_scheduler", "Daemon", "0", false),
-            ("orchestrator", "Sleep", "1", false),
+        for (user, command, expected) in [
+            ("app", "Query", true),
+            ("app", "Sleep", true),
+            ("root", "Connect", true),
+            ("unauthenticated user", "Connect", true),
+            ("app", "Killed", false),
+            ("repl", "Binlog Dump", false),
+            ("repl", "Binlog Dump GTID", false),
+            ("system user", "Slave_SQL", false),
+            ("system user", "Query", false),
+            ("event_scheduler", "Daemon", false),
+            ("orchestrator", "Sleep", false),
         ] {
             let answer = Answer::table(
-                &["id", "user", "command", "is_ours"],
-                &[&[Some("7"), Some(user), Some(command), Some(is_ours)]],
+                &["Id", "User", "Command"],
+                &[&[Some("7"), Some(user), Some(command)]],
             );
             assert_eq!(
-                can_commit(&answer.first().unwrap()),
+                can_commit(&answer.first().unwrap(), "orchestrator"),
                 expected,
                 "{user} {command}"
             );

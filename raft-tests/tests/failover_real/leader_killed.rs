@@ -1,0 +1,104 @@
+//! The leader of three dies while it recovers a primary: the next one brings it to its end.
+
+use anyhow::{Context as _, Result, ensure};
+use raft_tests::lab::{Flavour, Group, Node, wait_until};
+
+use crate::record::{newest, recoveries, recovery_of};
+use crate::tally::{Tally, runs};
+use crate::world::{SOME_ROWS, SOON, TREE, World, recovering};
+
+/// Where the leader stands still long enough to be killed there: its hooks take that long.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    /// Registered, and no server touched.
+    Registered,
+    /// The promoted server is writable, and replicas are still to be moved.
+    Promoted,
+}
+
+impl Moment {
+    const ALL: [Self; 2] = [Self::Registered, Self::Promoted];
+
+    fn hooks(self) -> &'static str {
+        match self {
+            Self::Registered => "PreFailoverProcesses",
+            Self::Promoted => "PostMasterFailoverProcesses",
+        }
+    }
+
+    fn phase(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Promoted => "promoted",
+        }
+    }
+}
+
+async fn killed_at(moment: Moment, took: &mut Tally) -> Result<()> {
+    let world = World::build(Flavour::MariaDb, TREE).await?;
+    let fleet = &world.fleet;
+    let group =
+        Group::start(|_, plan| recovering(plan, fleet).with(moment.hooks(), vec!["sleep 2"]))
+            .await?;
+    let first = group.leader().await?;
+    for node in group.nodes() {
+        world.seen_by(node).await?;
+    }
+    world.writers.write_on(&fleet["a"], SOME_ROWS).await?;
+    ensure!(
+        group.leader().await? == first,
+        "the leader changed before anything happened"
+    );
+    fleet["a"].kill()?;
+    reaches(&group[first], moment).await?;
+    let killed = world.sampler.now();
+    group[first].kill()?;
+    let second = group.leader().await?;
+    let node = &group[second];
+    let record = recovery_of(node, &fleet["a"]).await?;
+    took.add(world.sampler.now() - killed);
+    ensure!(record["end"]["outcome"] == "succeeded", "{record:#}");
+    ensure!(record["attempt"] == 2, "attempt {}", record["attempt"]);
+    ensure!(
+        recoveries(node).await?.len() == 1,
+        "one record of one failure"
+    );
+    let promoted = world.promoted(&record)?;
+    let left = fleet.servers()[1..]
+        .iter()
+        .find(|one| one.name() != promoted.name());
+    world
+        .one_tree(promoted, &[left.context("one is left")?])
+        .await?;
+    world.loss_is_owned_up(&record, promoted).await?;
+    world.writers.write_on(promoted, SOME_ROWS).await
+}
+
+async fn reaches(node: &Node, moment: Moment) -> Result<()> {
+    wait_until(
+        &format!("a recovery that is {}", moment.phase()),
+        SOON,
+        async || {
+            let record = newest(node).await?;
+            ensure!(record["phase"] == moment.phase(), "{}", record["phase"]);
+            Ok(())
+        },
+    )
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_leader_finishes_what_a_killed_one_began() -> Result<()> {
+    for moment in Moment::ALL {
+        let mut took = Tally::default();
+        for run in 0..runs()? {
+            let outcome = killed_at(moment, &mut took).await;
+            outcome.with_context(|| format!("run {run}, {moment:?}"))?;
+        }
+        took.print(&format!(
+            "leader killed when {}: kill to finished record",
+            moment.phase()
+        ));
+    }
+    Ok(())
+}

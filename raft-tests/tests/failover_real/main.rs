@@ -1,0 +1,12 @@
+//! Failovers of real servers by the real service: processes are killed, clients go on writing, and what they were promised
+//! is counted afterwards.
+//!
+//! `FAILOVER_RUNS` is how often each is done (1 when it is not set); docs/testing.md has the command of the long lane.
+
+mod instant_restart;
+mod kill;
+mod leader_killed;
+mod no_cause;
+mod record;
+mod tally;
+mod world;

@@ -1,0 +1,128 @@
+//! What looks bad and is no dead primary calls for nothing.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use mysql_async::prelude::Queryable as _;
+use raft_tests::lab::{Account, Flavour, Node, Server, holds_for, wait_until};
+use serde_json::Value;
+
+use crate::record::{recoveries, recovery_of};
+use crate::tally::runs;
+use crate::world::{SOON, World};
+
+/// Five polls, where a dead primary is recovered after two.
+const WATCHED: Duration = Duration::from_secs(5);
+
+/// Not logged, so that the other servers do not get it.
+async fn unlogged(server: &Server, statements: &[&str]) -> Result<()> {
+    let mut conn = server.connect().await?;
+    conn.query_drop("SET SESSION sql_log_bin = 0").await?;
+    for statement in statements {
+        conn.query_drop(*statement).await?;
+    }
+    Ok(())
+}
+
+/// Waits until the node sees what was done (`is` of that instance), and then watches that it leaves it at that.
+async fn seen_and_left(
+    world: &World,
+    node: &Node,
+    name: &str,
+    what: &str,
+    is: impl Fn(&Value) -> bool,
+) -> Result<()> {
+    let server = &world.fleet[name];
+    let path = format!("/api/instance/{}/{}", server.host(), server.port());
+    wait_until(what, SOON, async || {
+        let seen = node.get(&path).await?.json;
+        ensure!(is(&seen), "{seen}");
+        Ok(())
+    })
+    .await?;
+    holds_for("no recovery", WATCHED, async || {
+        let all = recoveries(node).await?;
+        ensure!(all.is_empty(), "{what}, and: {all:?}");
+        Ok(())
+    })
+    .await
+    .with_context(|| what.to_owned())
+}
+
+async fn appliers_stopped_by_an_error(world: &World, node: &Node) -> Result<()> {
+    let replicas = ["b", "c"].map(|name| &world.fleet[name]);
+    let clash = "INSERT INTO lab.ledger (id, writer) VALUES (0, 99)";
+    for replica in replicas {
+        unlogged(replica, &[clash]).await?;
+    }
+    world.fleet["a"].run(clash).await?;
+    let stopped = |seen: &Value| seen["ReplicationSQLThreadRuning"] == false;
+    for name in ["b", "c"] {
+        seen_and_left(
+            world,
+            node,
+            name,
+            "the applier stopped by an error",
+            stopped,
+        )
+        .await?;
+    }
+    for replica in replicas {
+        unlogged(
+            replica,
+            &["DELETE FROM lab.ledger WHERE id = 0", "START SLAVE"],
+        )
+        .await?;
+    }
+    world.fleet.replicating().await
+}
+
+async fn receivers_stopped_by_hand(world: &World, node: &Node) -> Result<()> {
+    for name in ["b", "c"] {
+        world.fleet[name].run("STOP SLAVE IO_THREAD").await?;
+    }
+    let stopped = |seen: &Value| seen["ReplicationIOThreadRuning"] == false;
+    seen_and_left(world, node, "c", "receivers stopped by hand", stopped).await?;
+    for name in ["b", "c"] {
+        world.fleet[name].run("START SLAVE IO_THREAD").await?;
+    }
+    world.fleet.replicating().await
+}
+
+/// The node cannot look at the primary any more, and its replicas can.
+async fn account_revoked(world: &World, node: &Node) -> Result<()> {
+    let Account { user, .. } = Account::ORCHESTRATOR;
+    let lock = format!("ALTER USER '{user}'@'%' ACCOUNT LOCK");
+    let unlock = format!("ALTER USER '{user}'@'%' ACCOUNT UNLOCK");
+    let end = format!("KILL CONNECTION USER '{user}'");
+    unlogged(&world.fleet["a"], &[&lock, &end]).await?;
+    let unseen = |seen: &Value| seen["IsLastCheckValid"] == false;
+    seen_and_left(world, node, "a", "the primary refuses the node", unseen).await?;
+    unlogged(&world.fleet["a"], &[&unlock]).await?;
+    world.seen_by(node).await
+}
+
+async fn a_replica_dead(world: &World, node: &Node) -> Result<()> {
+    world.fleet["b"].kill()?;
+    let unseen = |seen: &Value| seen["IsLastCheckValid"] == false;
+    seen_and_left(world, node, "b", "a dead replica", unseen).await?;
+    world.fleet["b"].start().await?;
+    world.fleet.replicating().await?;
+    world.seen_by(node).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_done_without_a_dead_primary() -> Result<()> {
+    let (world, node) = World::with_node(Flavour::MariaDb).await?;
+    for _ in 0..runs()? {
+        appliers_stopped_by_an_error(&world, &node).await?;
+        receivers_stopped_by_hand(&world, &node).await?;
+        account_revoked(&world, &node).await?;
+        a_replica_dead(&world, &node).await?;
+    }
+    // It would have been done: the same node recovers a primary that is dead.
+    world.fleet["a"].kill()?;
+    let record = recovery_of(&node, &world.fleet["a"]).await?;
+    ensure!(record["end"]["outcome"] == "succeeded", "{record:#}");
+    Ok(())
+}
