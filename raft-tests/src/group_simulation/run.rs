@@ -591,6 +591,7 @@ impl Run {
     async fn end(&mut self) {
         self.stop_clients.cancel();
         self.orders.abort_all();
+        lock(&self.reachable).fill(None);
         for number in 0..self.nodes.len() {
             self.nodes[number].crash(number, 0, &self.world.net);
             // A run that failed may leave tasks that hang; the report says what failed.

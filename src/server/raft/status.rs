@@ -35,9 +35,11 @@ impl Core {
             last_log_index: metrics
                 .and_then(|metrics| metrics.last_log_index)
                 .map_or(0, index_of),
+            // The library forgets it when a leadership begins; what is applied is committed.
             committed_index: metrics
                 .and_then(|metrics| metrics.cluster_committed)
-                .map_or(0, |last| index_of(last.index)),
+                .map_or(0, |last| index_of(last.index))
+                .max(self.machine.decided().applied_index),
             applied_index: self.machine.decided().applied_index,
             age: metrics.and_then(|metrics| self.age(metrics)),
             warnings: self.warnings(),

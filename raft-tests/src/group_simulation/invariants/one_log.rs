@@ -1,7 +1,7 @@
 //! R1: one log. Two nodes that each follow a log of their own are two groups, and two primaries. Checked: entries with the
 //! same place, term and leader are the same on all disks; what a node has applied is what any other has applied at that
 //! place, for ever; when an entry is first seen applied it is on the disks of a majority; no two nodes show the same
-//! leadership; there is one group; term, vote, committed and applied index of a node never go back.
+//! leadership; there is one group; term, vote and applied index of a node never go back.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,6 @@ struct Known {
     wiped: u64,
     vote: Option<(u64, u64)>,
     term: u64,
-    committed: u64,
     applied: u64,
     /// Applied entries up to here were compared.
     compared: u64,
@@ -99,22 +98,20 @@ impl OneLog {
         let status = &seen.status;
         if known.start != seen.start {
             known.start = seen.start;
-            (known.term, known.committed, known.applied) = (0, 0, 0);
+            (known.term, known.applied) = (0, 0);
         }
-        let now = (status.term, status.committed_index, status.applied_index);
-        let fell = now.0 < known.term || now.1 < known.committed || now.2 < known.applied;
-        // Term and committed index are the library's: 0 while it is started anew.
-        if fell && now.0 != 0 {
-            let before = (known.term, known.committed, known.applied);
+        let now = (status.term, status.applied_index);
+        // The term is the library's: 0 while it is started anew.
+        let term_fell = now.0 != 0 && now.0 < known.term;
+        if term_fell || now.1 < known.applied {
+            let before = (known.term, known.applied);
             return broken(
                 "R1",
-                format!("{name} went back from {before:?} to {now:?} (term, committed, applied)"),
+                format!("{name} went back from {before:?} to {now:?} (term, applied)"),
             );
         }
-        if now.0 != 0 {
-            (known.term, known.committed) = (now.0, now.1);
-        }
-        known.applied = now.2;
+        known.term = known.term.max(now.0);
+        known.applied = now.1;
         if let Some(fence) = seen.fence {
             let first = self
                 .leaderships
