@@ -75,7 +75,11 @@ async fn a_mariadb_survives_that_sessions_are_ended_while_they_close_it() -> Res
             closing.make(&Change::Close, DEADLINE),
             servers.end_sessions(&key, &ids, DEADLINE)
         );
-        ended?;
+        // A close ends also whoever is logging in just then and has no name yet; callers try such a call again.
+        match ended {
+            Err(ChangeError::Unreachable { .. }) => {}
+            other => other?,
+        }
     }
     a.run("SELECT 1").await
 }

@@ -340,9 +340,10 @@ async fn no_rogue_server_holds_a_probe_fills_the_memory_or_learns_a_secret() {
         );
     }
     // An answer of 16 MiB, what the allocator keeps between its pieces, and the rogues themselves, which live in this
-    // process too: 45 to 80 MiB were seen. Without bounds, two seconds bring gigabytes.
+    // process too: 45 to 80 MiB were seen, and 145 on a machine busy with other tests. Without bounds, two seconds bring
+    // gigabytes.
     let grown = peak_memory() - before;
-    assert!(grown < 128 * 1024, "{grown} KiB more at the worst moment");
+    assert!(grown < 256 * 1024, "{grown} KiB more at the worst moment");
 }
 
 #[tokio::test(flavor = "multi_thread")]
