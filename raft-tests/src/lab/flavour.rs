@@ -99,6 +99,11 @@ impl Flavour {
         settings
     }
 
+    /// Whether its servers are told apart by the UUID in `auto.cnf`.
+    pub(super) fn has_server_uuid(self) -> bool {
+        self != Self::MariaDb
+    }
+
     /// Statements that make a server replicate from `host:port` with GTID, whatever it did before.
     #[must_use]
     pub fn replicate_from(self, host: Ipv4Addr, port: u16, link: Link) -> Vec<String> {

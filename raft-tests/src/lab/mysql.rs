@@ -64,7 +64,7 @@ async fn make(program: &Path, folder: &Path) -> Result<()> {
     }
     make_with(initialise, "").await?;
     fs::remove_file(&statements).context("cannot remove the accounts file")?;
-    // The file holds the server's UUID; a copy without it gets one of its own at its first start.
+    // The file holds the server's UUID; each copy is given one of its own.
     fs::remove_file(folder.join("auto.cnf")).context("cannot remove auto.cnf")
 }
 

@@ -15,6 +15,7 @@ use std::process::ExitStatus;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// MariaDB is ready in 0.3 s, MySQL in 2 s; a machine that is busy with other tests needs several times that.
 const START_DEADLINE: Duration = Duration::from_secs(60);
@@ -40,6 +41,13 @@ pub struct ServerSpec {
     pub port: u16,
     /// Options over those of the lab.
     pub settings: Settings,
+}
+
+/// Gives a MySQL server a UUID. One that makes its own derives it from the time and the machine: two MySQL 5.6 servers started in
+/// the same moment were seen with the same one, and then refuse to replicate.
+fn name_uniquely(data: &Path) -> Result<()> {
+    let text = format!("[auto]\nserver-uuid={}\n", Uuid::new_v4());
+    fs::write(data.join("auto.cnf"), text).context("cannot write auto.cnf")
 }
 
 /// A server with a data directory of its own. It may be running, frozen or ended; dropping it kills it and removes its
@@ -72,7 +80,11 @@ impl Server {
             "{} is too long for a socket; set TMPDIR to a shorter path",
             socket.display()
         );
-        copy_tree(&installation.template, &folder.path().join("data"))?;
+        let data = folder.path().join("data");
+        copy_tree(&installation.template, &data)?;
+        if spec.flavour.has_server_uuid() {
+            name_uniquely(&data)?;
+        }
         let mut settings = lab_settings(&spec, folder.path());
         settings.overlay(&spec.settings);
         Ok(Self {
