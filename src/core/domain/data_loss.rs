@@ -36,11 +36,7 @@ impl fmt::Display for DataLoss {
                 at_least,
             } => {
                 match at_most_since {
-                    Some(at) => write!(
-                        f,
-                        "unknown; at most what was committed since {} s after 1970",
-                        at.as_seconds()
-                    )?,
+                    Some(at) => write!(f, "unknown; at most what was committed since {at}")?,
                     None => f.write_str("unknown; the old primary was never seen")?,
                 }
                 for (key, set) in at_least {

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -55,9 +56,33 @@ impl Timestamp {
     }
 }
 
+/// As `2026-11-21T09:25:42Z`, to the second below; beyond the years that can be written, the nearest that can.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nearest = match self.0 < 0 {
+            true => jiff::Timestamp::MIN,
+            false => jiff::Timestamp::MAX,
+        };
+        let at = jiff::Timestamp::from_microsecond(self.0).unwrap_or(nearest);
+        write!(f, "{}", at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_written_as_a_date_and_never_fails() {
+        let at = Timestamp::from_micros(1_795_253_142_987_654);
+        assert_eq!(at.to_string(), "2026-11-21T09:25:42Z");
+        let before = Timestamp::from_micros(-1);
+        assert_eq!(before.to_string(), "1969-12-31T23:59:59Z");
+        for (far, year) in [(i64::MAX, "9999-12-"), (i64::MIN, "-9999-01-")] {
+            let written = Timestamp::from_micros(far).to_string();
+            assert!(written.starts_with(year), "{written}");
+        }
+    }
 
     #[test]
     fn a_moment_is_never_a_negative_time_after_another() {

@@ -202,7 +202,11 @@ fn begin(scope: Scope, intent: Intent, opened: Opened) -> Result<Run, WhyNot> {
     let recovery =
         recovery.ok_or_else(|| WhyNot::Unknown("it is not to be read yet".to_owned()))?;
     let dead = &intent.plan.dead;
-    tracing::warn!(server = %dead, promotes = %intent.plan.choice.promoted, "a recovery is registered\n{}", intent.plan);
+    tracing::warn!(server = %dead, promotes = %intent.plan.choice.promoted, "a recovery is registered");
+    // A line each: a log line of several would be escaped, and unreadable.
+    for line in intent.plan.to_string().lines() {
+        tracing::info!("plan: {line}");
+    }
     Ok(Run::new(Beginning {
         recovery,
         progress: Progress::registered(),

@@ -14,6 +14,9 @@ use crate::executor;
 /// How often it is looked whether there is something to do, at most: as the predecessor.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// No record of a recovery goes sooner after its end.
+const KEPT_MIN: Duration = Duration::from_secs(24 * 3600);
+
 /// What analysis goes by.
 pub fn analysis(settings: &Settings) -> AnalysisPolicy {
     let (discovery, recovery) = (&settings.live.discovery, &settings.live.recovery);
@@ -74,12 +77,17 @@ pub fn executor(settings: &Settings) -> executor::Config {
             timeout: live.hooks.timeout,
         },
         detection_block_period: live.recovery.detection_block_period,
-        kept_for: defaults.kept_for,
+        kept_for: kept_for(&live.recovery),
         downtime_owner: defaults.downtime_owner,
         cluster_aliases: aliases
             .map(|rule| (rule.pattern.clone(), rule.alias.clone()))
             .collect(),
     }
+}
+
+/// A record must not go while others are held back by it, nor before the old primary had a day to come back and be closed.
+fn kept_for(recovery: &settings::Recovery) -> Duration {
+    recovery.kept_for.max(recovery.block_period).max(KEPT_MIN)
 }
 
 fn hook_lines(hooks: &settings::Hooks) -> Vec<(HookList, Vec<String>)> {
@@ -274,6 +282,23 @@ mod tests {
             let (_, recovery) = policies(&format!("\"{key}\": {value}"));
             assert!(has_arrived(&recovery), "{key} = {value}: {recovery:?}");
         }
+    }
+
+    #[test]
+    fn records_are_kept_for_the_configured_days_and_never_less_than_a_day_or_the_block_period() {
+        let kept = |keys: &str| {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("orchestrator.conf.json");
+            fs::write(&path, format!("{{{keys}}}")).unwrap();
+            let loaded = load(&SystemSource, &FileList::Only(path), Overrides::default());
+            executor(&loaded.unwrap().settings).kept_for
+        };
+        let day = minutes(24 * 60);
+        assert_eq!(kept(""), 7 * day);
+        assert_eq!(kept(r#""AuditPurgeDays": 30"#), 30 * day);
+        assert_eq!(kept(r#""AuditPurgeDays": 0"#), day);
+        let blocks_longer = r#""AuditPurgeDays": 1, "RecoveryPeriodBlockSeconds": 259200"#;
+        assert_eq!(kept(blocks_longer), 3 * day);
     }
 
     #[test]

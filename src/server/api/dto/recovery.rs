@@ -1,6 +1,6 @@
 use orchestrator_core::domain::{
-    DataLoss, Detection, InstanceKey, Phase, Recovery, RecoveryEnd, RecoveryId, RecoveryKind,
-    RecoveryNote, RecoveryOutcome, TimeSplit, Timestamp,
+    Detection, InstanceKey, Phase, Recovery, RecoveryEnd, RecoveryId, RecoveryKind, RecoveryNote,
+    RecoveryOutcome, TimeSplit, Timestamp,
 };
 use serde::Serialize;
 
@@ -175,7 +175,7 @@ impl<'a> RecoveryDto<'a> {
                 requested_by: &recovery.requested_by,
                 data_loss: end
                     .and_then(|end| end.data_loss.as_ref())
-                    .map_or_else(String::new, data_loss),
+                    .map_or_else(String::new, ToString::to_string),
                 time_split: end.map(|end| end.times.into()),
             }),
             ..Self::default()
@@ -268,22 +268,6 @@ pub(super) const fn outcome(outcome: RecoveryOutcome) -> &'static str {
         RecoveryOutcome::Failed => "failed",
         RecoveryOutcome::CalledOff => "called-off",
     }
-}
-
-/// What is known about lost transactions, as a sentence with a time that people read.
-pub(super) fn data_loss(loss: &DataLoss) -> String {
-    let DataLoss::Unknown {
-        at_most_since: Some(at),
-        at_least,
-    } = loss
-    else {
-        return loss.to_string();
-    };
-    let mut text = format!("unknown; at most what was committed since {}", Rfc3339(*at));
-    for (key, set) in at_least {
-        text.push_str(&format!("; only {key} has {set}"));
-    }
-    text
 }
 
 /// `BlockedTopologyRecovery` of the API. What is new with us stands at the end.

@@ -11,7 +11,7 @@ use orchestrator_core::recovery::plan::{Plan, Step, StepState};
 use serde::Serialize;
 
 use super::Fractional;
-use super::recovery::{data_loss, outcome, phase};
+use super::recovery::{outcome, phase};
 
 /// One recovery with all that is decided about it, for the second API.
 #[derive(Debug, Serialize)]
@@ -315,7 +315,7 @@ fn ended(end: &RecoveryEnd) -> End<'_> {
 fn loss(loss: &DataLoss) -> Loss<'_> {
     let part = Loss {
         kind: "none-proven",
-        text: data_loss(loss),
+        text: loss.to_string(),
         at_most_since: None,
         at_least: vec![],
         set: None,

@@ -34,7 +34,7 @@ fn written(at: Timestamp) -> jiff::Timestamp {
 
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", written(self.0).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        self.0.fmt(f)
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Recovery {
     pub block_period: Duration,
     /// No new detection of the same failure for so long (`FailureDetectionPeriodBlockMinutes`).
     pub detection_block_period: Duration,
+    /// For how long recoveries that have ended, and detections, are kept (`AuditPurgeDays`).
+    pub kept_for: Duration,
     /// `PrimarySilenceSeconds`.
     pub primary_silence: Duration,
     /// `PrimaryRestartGraceSeconds`.
@@ -127,6 +129,7 @@ impl Recovery {
             )
             .unwrap_or_default(),
             detection_block_period: values.minutes("FailureDetectionPeriodBlockMinutes"),
+            kept_for: values.hours("AuditPurgeDays") * 24,
             primary_silence: values.seconds("PrimarySilenceSeconds"),
             restart_grace: values.seconds("PrimaryRestartGraceSeconds"),
             apply_timeout: values.seconds("PromotionApplyTimeoutSeconds"),

@@ -18,8 +18,8 @@ pub(super) const SECTION: Section = Section {
             7,
             0..=36_500,
             "days",
-            "How long records, detections and recoveries are kept.",
-        )
-        .not_yet(),
+            "How long ended recoveries with their steps, and detections, are kept. A recovery stays for a day at least, and as long as \
+             it holds back others.",
+        ),
     ],
 };
