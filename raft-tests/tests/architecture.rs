@@ -19,7 +19,8 @@ const CORE: [(&str, &[&str]); 7] = [
 ];
 
 /// Modules of the service: (name, its own siblings it may import, modules of the core it may import).
-const SERVER: [(&str, &[&str], &[&str]); 14] = [
+const SERVER: [(&str, &[&str], &[&str]); 15] = [
+    ("sockets", &[], &[]),
     ("wire", &[], &["domain", "decided"]),
     (
         "store",
@@ -33,7 +34,11 @@ const SERVER: [(&str, &[&str], &[&str]); 14] = [
         &[],
         &["domain", "decided", "ports", "topology"],
     ),
-    ("raft", &["wire", "store"], &["domain", "decided", "ports"]),
+    (
+        "raft",
+        &["wire", "store", "sockets"],
+        &["domain", "decided", "ports"],
+    ),
     ("hooks", &[], &["domain", "ports", "legacy"]),
     (
         "executor",
@@ -46,7 +51,7 @@ const SERVER: [(&str, &[&str], &[&str]); 14] = [
     ("telemetry", &[], &["domain"]),
     (
         "api",
-        &[],
+        &["sockets"],
         &[
             "domain", "decided", "ports", "legacy", "topology", "analysis", "recovery",
         ],

@@ -14,6 +14,7 @@ pub mod mysql;
 pub mod node;
 pub mod raft;
 pub mod resolve;
+pub mod sockets;
 pub mod store;
 pub mod telemetry;
 pub mod wire;

@@ -15,35 +15,7 @@ macro_rules! fixtures {
     };
 }
 
-pub(super) const FIXTURES: [(&str, &str); 27] = fixtures![
-    DeadMasterWithoutReplicas,
-    DeadMaster,
-    DeadMasterAndReplicas,
-    DeadMasterAndSomeReplicas,
-    UnreachableMasterWithLaggingReplicas,
-    UnreachableMaster,
-    LockedSemiSyncMaster,
-    LockedSemiSyncMasterHypothesis,
-    MasterWithTooManySemiSyncReplicas,
-    NoWriteableMasterStructureWarning,
-    MasterSingleReplicaNotReplicating,
-    MasterSingleReplicaDead,
-    AllMasterReplicasNotReplicating,
-    AllMasterReplicasNotReplicatingOrDead,
-    DeadCoMaster,
-    DeadCoMasterAndSomeReplicas,
-    UnreachableCoMaster,
-    AllCoMasterReplicasNotReplicating,
-    NoLoggingReplicasStructureWarning,
-    NoFailoverSupportStructureWarning,
-    StatementAndMixedLoggingReplicasStructureWarning,
-    StatementAndRowLoggingReplicasStructureWarning,
-    MixedAndRowLoggingReplicasStructureWarning,
-    MultipleMajorVersionsLoggingReplicasStructureWarning,
-    DifferentGTIDModesStructureWarning,
-    ErrantGTIDStructureWarning,
-    NotEnoughValidSemiSyncReplicasStructureWarning,
-];
+pub(super) const FIXTURES: [(&str, &str); 27] = with_all_codes!(fixtures);
 
 /// One drawing of a fixture.
 pub(super) struct Case {

@@ -1,5 +1,40 @@
 //! Tests of analysis: fixtures for every row, the table as a whole, and what a finding carries.
 
+/// Calls a macro with the legacy names of all findings about primaries, in the order of the table.
+macro_rules! with_all_codes {
+    ($call:ident) => {
+        $call![
+            DeadMasterWithoutReplicas,
+            DeadMaster,
+            DeadMasterAndReplicas,
+            DeadMasterAndSomeReplicas,
+            UnreachableMasterWithLaggingReplicas,
+            UnreachableMaster,
+            LockedSemiSyncMaster,
+            LockedSemiSyncMasterHypothesis,
+            MasterWithTooManySemiSyncReplicas,
+            NoWriteableMasterStructureWarning,
+            MasterSingleReplicaNotReplicating,
+            MasterSingleReplicaDead,
+            AllMasterReplicasNotReplicating,
+            AllMasterReplicasNotReplicatingOrDead,
+            DeadCoMaster,
+            DeadCoMasterAndSomeReplicas,
+            UnreachableCoMaster,
+            AllCoMasterReplicasNotReplicating,
+            NoLoggingReplicasStructureWarning,
+            NoFailoverSupportStructureWarning,
+            StatementAndMixedLoggingReplicasStructureWarning,
+            StatementAndRowLoggingReplicasStructureWarning,
+            MixedAndRowLoggingReplicasStructureWarning,
+            MultipleMajorVersionsLoggingReplicasStructureWarning,
+            DifferentGTIDModesStructureWarning,
+            ErrantGTIDStructureWarning,
+            NotEnoughValidSemiSyncReplicasStructureWarning,
+        ]
+    };
+}
+
 mod answers;
 mod fixtures;
 mod grid;

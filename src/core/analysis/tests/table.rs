@@ -80,35 +80,7 @@ macro_rules! pages {
     };
 }
 
-const PAGES: [(&str, &str); 27] = pages![
-    DeadMasterWithoutReplicas,
-    DeadMaster,
-    DeadMasterAndReplicas,
-    DeadMasterAndSomeReplicas,
-    UnreachableMasterWithLaggingReplicas,
-    UnreachableMaster,
-    LockedSemiSyncMaster,
-    LockedSemiSyncMasterHypothesis,
-    MasterWithTooManySemiSyncReplicas,
-    NoWriteableMasterStructureWarning,
-    MasterSingleReplicaNotReplicating,
-    MasterSingleReplicaDead,
-    AllMasterReplicasNotReplicating,
-    AllMasterReplicasNotReplicatingOrDead,
-    DeadCoMaster,
-    DeadCoMasterAndSomeReplicas,
-    UnreachableCoMaster,
-    AllCoMasterReplicasNotReplicating,
-    NoLoggingReplicasStructureWarning,
-    NoFailoverSupportStructureWarning,
-    StatementAndMixedLoggingReplicasStructureWarning,
-    StatementAndRowLoggingReplicasStructureWarning,
-    MixedAndRowLoggingReplicasStructureWarning,
-    MultipleMajorVersionsLoggingReplicasStructureWarning,
-    DifferentGTIDModesStructureWarning,
-    ErrantGTIDStructureWarning,
-    NotEnoughValidSemiSyncReplicasStructureWarning,
-];
+const PAGES: [(&str, &str); 27] = with_all_codes!(pages);
 
 const INDEX: &str = include_str!("../../../../docs/findings/README.md");
 

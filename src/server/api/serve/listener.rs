@@ -4,11 +4,9 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::PathBuf;
 
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
-/// Connections waiting to be accepted; the kernel cuts it to its own bound.
-const BACKLOG: i32 = 1024;
+use crate::sockets::listen;
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,23 +127,6 @@ fn is_missing_family(error: &io::Error) -> bool {
         error.raw_os_error(),
         Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)
     )
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    if address.is_ipv6() && address.ip().is_unspecified() {
-        socket.set_only_v6(false)?;
-    }
-    // Restarting must not wait for old connections to be forgotten by the kernel.
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
 }
 
 fn bind_error(place: &str, source: io::Error) -> BindError {

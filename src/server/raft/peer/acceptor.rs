@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -22,9 +21,8 @@ use super::links::Shared;
 use super::message::{Card, Reason, Trust};
 use super::policy::Credentials;
 use super::tls::{Holder, Material};
+use crate::sockets::listen;
 
-/// Connections waiting to be accepted; the kernel cuts it to its own bound.
-const BACKLOG: i32 = 1024;
 /// Wait after an accept that failed for want of descriptors, before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Identified connections that the server has not taken yet; it takes them at once.
@@ -111,23 +109,6 @@ fn pass_panic(ended: Result<(), JoinError>) {
     if let Some(panic) = ended.err().and_then(|error| error.try_into_panic().ok()) {
         std::panic::resume_unwind(panic);
     }
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    if address.is_ipv6() && address.ip().is_unspecified() {
-        socket.set_only_v6(false)?;
-    }
-    // Restarting must not wait for old connections to be forgotten by the kernel.
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
 }
 
 /// From an accepted socket to a member, or to a line in the log.
