@@ -32,6 +32,7 @@
 //! Rules about intermediate sources, single replicas and members of replication groups come as further rows.
 
 mod analyze;
+mod changes;
 mod evidence;
 mod facts;
 mod finding;
@@ -42,6 +43,7 @@ mod stalls;
 mod tests;
 
 pub use analyze::{Analysis, LeftOut, Scene, analyze, asserted_dead};
+pub use changes::{CHANGES_MAX, Change, Changes};
 pub use evidence::Evidence;
 pub use facts::{Check, Facts, Replicas, Vote};
 pub use finding::{Finding, Muted};

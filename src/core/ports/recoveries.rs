@@ -20,6 +20,15 @@ pub struct NothingDone {
     pub since: Timestamp,
 }
 
+/// What was found about a server that has replicas, each time it became something else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FindingChanges {
+    /// The server.
+    pub server: InstanceKey,
+    /// Since when, by the clock of the node that leads, and what; `None` for nothing. The oldest first.
+    pub changes: Vec<(Timestamp, Option<FindingCode>)>,
+}
+
 /// How much an operator wants a recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Insistence {
@@ -92,6 +101,9 @@ pub trait Recoveries: Send + Sync {
     /// Why nothing is done now, a line for each finding that calls for something, by server; never waits. Empty where
     /// this node does not lead.
     fn nothing_done(&self) -> Arc<Vec<NothingDone>>;
+
+    /// What was found and became something else since this node leads, by server; never waits. Empty where it does not lead.
+    fn finding_changes(&self) -> Vec<FindingChanges>;
 
     /// Recovers at an operator's request, and answers with the outcome; that takes as long as the recovery does. Dropping
     /// the future changes nothing: the recovery goes on.

@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::change::instance_argument;
 use super::doing::{Doing, Doings};
-use super::dto::{AnalysisDto, Findings, Process};
+use super::dto::{AnalysisDto, ChangelogDto, Findings, NullWhenEmpty, Process};
 use super::input::Params;
 use super::view::{Examined, Found};
 use super::{ApiConfig, ApiError, AppState, V2Error, envelope};
@@ -47,6 +47,16 @@ fn analysis(state: &AppState, examined: &Examined, is_meant: impl Fn(&Found) -> 
         .iter()
         .map(|(found, doing)| AnalysisDto::of(examined, found, doing, &config, process));
     envelope::ok("Analysis", &entries.collect::<Vec<_>>())
+}
+
+/// `replication-analysis-changelog`: what was found about servers with replicas, each time it became something else.
+pub async fn changes(State(state): State<AppState>) -> Response {
+    let loops = state.recoveries.as_ref();
+    let all = loops
+        .map(|loops| loops.finding_changes())
+        .unwrap_or_default();
+    let entries = all.iter().map(ChangelogDto::from);
+    envelope::bare(&NullWhenEmpty(entries.collect()))
 }
 
 /// This process, as entries name it.

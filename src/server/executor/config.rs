@@ -20,6 +20,8 @@ pub struct Config {
     pub detection_block_period: Duration,
     /// `AuditPurgeDays`: for how long ended recoveries and detections are kept.
     pub kept_for: Duration,
+    /// `UnseenInstanceForgetHours`: for how long it is remembered that a finding became another.
+    pub changes_kept_for: Duration,
     /// `MaintenanceOwner`: in whose name lost servers are put in downtime.
     pub downtime_owner: String,
     /// `ClusterNameToAlias`: patterns of cluster names, with the alias; the first that matches counts.
@@ -35,6 +37,7 @@ impl Default for Config {
             hooks: HookLists::default(),
             detection_block_period: Duration::from_secs(3600),
             kept_for: Duration::from_secs(7 * 24 * 3600),
+            changes_kept_for: Duration::from_secs(240 * 3600),
             downtime_owner: "orchestrator".to_owned(),
             cluster_aliases: Vec::new(),
         }

@@ -3,10 +3,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use orchestrator_core::analysis::rules::Registration;
-use orchestrator_core::analysis::{Finding, Stalls};
+use orchestrator_core::analysis::{Changes, Finding, Stalls};
 use orchestrator_core::domain::{Fence, InstanceKey, RecoveryId, Timestamp};
 use orchestrator_core::ports::{
-    BoxFuture, NothingDone, RecoverError, Recoveries, RecoveryAnswer, RecoveryRequest,
+    BoxFuture, FindingChanges, NothingDone, RecoverError, Recoveries, RecoveryAnswer,
+    RecoveryRequest,
 };
 use orchestrator_core::recovery::{Blocked, Demand};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -29,6 +30,8 @@ pub(super) struct Shared {
     pub deps: Arc<Deps>,
     config: watch::Receiver<Arc<Config>>,
     pub reasons: Reasons,
+    /// What was found since this node leads, each time it became something else.
+    changes: Mutex<Changes>,
     /// What is being worked on here.
     at_work: Arc<Mutex<BTreeSet<Work>>>,
     look: Notify,
@@ -60,7 +63,7 @@ impl Drop for AtWork {
 }
 
 /// What it guards is changed in whole steps.
-fn locked(all: &Mutex<BTreeSet<Work>>) -> MutexGuard<'_, BTreeSet<Work>> {
+fn locked<T>(all: &Mutex<T>) -> MutexGuard<'_, T> {
     all.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -113,6 +116,7 @@ impl RecoveryLoop {
                 deps: Arc::new(deps),
                 config,
                 reasons: Reasons::default(),
+                changes: Mutex::default(),
                 at_work: Arc::default(),
                 look: Notify::new(),
             }),
@@ -154,6 +158,15 @@ impl RecoveryLoop {
 impl Recoveries for RecoveryLoop {
     fn nothing_done(&self) -> Arc<Vec<NothingDone>> {
         self.shared.reasons.all()
+    }
+
+    fn finding_changes(&self) -> Vec<FindingChanges> {
+        let changes = locked(&self.shared.changes);
+        let all = changes.all().map(|(server, changes)| FindingChanges {
+            server: server.clone(),
+            changes: changes.iter().map(|one| (one.at, one.code)).collect(),
+        });
+        all.collect()
     }
 
     fn recover(
@@ -208,6 +221,7 @@ impl Rounds {
     async fn change_leadership(&mut self, fence: Option<Fence>) {
         self.tasks.shutdown().await;
         self.shared.reasons.retain(|_| false);
+        *locked(&self.shared.changes) = Changes::default();
         self.fence = fence;
         match fence {
             Some(fence) => tracing::info!(fence = fence.number(), "this node leads"),
@@ -250,7 +264,10 @@ impl Rounds {
         let view = View::take(&self.shared.deps, &self.stalls);
         self.stalls = view.stalls.clone();
         self.watch_lost(fence, &view);
-        let findings = view.analysis(&config).findings;
+        let analysis = view.analysis(&config);
+        let (picture, kept_for) = (&view.picture, config.changes_kept_for);
+        locked(&self.shared.changes).note(&analysis, picture, &view.topology, view.now, kept_for);
+        let findings = analysis.findings;
         let calling: Vec<&Finding> = findings
             .iter()
             .filter(|finding| finding.registration != Registration::None)

@@ -78,6 +78,7 @@ pub fn executor(settings: &Settings) -> executor::Config {
         },
         detection_block_period: live.recovery.detection_block_period,
         kept_for: kept_for(&live.recovery),
+        changes_kept_for: live.discovery.forget_after,
         downtime_owner: defaults.downtime_owner,
         cluster_aliases: aliases
             .map(|rule| (rule.pattern.clone(), rule.alias.clone()))

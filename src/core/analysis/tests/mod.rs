@@ -36,6 +36,7 @@ macro_rules! with_all_codes {
 }
 
 mod answers;
+mod changes;
 mod fixtures;
 mod grid;
 mod table;

@@ -3,6 +3,7 @@
 
 mod access_token;
 mod analysis;
+mod changelog;
 mod cluster;
 mod findings;
 mod health;
@@ -18,6 +19,7 @@ mod time;
 
 pub use access_token::AccessTokenDto;
 pub use analysis::{AnalysisDto, ClusterNames, Process};
+pub use changelog::ChangelogDto;
 pub use cluster::ClusterInfoDto;
 pub use findings::Findings;
 pub use health::{GroupHealth, HealthStatusDto};

@@ -19,6 +19,10 @@ pub(super) fn analysis_routes() -> Vec<Route> {
             analysis::of_instance,
         )
         .about("the same of one instance", ENTRIES),
+        Route::reads("/api/replication-analysis-changelog", analysis::changes).about(
+            "what was found, each time it became something else, since this node leads; null when nothing did",
+            "list of AnalyzedInstanceKey and Changelog",
+        ),
         Route::reads("/api/v2/why-not", analysis::why_not).about(
             "what is wrong now, and why nothing is done about it",
             "Findings",

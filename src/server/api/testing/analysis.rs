@@ -8,7 +8,7 @@ use orchestrator_core::domain::{
     FindingCode, InstanceRecord, ProbeFailure, ProbeFailureKind, RecoveryOutcome, ThreadState,
     Timestamp,
 };
-use orchestrator_core::ports::NothingDone;
+use orchestrator_core::ports::{FindingChanges, NothingDone};
 use serde_json::{Value, json};
 
 use super::Service;
@@ -155,6 +155,40 @@ async fn entries_are_chosen_by_cluster_and_by_instance() {
         assert_eq!(answer.status, 500, "{path}");
         assert_eq!(answer.header("orchestrator-error"), kind, "{path}");
     }
+}
+
+#[tokio::test]
+async fn changes_of_findings_are_told_by_server_and_null_when_there_are_none() {
+    let service = Service::of(dead_primary());
+    let path = "/api/replication-analysis-changelog";
+    assert_eq!(service.get(path).await.body, "null");
+    let changed = FindingChanges {
+        server: key("db1"),
+        changes: vec![
+            (NOW, Some(FindingCode::UnreachablePrimary)),
+            (
+                NOW.plus(Duration::from_secs(2)),
+                Some(FindingCode::DeadPrimary),
+            ),
+            (NOW.plus(Duration::from_secs(60)), None),
+        ],
+    };
+    service
+        .fakes
+        .recovering
+        .changes
+        .lock()
+        .unwrap()
+        .push(changed);
+    assert_eq!(
+        service.get(path).await.body,
+        [
+            r#"[{"AnalyzedInstanceKey":{"Hostname":"db1","Port":3306},"Changelog":["#,
+            r#""2026-11-21T09:25:42Z;UnreachableMaster,","2026-11-21T09:25:44Z;DeadMaster,","#,
+            r#""2026-11-21T09:26:42Z;NoProblem,"]}]"#,
+        ]
+        .concat()
+    );
 }
 
 #[tokio::test]

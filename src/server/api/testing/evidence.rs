@@ -315,6 +315,7 @@ fn recovery_cases() -> Vec<Case> {
         case("/api/replication-analysis", "/api/replication-analysis", Never),
         case("/api/replication-analysis/{hint}", "/api/replication-analysis/main", Ask("/api/replication-analysis/new")),
         case("/api/replication-analysis/instance/{host}/{port}", "/api/replication-analysis/instance/db1/3306", Ask("/api/replication-analysis/instance/db1/x")),
+        case("/api/replication-analysis-changelog", "/api/replication-analysis-changelog", Never),
         case("/api/v2/why-not", "/api/v2/why-not", Never),
         case("/api/v2/why-not/{hint}", "/api/v2/why-not/main", Ask("/api/v2/why-not/new")),
         case("/api/blocked-recoveries", "/api/blocked-recoveries", Never),
