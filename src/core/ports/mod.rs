@@ -31,7 +31,8 @@ pub use leadership::{Leadership, NotLeading};
 pub use observations::{ObservationStore, ObservationWrite, StoreError};
 pub use probe::{ProbeSession, Prober};
 pub use recoveries::{
-    Insistence, NothingDone, RecoverError, Recoveries, RecoveryAnswer, RecoveryRequest,
+    CodeChange, CodeChanges, Insistence, NothingDone, RecoverError, Recoveries, RecoveryAnswer,
+    RecoveryRequest,
 };
 pub use resolver::{ResolveError, Resolver};
 pub use servers::{Beyond, Change, ChangeError, Histories, OnBehalfOf, ServerSession, Servers};

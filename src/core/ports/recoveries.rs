@@ -20,6 +20,24 @@ pub struct NothingDone {
     pub since: Timestamp,
 }
 
+/// What was found about a server from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodeChange {
+    /// When it was first found so, by this node's clock.
+    pub at: Timestamp,
+    /// What; `None` when there was no problem any more.
+    pub code: Option<FindingCode>,
+}
+
+/// How findings about one server came and went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeChanges {
+    /// The server.
+    pub server: InstanceKey,
+    /// Oldest first.
+    pub changes: Vec<CodeChange>,
+}
+
 /// How much an operator wants a recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Insistence {
@@ -92,6 +110,9 @@ pub trait Recoveries: Send + Sync {
     /// Why nothing is done now, a line for each finding that calls for something, by server; never waits. Empty where
     /// this node does not lead.
     fn nothing_done(&self) -> Arc<Vec<NothingDone>>;
+
+    /// How findings about servers with replicas came and went while this node led, by server; never waits. Kept in memory.
+    fn code_changes(&self) -> Vec<CodeChanges>;
 
     /// Recovers at an operator's request, and answers with the outcome; that takes as long as the recovery does. Dropping
     /// the future changes nothing: the recovery goes on.

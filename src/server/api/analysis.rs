@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::change::instance_argument;
 use super::doing::{Doing, Doings};
-use super::dto::{AnalysisDto, Findings, Process};
+use super::dto::{AnalysisDto, ChangelogDto, Findings, NullWhenEmpty, Process};
 use super::input::Params;
 use super::view::{Examined, Found};
 use super::{ApiConfig, ApiError, AppState, V2Error, envelope};
@@ -36,6 +36,13 @@ pub async fn of_instance(
     Ok(analysis(&state, &state.examined(), |found| {
         found.facts.key == key
     }))
+}
+
+/// `replication-analysis-changelog`.
+pub async fn changelog(State(state): State<AppState>) -> Response {
+    let all = state.recoveries.as_ref().map(|loops| loops.code_changes());
+    let all = all.unwrap_or_default();
+    envelope::bare(&NullWhenEmpty(all.iter().map(ChangelogDto::from).collect()))
 }
 
 fn analysis(state: &AppState, examined: &Examined, is_meant: impl Fn(&Found) -> bool) -> Response {

@@ -22,6 +22,8 @@ pub struct Config {
     pub kept_for: Duration,
     /// `MaintenanceOwner`: in whose name lost servers are put in downtime.
     pub downtime_owner: String,
+    /// `-noop`: nothing is begun, carried on, closed or written down, and no hook is run.
+    pub changes_nothing: bool,
     /// `ClusterNameToAlias`: patterns of cluster names, with the alias; the first that matches counts.
     pub cluster_aliases: Vec<(Regex, String)>,
 }
@@ -36,6 +38,7 @@ impl Default for Config {
             detection_block_period: Duration::from_secs(3600),
             kept_for: Duration::from_secs(7 * 24 * 3600),
             downtime_owner: "orchestrator".to_owned(),
+            changes_nothing: false,
             cluster_aliases: Vec::new(),
         }
     }

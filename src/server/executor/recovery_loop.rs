@@ -6,7 +6,7 @@ use orchestrator_core::analysis::rules::Registration;
 use orchestrator_core::analysis::{Finding, Stalls};
 use orchestrator_core::domain::{Fence, InstanceKey, RecoveryId, Timestamp};
 use orchestrator_core::ports::{
-    BoxFuture, NothingDone, RecoverError, Recoveries, RecoveryAnswer, RecoveryRequest,
+    BoxFuture, CodeChanges, NothingDone, RecoverError, Recoveries, RecoveryAnswer, RecoveryRequest,
 };
 use orchestrator_core::recovery::{Blocked, Demand};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::begin::{Wanted, recover};
+use super::changelog::Changelog;
 use super::demanded::{self, DEMANDS_MAX, Demanded};
 use super::look::View;
 use super::reasons::{Reasons, nothing_done};
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     pub deps: Arc<Deps>,
     config: watch::Receiver<Arc<Config>>,
     pub reasons: Reasons,
+    pub changelog: Changelog,
     /// What is being worked on here.
     at_work: Arc<Mutex<BTreeSet<Work>>>,
     look: Notify,
@@ -113,6 +115,7 @@ impl RecoveryLoop {
                 deps: Arc::new(deps),
                 config,
                 reasons: Reasons::default(),
+                changelog: Changelog::default(),
                 at_work: Arc::default(),
                 look: Notify::new(),
             }),
@@ -154,6 +157,10 @@ impl RecoveryLoop {
 impl Recoveries for RecoveryLoop {
     fn nothing_done(&self) -> Arc<Vec<NothingDone>> {
         self.shared.reasons.all()
+    }
+
+    fn code_changes(&self) -> Vec<CodeChanges> {
+        self.shared.changelog.all()
     }
 
     fn recover(
@@ -234,23 +241,32 @@ impl Rounds {
 
     fn take(&mut self, fence: Option<Fence>, demanded: Demanded) {
         match fence {
+            // Whoever asked may be gone.
+            Some(_) if self.shared.config().changes_nothing => {
+                let reason = WhyNot::DryRun.to_string();
+                drop(demanded.answer.send(Err(RecoverError::Refused { reason })));
+            }
             Some(fence) => {
                 let (shared, stalls) = (Arc::clone(&self.shared), self.stalls.clone());
                 self.tasks
                     .spawn(demanded::carry_out(shared, fence, stalls, demanded));
             }
-            // Whoever asked may be gone.
             None => drop(demanded.answer.send(Err(RecoverError::NotLeader))),
         }
     }
 
     fn round(&mut self, fence: Fence) {
         let config = self.shared.config();
-        self.resume_unfinished(fence);
+        if !config.changes_nothing {
+            self.resume_unfinished(fence);
+        }
         let view = View::take(&self.shared.deps, &self.stalls);
         self.stalls = view.stalls.clone();
-        self.watch_lost(fence, &view);
+        if !config.changes_nothing {
+            self.watch_lost(fence, &view);
+        }
         let findings = view.analysis(&config).findings;
+        self.shared.changelog.note(&view, &findings);
         let calling: Vec<&Finding> = findings
             .iter()
             .filter(|finding| finding.registration != Registration::None)
@@ -276,6 +292,9 @@ impl Rounds {
         config: &Config,
         left: usize,
     ) -> Option<WhyNot> {
+        if config.changes_nothing {
+            return Some(WhyNot::DryRun);
+        }
         if left > 0 {
             return Some(WhyNot::Starting { left });
         }

@@ -1,6 +1,7 @@
 use orchestrator_core::analysis::{Facts, Finding, Muted, rules};
 use orchestrator_core::domain::{FindingCode, InstanceKey};
 use orchestrator_core::legacy::codes::{NO_PROBLEM, finding_code};
+use orchestrator_core::ports::{CodeChange, CodeChanges};
 use serde::Serialize;
 
 use super::{ClusterInfoDto, CoordinatesDto, KeyDto, SpaceSeparated};
@@ -268,4 +269,26 @@ fn has_only_downtimed_replicas(finding: &Finding) -> bool {
         rules.any(|rule| rule.code == finding.code && rule.is_muted_with_replicas)
     };
     replicas.count() > 0 && replicas.count() == replicas.in_downtime && is_marked()
+}
+
+/// `ReplicationAnalysisChangelog` of the API.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ChangelogDto<'a> {
+    analyzed_instance_key: KeyDto<'a>,
+    /// Each `<time>;<code>,`, oldest first.
+    changelog: Vec<String>,
+}
+
+impl<'a> From<&'a CodeChanges> for ChangelogDto<'a> {
+    fn from(of: &'a CodeChanges) -> Self {
+        let told = |change: &CodeChange| {
+            let code = change.code.map_or(NO_PROBLEM, finding_code);
+            format!("{};{code},", SpaceSeparated(change.at))
+        };
+        Self {
+            analyzed_instance_key: (&of.server).into(),
+            changelog: of.changes.iter().map(told).collect(),
+        }
+    }
 }

@@ -17,7 +17,7 @@ mod recovery_whole;
 mod time;
 
 pub use access_token::AccessTokenDto;
-pub use analysis::{AnalysisDto, ClusterNames, Process};
+pub use analysis::{AnalysisDto, ChangelogDto, ClusterNames, Process};
 pub use cluster::ClusterInfoDto;
 pub use findings::Findings;
 pub use health::{GroupHealth, HealthStatusDto};

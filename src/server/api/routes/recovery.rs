@@ -19,6 +19,10 @@ pub(super) fn analysis_routes() -> Vec<Route> {
             analysis::of_instance,
         )
         .about("the same of one instance", ENTRIES),
+        Route::reads("/api/replication-analysis-changelog", analysis::changelog).about(
+            "how findings about instances with replicas came and went, while this node led, from its memory",
+            "list of ReplicationAnalysisChangelog; null when there was no change",
+        ),
         Route::reads("/api/v2/why-not", analysis::why_not).about(
             "what is wrong now, and why nothing is done about it",
             "Findings",

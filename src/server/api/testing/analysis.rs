@@ -8,7 +8,7 @@ use orchestrator_core::domain::{
     FindingCode, InstanceRecord, ProbeFailure, ProbeFailureKind, RecoveryOutcome, ThreadState,
     Timestamp,
 };
-use orchestrator_core::ports::NothingDone;
+use orchestrator_core::ports::{CodeChange, CodeChanges, NothingDone};
 use serde_json::{Value, json};
 
 use super::Service;
@@ -431,4 +431,25 @@ async fn a_recovery_that_was_called_off_holds_nobody_back() {
     let list = service.get("/api/audit-recovery").await.json();
     assert_eq!(list[0]["IsActive"], false);
     assert_eq!(list[0]["Outcome"], "called-off");
+}
+
+#[tokio::test]
+async fn the_history_of_codes_is_told_as_before() {
+    let service = Service::of(two_clusters());
+    let path = "/api/replication-analysis-changelog";
+    let none = service.get(path).await;
+    assert_eq!((none.status.as_u16(), none.body.as_str()), (200, "null"));
+    let change = |seconds, code| CodeChange {
+        at: NOW.plus(Duration::from_secs(seconds)),
+        code,
+    };
+    *service.fakes.recovering.changes.lock().unwrap() = vec![CodeChanges {
+        server: key("db1"),
+        changes: vec![change(0, Some(FindingCode::DeadPrimary)), change(60, None)],
+    }];
+    let told = service.get(path).await;
+    assert_eq!(
+        told.body,
+        r#"[{"AnalyzedInstanceKey":{"Hostname":"db1","Port":3306},"Changelog":["2026-11-21 09:25:42;DeadMaster,","2026-11-21 09:26:42;NoProblem,"]}]"#
+    );
 }

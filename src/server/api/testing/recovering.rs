@@ -12,8 +12,8 @@ use orchestrator_core::domain::{
     TimeSplit, Timestamp, TouchedServer,
 };
 use orchestrator_core::ports::{
-    BoxFuture, Clock, DecisionReader, Ids, NothingDone, Proposer, RecoverError, Recoveries,
-    RecoveryAnswer, RecoveryRequest,
+    BoxFuture, Clock, CodeChanges, DecisionReader, Ids, NothingDone, Proposer, RecoverError,
+    Recoveries, RecoveryAnswer, RecoveryRequest,
 };
 
 use super::fakes::Fakes;
@@ -24,6 +24,8 @@ use crate::api::view::samples::{NOW, key};
 pub(crate) struct Recovering {
     /// Why nothing is done.
     pub(crate) told: Mutex<Vec<NothingDone>>,
+    /// How findings came and went.
+    pub(crate) changes: Mutex<Vec<CodeChanges>>,
     /// All requests so far.
     pub(crate) requests: Mutex<Vec<RecoveryRequest>>,
     /// How the next requests are refused.
@@ -167,6 +169,10 @@ impl Fakes {
 impl Recoveries for Fakes {
     fn nothing_done(&self) -> Arc<Vec<NothingDone>> {
         Arc::new(self.recovering.told.lock().unwrap().clone())
+    }
+
+    fn code_changes(&self) -> Vec<CodeChanges> {
+        self.recovering.changes.lock().unwrap().clone()
     }
 
     fn recover(
