@@ -67,7 +67,7 @@ accounts() {
     admin="$admin, CONNECTION ADMIN, READ_ONLY ADMIN"
   else
     admin='REPLICATION CLIENT, REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, SESSION_VARIABLES_ADMIN'
-    admin="$admin, CONNECTION_ADMIN, BINLOG_ADMIN"
+    admin="$admin, CONNECTION_ADMIN, SYSTEM_USER, BINLOG_ADMIN"
   fi
   echo "CREATE USER 'orchestrator'@'%' IDENTIFIED BY 'orchestrator_pw';"
   echo "GRANT PROCESS, RELOAD, REPLICATION SLAVE, $admin ON *.* TO 'orchestrator'@'%';"
@@ -98,7 +98,8 @@ make_mysql() {
 
 # Sets template to a data directory of this server version, made once and kept with the build's other products.
 make_template() {
-  template=$PWD/.cache/demo/$flavour-$version
+  # The number is raised when what stands in it changes.
+  template=$PWD/.cache/demo/$flavour-$version-2
   [ ! -d "$template" ] || return 0
   echo "making a data directory, once"
   mkdir -p .cache/demo

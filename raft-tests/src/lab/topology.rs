@@ -5,14 +5,18 @@ use super::flavour::{Flavour, Installation, Link};
 use super::ports::{AddressBlock, free_port};
 use super::server::{Server, ServerSpec};
 use super::settings::Settings;
+use super::sql::Account;
+use super::statement_relay::StatementRelay;
 use super::wait::wait_until;
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use std::net::Ipv4Addr;
 use std::ops::Index;
 use std::time::Duration;
 
 /// The port that real fleets have.
 const MYSQL_PORT: u16 = 3306;
+/// Behind relays, a server listens at the address that is so many further on than the one it is known by.
+const BEHIND: usize = 19;
 /// A replica connects within a retry of one second; the rest is for a busy machine.
 const REPLICATION_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -24,6 +28,7 @@ pub struct Plan {
     settings: Settings,
     link: Link,
     semi_sync: bool,
+    is_behind_relays: bool,
 }
 
 impl Plan {
@@ -54,6 +59,7 @@ impl Plan {
             settings: Settings::new(),
             link: Link::default(),
             semi_sync: false,
+            is_behind_relays: false,
         }
     }
 
@@ -70,6 +76,13 @@ impl Plan {
     #[must_use]
     pub fn semi_sync(mut self) -> Self {
         self.semi_sync = true;
+        self
+    }
+
+    /// Puts a [`StatementRelay`] in front of all servers: [`Fleet::relay`].
+    #[must_use]
+    pub fn behind_relays(mut self) -> Self {
+        self.is_behind_relays = true;
         self
     }
 
@@ -93,17 +106,33 @@ impl Plan {
         let addresses = (0..drawn.len())
             .map(|number| block.server(number))
             .collect::<Result<Vec<Ipv4Addr>>>()?;
-        let port = free_port(&addresses, MYSQL_PORT)?;
-        let specs = (0..drawn.len()).map(|number| ServerSpec {
-            name: drawn[number].name.clone(),
-            flavour: self.flavour,
-            host: addresses[number],
-            port,
-            settings: self.settings_of(&drawn, number),
+        let behind = match self.is_behind_relays {
+            true => addresses_behind(&block, drawn.len())?,
+            false => vec![],
+        };
+        let all: Vec<Ipv4Addr> = addresses.iter().chain(&behind).copied().collect();
+        let port = free_port(&all, MYSQL_PORT)?;
+        let specs = (0..drawn.len()).map(|number| {
+            let mut settings = self.settings_of(&drawn, number);
+            if let Some(address) = behind.get(number) {
+                settings.set("bind_address", address);
+            }
+            ServerSpec {
+                name: drawn[number].name.clone(),
+                flavour: self.flavour,
+                host: addresses[number],
+                port,
+                settings,
+            }
         });
         let servers = create_all(specs.collect(), &installation)?;
+        let relay = match behind.is_empty() {
+            true => None,
+            false => Some(relay_before(&servers, &behind, port).await?),
+        };
         let fleet = Fleet {
             servers,
+            relay,
             sources: drawn.iter().map(|server| server.source).collect(),
             link: self.link,
             installation,
@@ -127,6 +156,25 @@ impl Plan {
     }
 }
 
+fn addresses_behind(block: &AddressBlock, count: usize) -> Result<Vec<Ipv4Addr>> {
+    ensure!(count <= BEHIND, "{count} servers are too many for relays");
+    let numbers = BEHIND..BEHIND + count;
+    numbers.map(|number| block.server(number)).collect()
+}
+
+async fn relay_before(
+    servers: &[Server],
+    behind: &[Ipv4Addr],
+    port: u16,
+) -> Result<StatementRelay> {
+    let links: Vec<_> = servers
+        .iter()
+        .zip(behind)
+        .map(|(server, address)| (server.name().to_owned(), server.host(), *address))
+        .collect();
+    StatementRelay::start(&links, port, Account::ORCHESTRATOR.user).await
+}
+
 /// Makes the folders side by side: copying is what takes the time.
 fn create_all(specs: Vec<ServerSpec>, installation: &Installation) -> Result<Vec<Server>> {
     std::thread::scope(|scope| {
@@ -145,6 +193,7 @@ fn create_all(specs: Vec<ServerSpec>, installation: &Installation) -> Result<Vec
 #[derive(Debug)]
 pub struct Fleet {
     servers: Vec<Server>,
+    relay: Option<StatementRelay>,
     sources: Vec<Option<usize>>,
     link: Link,
     installation: Installation,
@@ -162,6 +211,15 @@ impl Fleet {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Server> {
         self.servers.iter().find(|server| server.name() == name)
+    }
+
+    /// What stands in front of the servers.
+    ///
+    /// # Errors
+    /// When the fleet was planned without.
+    pub fn relay(&self) -> Result<&StatementRelay> {
+        let relay = self.relay.as_ref();
+        relay.context("nothing stands in front of these servers")
     }
 
     /// An address for one more orchestrator node, a new one at each call.

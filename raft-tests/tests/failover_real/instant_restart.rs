@@ -130,6 +130,12 @@ async fn closed_and_named(
     let window = world.sampler.window("a", since)?.context("it is back")?;
     let length = window.length().context("it was never closed")?;
     println!("the old primary was closed after {length:?}; {named} rows are named");
+    if length >= CLOSED_WITHIN {
+        println!(
+            "{window:?}, restarted at {since:?}; {:#}",
+            newest(node).await?
+        );
+    }
     figures.window.add(length);
     ensure!(
         length < CLOSED_WITHIN + SLACK,
@@ -192,6 +198,16 @@ async fn too_late(flavour: Flavour) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_that_is_back_at_once_stays_primary_on_mariadb() -> Result<()> {
     with_each_delay(Flavour::MariaDb).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_is_back_at_once_stays_primary_or_is_closed_on_mysql_9() -> Result<()> {
+    with_each_delay(Flavour::MySql).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_is_back_at_once_stays_primary_or_is_closed_on_mysql_56() -> Result<()> {
+    with_each_delay(Flavour::MySql56).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

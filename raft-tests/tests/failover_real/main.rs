@@ -6,7 +6,9 @@
 mod instant_restart;
 mod kill;
 mod leader_killed;
+mod leader_stopped;
 mod no_cause;
 mod record;
+mod semi_sync;
 mod tally;
 mod world;

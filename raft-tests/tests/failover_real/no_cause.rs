@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use mysql_async::prelude::Queryable as _;
-use raft_tests::lab::{Account, Flavour, Node, Server, holds_for, wait_until};
+use raft_tests::lab::{Account, Flavour, Group, Node, Plan, Server, holds_for, wait_until};
 use serde_json::Value;
 
 use crate::record::{recoveries, recovery_of};
 use crate::tally::runs;
-use crate::world::{SOON, World};
+use crate::world::{SOON, TREE, World, recovering};
 
 /// Five polls, where a dead primary is recovered after two.
 const WATCHED: Duration = Duration::from_secs(5);
@@ -40,6 +40,10 @@ async fn seen_and_left(
         Ok(())
     })
     .await?;
+    left_alone(node, what).await
+}
+
+async fn left_alone(node: &Node, what: &str) -> Result<()> {
     holds_for("no recovery", WATCHED, async || {
         let all = recoveries(node).await?;
         ensure!(all.is_empty(), "{what}, and: {all:?}");
@@ -123,6 +127,53 @@ async fn nothing_is_done_without_a_dead_primary() -> Result<()> {
     // It would have been done: the same node recovers a primary that is dead.
     world.fleet["a"].kill()?;
     let record = recovery_of(&node, &world.fleet["a"]).await?;
+    ensure!(record["end"]["outcome"] == "succeeded", "{record:#}");
+    Ok(())
+}
+
+/// Accounts of the nodes, so that one can be cut off without the others.
+const NODES: [&str; 3] = ["orchestrator-0", "orchestrator-1", "orchestrator-2"];
+
+/// One node of three cannot reach the primary, all others can: the leader, and then one that does not lead.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_one_node_cannot_reach_is_left_alone() -> Result<()> {
+    let world = World::of(Plan::of(Flavour::MariaDb, TREE).behind_relays()).await?;
+    let (fleet, relay) = (&world.fleet, world.fleet.relay()?);
+    let Account { password, .. } = Account::ORCHESTRATOR;
+    for user in NODES {
+        let create = format!("CREATE USER '{user}'@'%' IDENTIFIED BY '{password}'");
+        fleet["a"].run(&create).await?;
+        let grant = format!("GRANT ALL PRIVILEGES ON *.* TO '{user}'@'%'");
+        fleet["a"].run(&grant).await?;
+    }
+    let group = Group::start(|number, plan| {
+        recovering(plan, fleet).with("MySQLTopologyUser", NODES[number])
+    })
+    .await?;
+    let leader = group.leader().await?;
+    for node in group.nodes() {
+        world.seen_by(node).await?;
+    }
+    for _ in 0..runs()? {
+        for cut_off in [leader, (leader + 1) % NODES.len()] {
+            relay.cut(NODES[cut_off], "a");
+            let unseen = |seen: &Value| seen["IsLastCheckValid"] == false;
+            let what = "the primary out of reach of one node";
+            // Each node answers by what it has seen itself only where it leads.
+            match cut_off == leader {
+                true => seen_and_left(&world, &group[leader], "a", what, unseen).await?,
+                false => left_alone(&group[leader], what).await?,
+            }
+            relay.mend();
+            world.seen_by(&group[leader]).await?;
+        }
+        ensure!(
+            group.leader().await? == leader,
+            "leadership changed hands without a cause"
+        );
+    }
+    fleet["a"].kill()?;
+    let record = recovery_of(&group[leader], &fleet["a"]).await?;
     ensure!(record["end"]["outcome"] == "succeeded", "{record:#}");
     Ok(())
 }

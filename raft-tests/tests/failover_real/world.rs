@@ -34,7 +34,11 @@ pub fn recovering(plan: NodePlan, fleet: &Fleet) -> NodePlan {
 impl World {
     /// Servers, clients and the sampler.
     pub async fn build(flavour: Flavour, drawing: &str) -> Result<Self> {
-        let plan = Plan::of(flavour, drawing);
+        Self::of(Plan::of(flavour, drawing)).await
+    }
+
+    /// The same as planned.
+    pub async fn of(plan: Plan) -> Result<Self> {
         // Other formats log the sampler's statements, although they change nothing.
         let fleet = plan.with("binlog_format", "ROW").build().await?;
         Writers::prepare(&fleet["a"]).await?;

@@ -545,7 +545,7 @@ pub(super) fn due(state: &Decided, now: Timestamp) -> impl Iterator<Item = RowCh
     let over = state
         .recoveries
         .iter()
-        .filter(move |(_, one)| one.is_over_at(now));
+        .filter(move |(_, one)| one.is_over_at(now) && !is_needed(state, one, now));
     let recoveries = over.flat_map(move |(id, _)| {
         let steps = state
             .steps_of(*id)
@@ -573,6 +573,14 @@ pub(super) fn due(state: &Decided, now: Timestamp) -> impl Iterator<Item = RowCh
         ))
     });
     recoveries.chain(detections)
+}
+
+/// Whether a server that it left behind is in downtime still: by its record that one is closed when it is back, and what it
+/// had is named.
+fn is_needed(state: &Decided, recovery: &Recovery, now: Timestamp) -> bool {
+    let lost = recovery.end.iter().flat_map(|end| &end.lost);
+    let mut left = std::iter::once(&recovery.subject).chain(lost);
+    left.any(|key| state.downtime_at(key, now).is_some())
 }
 
 fn notes_deleted(

@@ -690,3 +690,27 @@ fn another_plan_takes_the_place_of_the_first_before_receivers_are_all_stopped() 
     let reply = log.step(after(3), 1, replan(1));
     assert!(matches!(refusal(reply), Refusal::PhaseOutOfOrder { .. }));
 }
+
+#[test]
+fn a_recovery_is_kept_while_a_server_that_it_left_behind_is_in_downtime() {
+    for (of, is_kept) in [("a", true), ("d", true), ("b", false)] {
+        let mut log = Log::default();
+        log.register(NOON, recovery(1));
+        let lost = |name: &str, weeks: u32| LostServer {
+            key: key(name),
+            owner: "orchestrator".to_owned(),
+            reason: "lost-in-recovery".to_owned(),
+            ends_at: NOON.plus(weeks * WEEK),
+        };
+        let end = EndRecovery {
+            lost: vec![key("d")],
+            downtimes: vec![lost(of, 3)],
+            ..ended(1, RecoveryOutcome::Succeeded)
+        };
+        assert_eq!(log.end(after(5), end), Reply::Done);
+        log.take(NOON.plus(2 * WEEK), Command::Expire);
+        assert_eq!(!log.state.recoveries.is_empty(), is_kept, "{of}");
+        log.take(NOON.plus(3 * WEEK), Command::Expire);
+        assert!(log.state.recoveries.is_empty(), "{of}");
+    }
+}

@@ -232,6 +232,13 @@ pub struct SemiSync {
     pub source_clients: u32,
     /// Replica side operating.
     pub replica_status: bool,
+    /// Whether a source commits only after the acknowledgement (`…_wait_point` is `AFTER_SYNC`); `None` where it does not say.
+    pub waits_after_sync: Option<bool>,
+    /// Whether a source goes on waiting while fewer replicas are connected than it waits for (`…_wait_no_replica`); `None`
+    /// where it does not say.
+    pub waits_for_absent: Option<bool>,
+    /// How many commits waited for acknowledgements; `None` where it does not say.
+    pub waiting_commits: Option<u32>,
 }
 
 /// Membership in a MySQL group replication group.

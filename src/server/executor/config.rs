@@ -24,6 +24,8 @@ pub struct Config {
     pub changes_kept_for: Duration,
     /// `MaintenanceOwner`: in whose name lost servers are put in downtime.
     pub downtime_owner: String,
+    /// `-noop`: nothing is begun, carried on, closed or written down, and no hook is run.
+    pub changes_nothing: bool,
     /// `ClusterNameToAlias`: patterns of cluster names, with the alias; the first that matches counts.
     pub cluster_aliases: Vec<(Regex, String)>,
 }
@@ -39,6 +41,7 @@ impl Default for Config {
             kept_for: Duration::from_secs(7 * 24 * 3600),
             changes_kept_for: Duration::from_secs(240 * 3600),
             downtime_owner: "orchestrator".to_owned(),
+            changes_nothing: false,
             cluster_aliases: Vec::new(),
         }
     }

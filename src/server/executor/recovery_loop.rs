@@ -248,22 +248,30 @@ impl Rounds {
 
     fn take(&mut self, fence: Option<Fence>, demanded: Demanded) {
         match fence {
+            // Whoever asked may be gone.
+            Some(_) if self.shared.config().changes_nothing => {
+                let reason = WhyNot::DryRun.to_string();
+                drop(demanded.answer.send(Err(RecoverError::Refused { reason })));
+            }
             Some(fence) => {
                 let (shared, stalls) = (Arc::clone(&self.shared), self.stalls.clone());
                 self.tasks
                     .spawn(demanded::carry_out(shared, fence, stalls, demanded));
             }
-            // Whoever asked may be gone.
             None => drop(demanded.answer.send(Err(RecoverError::NotLeader))),
         }
     }
 
     fn round(&mut self, fence: Fence) {
         let config = self.shared.config();
-        self.resume_unfinished(fence);
+        if !config.changes_nothing {
+            self.resume_unfinished(fence);
+        }
         let view = View::take(&self.shared.deps, &self.stalls);
         self.stalls = view.stalls.clone();
-        self.watch_lost(fence, &view);
+        if !config.changes_nothing {
+            self.watch_lost(fence, &view);
+        }
         let analysis = view.analysis(&config);
         let (picture, kept_for) = (&view.picture, config.changes_kept_for);
         locked(&self.shared.changes).note(&analysis, picture, &view.topology, view.now, kept_for);
@@ -293,6 +301,9 @@ impl Rounds {
         config: &Config,
         left: usize,
     ) -> Option<WhyNot> {
+        if config.changes_nothing {
+            return Some(WhyNot::DryRun);
+        }
         if left > 0 {
             return Some(WhyNot::Starting { left });
         }

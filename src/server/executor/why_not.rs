@@ -14,6 +14,9 @@ pub enum WhyNot {
         /// How many were not asked yet.
         left: usize,
     },
+    /// It was started to change nothing.
+    #[error("this orchestrator was started with -noop and changes nothing")]
+    DryRun,
     /// It was found a moment ago, and is being looked into.
     #[error("it is being looked into now")]
     UnderWay,

@@ -70,6 +70,14 @@ pub(super) mod semi_sync {
         "rpl_semi_sync_source_wait_for_replica_count",
         "rpl_semi_sync_master_wait_for_slave_count",
     );
+    pub(in crate::mysql) const WAIT_POINT: Names = names(
+        "rpl_semi_sync_source_wait_point",
+        "rpl_semi_sync_master_wait_point",
+    );
+    pub(in crate::mysql) const WAIT_FOR_ABSENT: Names = names(
+        "rpl_semi_sync_source_wait_no_replica",
+        "rpl_semi_sync_master_wait_no_slave",
+    );
     pub(in crate::mysql) const REPLICA_ENABLED: Names = names(
         "rpl_semi_sync_replica_enabled",
         "rpl_semi_sync_slave_enabled",
@@ -79,6 +87,10 @@ pub(super) mod semi_sync {
     pub(in crate::mysql) const SOURCE_CLIENTS: Names = names(
         "Rpl_semi_sync_source_clients",
         "Rpl_semi_sync_master_clients",
+    );
+    pub(in crate::mysql) const WAITING_COMMITS: Names = names(
+        "Rpl_semi_sync_source_wait_sessions",
+        "Rpl_semi_sync_master_wait_sessions",
     );
     pub(in crate::mysql) const REPLICA_STATUS: Names =
         names("Rpl_semi_sync_replica_status", "Rpl_semi_sync_slave_status");

@@ -64,8 +64,8 @@ pub fn recovery(settings: &Settings) -> RecoveryPolicy {
     }
 }
 
-/// What the loop that recovers goes by.
-pub fn executor(settings: &Settings) -> executor::Config {
+/// What the loop that recovers goes by. `changes_nothing` is true for a process that was told to change nothing.
+pub fn executor(settings: &Settings, changes_nothing: bool) -> executor::Config {
     let (live, defaults) = (&settings.live, executor::Config::default());
     let aliases = live.detection.cluster_aliases.iter();
     executor::Config {
@@ -80,13 +80,14 @@ pub fn executor(settings: &Settings) -> executor::Config {
         kept_for: kept_for(&live.recovery),
         changes_kept_for: live.discovery.forget_after,
         downtime_owner: defaults.downtime_owner,
+        changes_nothing,
         cluster_aliases: aliases
             .map(|rule| (rule.pattern.clone(), rule.alias.clone()))
             .collect(),
     }
 }
 
-/// A record must not go while others are held back by it, nor before the old primary had a day to come back and be closed.
+/// A record must not go while others are held back by it, nor before somebody had a day to see it.
 fn kept_for(recovery: &settings::Recovery) -> Duration {
     recovery.kept_for.max(recovery.block_period).max(KEPT_MIN)
 }
@@ -292,7 +293,7 @@ mod tests {
             let path = directory.path().join("orchestrator.conf.json");
             fs::write(&path, format!("{{{keys}}}")).unwrap();
             let loaded = load(&SystemSource, &FileList::Only(path), Overrides::default());
-            executor(&loaded.unwrap().settings).kept_for
+            executor(&loaded.unwrap().settings, false).kept_for
         };
         let day = minutes(24 * 60);
         assert_eq!(kept(""), 7 * day);

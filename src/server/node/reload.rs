@@ -31,6 +31,8 @@ pub(super) struct Circumstances {
     pub node_name: String,
     pub store_place: String,
     pub discovers: bool,
+    /// Nothing is changed on any server.
+    pub changes_nothing: bool,
     pub tokens: Arc<dyn TokenLookup>,
     pub audit: Option<Arc<dyn AuditSink>>,
 }
@@ -47,7 +49,7 @@ impl Told {
             resolve: watch::Sender::new(Arc::new(mapping::resolve(settings))),
             discovery: watch::Sender::new(Arc::new(mapping::discovery(settings, of.discovers))),
             hooks: watch::Sender::new(Arc::new(mapping::hooks(settings))),
-            executor: watch::Sender::new(Arc::new(policy::executor(settings))),
+            executor: watch::Sender::new(Arc::new(policy::executor(settings, of.changes_nothing))),
             api: watch::Sender::new(Arc::new(mapping::api(
                 settings,
                 &of.node_name,
@@ -73,7 +75,7 @@ impl Told {
             .send_replace(Arc::new(mapping::discovery(settings, of.discovers)));
         self.hooks.send_replace(Arc::new(mapping::hooks(settings)));
         self.executor
-            .send_replace(Arc::new(policy::executor(settings)));
+            .send_replace(Arc::new(policy::executor(settings, of.changes_nothing)));
         self.api.send_replace(Arc::new(mapping::api(
             settings,
             &of.node_name,

@@ -137,6 +137,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         node_name: node_name.clone(),
         store_place: stores.place.clone(),
         discovers: flags.discovers(),
+        changes_nothing: flags.is("noop"),
         tokens: Arc::new(DecidedTokens {
             decisions: decisions.clone(),
             clock: clock.clone(),

@@ -1,5 +1,5 @@
 use super::{Action, Fate, Left, Plan, Progress, StepState};
-use crate::domain::{DataLoss, InstanceKey, Observation};
+use crate::domain::{DataLoss, InstanceKey, Observation, Timestamp};
 use crate::recovery::Holdings;
 use crate::recovery::ranking::Ranking;
 
@@ -17,20 +17,20 @@ pub(super) fn unreachable_semi_sync(ranking: &Ranking) -> usize {
 
 /// What is known when a plan has been carried out, as far as `progress` says, and the old primary cannot be read.
 ///
-/// `dead` is what was last seen of the old primary. `waits_after_sync` says whether it committed only after the
-/// acknowledgement (`rpl_semi_sync_…_wait_point` is `AFTER_SYNC`), where that is known.
+/// `ranking` is how the replicas stood; without it nothing is known of those that could not be asked, and nothing is proven.
+/// `dead` is what was last seen of the old primary. What is proven is proven as of `now`.
 pub fn data_loss(
-    ranking: &Ranking,
+    ranking: Option<&Ranking>,
     plan: &Plan,
     progress: &Progress,
     dead: Option<&Observation>,
-    waits_after_sync: Option<bool>,
+    now: Timestamp,
 ) -> DataLoss {
     let given_up = given_up(plan, progress);
     let is_proven = given_up.is_none()
-        && dead.is_some_and(|dead| is_covered(dead, ranking))
-        && waits_after_sync == Some(true)
-        && has_the_union(ranking, plan);
+        && ranking.zip(dead).is_some_and(|(ranking, dead)| {
+            is_covered(dead, ranking) && has_waited_since(dead, now) && has_the_union(ranking, plan)
+        });
     if is_proven {
         return DataLoss::NoneProven;
     }
@@ -81,6 +81,20 @@ fn is_covered(dead: &Observation, ranking: &Ranking) -> bool {
     semi_sync.source_enabled
         && semi_sync.source_status
         && u32::try_from(unreachable_semi_sync(ranking)).is_ok_and(|count| count < waits_for)
+}
+
+/// Until `now` it cannot have told a client that something is committed which no replica has acknowledged.
+///
+/// It commits after the acknowledgement, and waits for replicas that are gone as well. Nothing waited when it was last seen, so
+/// the first wait that ends without an acknowledgement ends later than its timeout after that.
+fn has_waited_since(dead: &Observation, now: Timestamp) -> bool {
+    let semi_sync = &dead.semi_sync;
+    // A probe ends later than it has asked.
+    let seen = dead.observed_at.minus(dead.latency);
+    semi_sync.waits_after_sync == Some(true)
+        && semi_sync.waits_for_absent == Some(true)
+        && semi_sync.waiting_commits == Some(0)
+        && now.since(seen) < semi_sync.source_timeout
 }
 
 /// The promoted server has everything that a reachable replica has received, whoever that is.

@@ -77,6 +77,9 @@ fn full() -> Sample {
             source_status: true,
             source_clients: 3,
             replica_status: true,
+            waits_after_sync: Some(true),
+            waits_for_absent: Some(true),
+            waiting_commits: Some(0),
         };
         seen.replicas = vec![key("db3"), key("db4")];
         seen.group = Some(GroupMember {

@@ -18,8 +18,8 @@ pub(super) const SECTION: Section = Section {
             7,
             0..=36_500,
             "days",
-            "How long ended recoveries with their steps, and detections, are kept. A recovery stays for a day at least, and as long as \
-             it holds back others.",
+            "How long ended recoveries with their steps, and detections, are kept. A recovery stays for a day at least, as long as \
+             it holds back others, and as long as a server that it left behind is in downtime.",
         ),
     ],
 };

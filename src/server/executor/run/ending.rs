@@ -10,7 +10,6 @@ use orchestrator_core::domain::{
 use orchestrator_core::legacy::hooks::HookList;
 use orchestrator_core::recovery::hooks::HookMoment;
 use orchestrator_core::recovery::plan::{Action, EndOfRecovery, WhyFailed, data_loss};
-use orchestrator_core::recovery::ranking::Ranking;
 
 use super::steps::Server;
 use super::{Ended, Run, Stage, Turn};
@@ -232,21 +231,13 @@ impl Run {
             .collect()
     }
 
-    /// What is known now about lost transactions. Where an earlier leadership made the plan, nothing is known of those that
-    /// could not be asked then, and nothing is proven.
+    /// What is known now about lost transactions. Where an earlier leadership made the plan, it is not known how the replicas
+    /// stood.
     fn data_loss(&self) -> DataLoss {
-        let nobody = Ranking {
-            dead: self.plan.dead.clone(),
-            ground: self.plan.ground,
-            order: vec![],
-            comparisons: vec![],
-            vetoed: vec![],
-        };
-        let ranking = self.ranking.as_ref().unwrap_or(&nobody);
-        // No probe asks for the wait point, and without it nothing is proven.
-        let waits_after_sync = None;
+        let ranking = self.ranking.as_ref();
         let dead = self.dead_seen.as_deref();
-        data_loss(ranking, &self.plan, &self.progress, dead, waits_after_sync)
+        let now = self.scope.now();
+        data_loss(ranking, &self.plan, &self.progress, dead, now)
     }
 
     fn detected_at(&self) -> Option<Timestamp> {

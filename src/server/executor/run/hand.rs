@@ -23,6 +23,9 @@ const IDLE_LOOK: Duration = Duration::from_secs(1);
 /// How long it waits before it connects again.
 const AGAIN: Duration = Duration::from_millis(200);
 
+/// How long one attempt to connect may take at most, after others took too long: less than half of what most steps have.
+const OPEN_TIME_MAX: Duration = Duration::from_secs(4);
+
 /// Orders that may wait for one hand: one change, and whether to look often.
 pub(super) const ORDERS_MAX: usize = 8;
 
@@ -87,10 +90,13 @@ impl Hand {
     }
 
     async fn connect(&mut self) -> Result<Box<dyn ServerSession>, Over> {
+        let mut within = OPEN_TIME;
         loop {
-            if let Some(session) = self.try_to_connect().await? {
+            if let Some(session) = self.try_to_connect(within).await? {
                 return Ok(session);
             }
+            // A server that is slow, and not gone, is reached in the end.
+            within = (within * 2).min(OPEN_TIME_MAX);
             let pause = self.scope.deps.clock.sleep(AGAIN);
             tokio::pin!(pause);
             loop {
@@ -104,7 +110,10 @@ impl Hand {
     }
 
     /// `None`: not now.
-    async fn try_to_connect(&mut self) -> Result<Option<Box<dyn ServerSession>>, Over> {
+    async fn try_to_connect(
+        &mut self,
+        within: Duration,
+    ) -> Result<Option<Box<dyn ServerSession>>, Over> {
         let connecting = Arc::clone(&self.connecting);
         let _place = connecting.acquire().await;
         if let Err(lost) = self.scope.leads().await {
@@ -113,13 +122,13 @@ impl Hand {
         }
         let servers = Arc::clone(&self.scope.deps.servers);
         if !self.stale.is_empty() {
-            let ended = servers.end_sessions(&self.server, &self.stale, OPEN_TIME);
+            let ended = servers.end_sessions(&self.server, &self.stale, within);
             if let Err(why) = ended.await {
                 tracing::debug!(server = %self.server, %why, "connections of before cannot be ended yet");
                 return Ok(None);
             }
         }
-        let opened = servers.open(&self.server, self.scope.on_behalf_of(), OPEN_TIME);
+        let opened = servers.open(&self.server, self.scope.on_behalf_of(), within);
         match opened.await {
             Ok(session) => {
                 let ended = std::mem::take(&mut self.stale);

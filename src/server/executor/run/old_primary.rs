@@ -93,8 +93,16 @@ impl Watcher {
             ended,
         })
         .await?;
+        // That it answers is all that has to be known: nothing else is begun from now on, and while it is looked at the order to
+        // close it may be on its way.
+        self.tell(OldPrimary::Answers, "it answers".to_owned())
+            .await?;
         let mut was_closed = false;
         loop {
+            self.pause().await?;
+            if !was_closed && *self.close.borrow() == Some(connection_id) {
+                was_closed = self.close(&mut session).await?;
+            }
             let seen = match session.observe().await {
                 Ok(seen) => seen,
                 Err(why) if why.kind.server_answered() => {
@@ -112,13 +120,6 @@ impl Watcher {
                 false => OldPrimary::Answers,
             };
             self.tell(state, "it answers".to_owned()).await?;
-            if !was_closed && *self.close.borrow() == Some(connection_id) {
-                was_closed = self.close(&mut session).await?;
-                if was_closed {
-                    continue;
-                }
-            }
-            self.pause().await?;
         }
     }
 

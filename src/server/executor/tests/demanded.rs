@@ -134,3 +134,15 @@ async fn a_node_that_does_not_lead_says_so() {
     let refused = asked(&node, request(Insistence::Asks, None)).await;
     assert_eq!(refused, Err(RecoverError::NotLeader));
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_a_dry_run_is_told_that_it_changes_nothing() {
+    let mut world = by_hand(SIMPLE);
+    world.config.changes_nothing = true;
+    let node = world.start("node1", 1);
+    let refused = asked(&node, request(Insistence::Orders, None)).await;
+    let reason = refused.unwrap_err().to_string();
+    assert!(reason.contains("-noop"), "{reason}");
+    assert!(world.recoveries().is_empty());
+    assert_eq!(world.fleet.log(), []);
+}

@@ -135,3 +135,28 @@ async fn nothing_is_begun_before_every_server_was_asked_once() {
     );
     assert!(world.log.commands().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_changes_nothing_and_says_so() {
+    let mut world = World::of(SIMPLE);
+    world.config.changes_nothing = true;
+    refused(&world, "-noop").await;
+    assert!(world.log.decided().detections.is_empty());
+    assert_eq!(world.hooks.lines(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_carries_nothing_on() {
+    let mut world = World::of(SIMPLE);
+    let first = world.start("node1", 1);
+    world
+        .until("it is registered", || !world.recoveries().is_empty())
+        .await;
+    first.kill().await;
+    let before = world.fleet.log();
+    world.config.changes_nothing = true;
+    let _node = world.start("node2", 2);
+    world.pass(Duration::from_secs(60)).await;
+    assert_eq!(world.fleet.log(), before);
+    assert!(world.recoveries()[0].1.end.is_none());
+}

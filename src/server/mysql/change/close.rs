@@ -1,7 +1,7 @@
 //! Closing an old primary: read-only, and nobody there who can commit.
 //!
-//! `SET GLOBAL read_only` waits for every statement and lock that is in its way, so sessions of clients are ended over a second
-//! connection while it waits. Once it is in force, all sessions listed then are ended and waited for: those that come later
+//! `SET GLOBAL read_only` is sent before anything else. It waits for every statement and lock that is in its way, so sessions of clients are
+//! ended over a second connection while it waits. Once it is in force, all sessions listed then are ended and waited for: those that come later
 //! find a read-only server. On servers without `super_read_only`, where privileged accounts write all the same, they are ended too as long as
 //! the close goes on.
 //!
@@ -13,14 +13,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use orchestrator_core::domain::InstanceKey;
-use orchestrator_core::ports::{ChangeError, Clock};
+use orchestrator_core::ports::ChangeError;
 
 use super::ended::{kill, listed};
-use super::servers::from_driver;
-use super::settings::{is_read_only, semi_sync_half};
-use super::statements::{PAUSE, Statements};
+use super::servers::{Shared, from_driver};
+use super::settings::{half_in, half_question, is_read_only};
+use super::statements::{PAUSE, Statements, not_connected};
 use crate::mysql::dialect::semi_sync;
-use crate::mysql::{Conn, DriverError, Row};
+use crate::mysql::{Conn, DriverError, Purpose, Row};
 
 /// How long the way may be blocked by sessions that are ended before semi-sync is taken for the reason: ending sessions takes
 /// milliseconds.
@@ -29,18 +29,15 @@ const ENDED_BUT_BLOCKED: Duration = Duration::from_millis(50);
 /// How long the way may be blocked by sessions that we may not end, before it is given up.
 const DENIED_AND_BLOCKED: Duration = Duration::from_secs(1);
 
+/// How long a place for the second connection is waited for.
+const NO_PLACE: Duration = Duration::from_secs(1);
+
 /// Our account may not end a session: it belongs to one with more rights (MySQL's `SYSTEM_USER`).
 const KILL_DENIED: u16 = 1095;
 
 /// Closes the server.
 pub(super) async fn close(on: &mut Statements<'_>) -> Result<(), ChangeError> {
-    let source_half = semi_sync_half(on, semi_sync::SOURCE_ENABLED).await?;
-    let mut helper = Helper {
-        conn: on.second().await?,
-        release: source_half.and_then(|(name, is_on)| is_on.then_some(name)),
-        tag: on.tag.to_owned(),
-    };
-    set_read_only(on, &mut helper).await?;
+    set_read_only(on).await?;
     let seen = is_read_only(on).await?;
     if !seen.plain || (on.dialect.has_super_read_only() && !seen.of_all) {
         return Err(on.not_seen("it is not read-only"));
@@ -48,22 +45,28 @@ pub(super) async fn close(on: &mut Statements<'_>) -> Result<(), ChangeError> {
     end_everybody(on).await
 }
 
-/// The second connection, which makes way.
-struct Helper {
-    conn: Conn,
-    /// The variable of the source's half of semi-sync, where that is on.
-    release: Option<&'static str>,
-    tag: String,
+/// What makes way, over a second connection.
+struct Helper<'a> {
+    key: &'a InstanceKey,
+    shared: &'a Shared,
+    tag: &'a str,
+    /// The wait for semi-sync was ended.
+    has_released: bool,
 }
 
-impl Helper {
+impl Helper<'_> {
     /// Ends sessions of clients again and again, and in the end the wait for semi-sync. Completes only when it cannot go on.
-    async fn make_way(&mut self, key: &InstanceKey, clock: &dyn Clock) -> ChangeError {
+    async fn make_way(&mut self) -> ChangeError {
+        let (key, clock) = (self.key, self.shared.connector.clock());
+        let mut conn = match self.connect().await {
+            Ok(conn) => conn,
+            Err(why) => return why,
+        };
         let (mut all_ended, mut denied) = (Duration::ZERO, Duration::ZERO);
         let mut before = BTreeSet::new();
         loop {
             clock.sleep(PAUSE).await;
-            let left = match end_listed(&mut self.conn, &self.tag).await {
+            let left = match end_listed(&mut conn, self.tag).await {
                 Ok(left) => left,
                 Err(error) => return from_driver(key, &error),
             };
@@ -76,19 +79,38 @@ impl Helper {
             }
             before = left.can_commit;
             if all_ended >= ENDED_BUT_BLOCKED
-                && let Err(error) = self.release_commits(key).await
+                && let Err(error) = self.release_commits(&mut conn).await
             {
                 return from_driver(key, &error);
             }
         }
     }
 
+    /// Clients that connect again and again may have taken all places; one becomes free at any moment, or is not needed.
+    async fn connect(&self) -> Result<Conn, ChangeError> {
+        let connector = &self.shared.connector;
+        let mut waited = Duration::ZERO;
+        loop {
+            match connector.connect(self.key, Purpose::Operation).await {
+                Ok(conn) => return Ok(conn),
+                Err(failed) if waited >= NO_PLACE => return Err(not_connected(self.key, &failed)),
+                Err(_) => connector.clock().sleep(PAUSE).await,
+            }
+            waited += PAUSE;
+        }
+    }
+
     /// Switches the source's half of semi-sync off, once, where it is on.
-    async fn release_commits(&mut self, key: &InstanceKey) -> Result<(), DriverError> {
-        if let Some(name) = self.release.take() {
-            tracing::warn!(instance = %key, "commits wait for semi-sync replicas; the wait is ended");
+    async fn release_commits(&mut self, conn: &mut Conn) -> Result<(), DriverError> {
+        if std::mem::replace(&mut self.has_released, true) {
+            return Ok(());
+        }
+        let names = semi_sync::SOURCE_ENABLED;
+        let answer = conn.query(&half_question(names), 2).await?;
+        if let Some((name, true)) = half_in(&answer, names) {
+            tracing::warn!(instance = %self.key, "commits wait for semi-sync replicas; the wait is ended");
             let statement = format!("{} SET GLOBAL {name} = 0", self.tag);
-            self.conn.query(&statement, 1).await?;
+            conn.query(&statement, 1).await?;
         }
         Ok(())
     }
@@ -114,17 +136,22 @@ fn may_not_end(key: &InstanceKey, left: &Listed) -> ChangeError {
     }
 }
 
-async fn set_read_only(on: &mut Statements<'_>, helper: &mut Helper) -> Result<(), ChangeError> {
+async fn set_read_only(on: &mut Statements<'_>) -> Result<(), ChangeError> {
     let statement = match on.dialect.has_super_read_only() {
         true => "SET GLOBAL super_read_only = 1, GLOBAL read_only = 1",
         false => "SET GLOBAL read_only = 1",
     };
-    let (key, clock) = (on.key, on.shared.connector.clock().clone());
+    let mut helper = Helper {
+        key: on.key,
+        shared: on.shared,
+        tag: on.tag,
+        has_released: false,
+    };
     tokio::select! {
         biased;
         set = on.change(statement) => set,
         // Way cannot be made any more; what was sent is bounded by the deadline.
-        failed = helper.make_way(key, &*clock) => match failed {
+        failed = helper.make_way() => match failed {
             ChangeError::Unreachable { server, reason } => Err(ChangeError::Unknown { server, reason }),
             refused => Err(refused),
         },

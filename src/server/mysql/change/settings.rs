@@ -3,6 +3,7 @@
 use orchestrator_core::ports::ChangeError;
 
 use super::statements::Statements;
+use crate::mysql::Answer;
 use crate::mysql::dialect::{Names, semi_sync};
 
 /// Takes writes. The statement has no effect when the server reads it after the deadline, by its own clock: a hanging server that
@@ -87,17 +88,26 @@ pub(super) async fn semi_sync_half(
     on: &mut Statements<'_>,
     names: Names,
 ) -> Result<Option<(&'static str, bool)>, ChangeError> {
+    let answer = on.read(&half_question(names), 2).await?;
+    Ok(half_in(&answer, names))
+}
+
+/// The question that [`half_in`] reads the answer of.
+pub(super) fn half_question(names: Names) -> String {
     let Names { new, old } = names;
-    let statement = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('{new}', '{old}')");
-    let answer = on.read(&statement, 2).await?;
-    let Some(row) = answer.first() else {
-        return Ok(None);
-    };
-    let is_new = row.at(0).is_some_and(|name| name.eq_ignore_ascii_case(new));
+    format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('{new}', '{old}')")
+}
+
+/// The variable of a half of semi-sync, and whether it is on; `None` where there is none.
+pub(super) fn half_in(answer: &Answer, names: Names) -> Option<(&'static str, bool)> {
+    let row = answer.first()?;
+    let is_new = row
+        .at(0)
+        .is_some_and(|name| name.eq_ignore_ascii_case(names.new));
     let is_on = row
         .at(1)
         .is_some_and(|value| value.eq_ignore_ascii_case("ON"));
-    Ok(Some((if is_new { new } else { old }, is_on)))
+    Some((if is_new { names.new } else { names.old }, is_on))
 }
 
 async fn switch(on: &mut Statements<'_>, names: Names, wanted: bool) -> Result<(), ChangeError> {

@@ -5,7 +5,7 @@ use orchestrator_core::ports::{ChangeError, OnBehalfOf};
 
 use super::servers::Shared;
 use crate::mysql::dialect::Dialect;
-use crate::mysql::{Answer, Conn, DriverError, Purpose};
+use crate::mysql::{Answer, Conn, DriverError};
 
 /// Between two looks at a server that has to come to a state by itself.
 pub(super) const PAUSE: Duration = Duration::from_millis(10);
@@ -64,16 +64,6 @@ impl Statements<'_> {
             Err(error) if is_definite(&error) => Err(refused(self.key, &error)),
             Err(error) => Err(self.unknown(&error)),
         }
-    }
-
-    /// A second connection, for what the first one waits for.
-    pub(super) async fn second(&self) -> Result<Conn, ChangeError> {
-        let connected = self
-            .shared
-            .connector
-            .connect(self.key, Purpose::Operation)
-            .await;
-        connected.map_err(|failed| not_connected(self.key, &failed))
     }
 
     /// What is left of the deadline.

@@ -35,6 +35,7 @@ fn statement() -> String {
     let quoted: Vec<String> = [
         names::SOURCE_STATUS,
         names::SOURCE_CLIENTS,
+        names::WAITING_COMMITS,
         names::REPLICA_STATUS,
     ]
     .iter()

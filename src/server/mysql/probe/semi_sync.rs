@@ -27,6 +27,9 @@ pub(super) fn apply_settings(
     let fixed = u64::from(dialect.is_mariadb() && to.available);
     to.wait_for_replica_count =
         u32::try_from(number(names::WAIT_COUNT).unwrap_or(fixed)).unwrap_or(u32::MAX);
+    to.waits_after_sync =
+        either(names::WAIT_POINT).map(|text| text.eq_ignore_ascii_case("AFTER_SYNC"));
+    to.waits_for_absent = either(names::WAIT_FOR_ABSENT).map(|text| is_on(&text));
 }
 
 /// Reads the counters through `lookup`.
@@ -37,6 +40,7 @@ pub(super) fn apply_status(lookup: impl Fn(&str) -> Option<String>, to: &mut Sem
     to.source_clients = either(names::SOURCE_CLIENTS)
         .and_then(|text| text.parse().ok())
         .unwrap_or(0);
+    to.waiting_commits = either(names::WAITING_COMMITS).and_then(|text| text.parse().ok());
 }
 
 #[cfg(test)]
@@ -59,12 +63,16 @@ mod tests {
             ("rpl_semi_sync_master_enabled", "ON"),
             ("rpl_semi_sync_master_timeout", "1500"),
             ("rpl_semi_sync_master_wait_for_slave_count", "2"),
+            ("rpl_semi_sync_master_wait_point", "AFTER_SYNC"),
+            ("rpl_semi_sync_master_wait_no_slave", "OFF"),
             ("rpl_semi_sync_slave_enabled", "OFF"),
         ]);
         let new = of(&[
             ("rpl_semi_sync_source_enabled", "ON"),
             ("rpl_semi_sync_source_timeout", "1500"),
             ("rpl_semi_sync_source_wait_for_replica_count", "2"),
+            ("rpl_semi_sync_source_wait_point", "AFTER_SYNC"),
+            ("rpl_semi_sync_source_wait_no_replica", "OFF"),
             ("rpl_semi_sync_replica_enabled", "OFF"),
         ]);
         let (mut from_old, mut from_new) = (SemiSync::default(), SemiSync::default());
@@ -74,6 +82,8 @@ mod tests {
         assert!(from_new.available && from_new.source_enabled && !from_new.replica_enabled);
         assert_eq!(from_new.source_timeout, Duration::from_millis(1500));
         assert_eq!(from_new.wait_for_replica_count, 2);
+        assert_eq!(from_new.waits_after_sync, Some(true));
+        assert_eq!(from_new.waits_for_absent, Some(false));
     }
 
     #[test]
@@ -90,6 +100,7 @@ mod tests {
         apply_settings(mariadb, &Dialect::detect("10.11.19-MariaDB", ""), &mut seen);
         assert!(seen.available && !seen.source_enabled && seen.replica_enabled);
         assert_eq!(seen.wait_for_replica_count, 1);
+        assert_eq!((seen.waits_after_sync, seen.waits_for_absent), (None, None));
     }
 
     #[test]
@@ -99,11 +110,13 @@ mod tests {
             of(&[
                 ("Rpl_semi_sync_master_status", "ON"),
                 ("Rpl_semi_sync_master_clients", "3"),
+                ("Rpl_semi_sync_master_wait_sessions", "2"),
                 ("Rpl_semi_sync_slave_status", "OFF"),
             ]),
             &mut seen,
         );
         assert!(seen.source_status && !seen.replica_status);
         assert_eq!(seen.source_clients, 3);
+        assert_eq!(seen.waiting_commits, Some(2));
     }
 }

@@ -52,6 +52,8 @@ pub(super) fn statement(dialect: &Dialect) -> String {
         variables.extend([
             names::SOURCE_ENABLED.old,
             names::SOURCE_TIMEOUT.old,
+            names::WAIT_POINT.old,
+            names::WAIT_FOR_ABSENT.old,
             names::REPLICA_ENABLED.old,
         ]);
     }

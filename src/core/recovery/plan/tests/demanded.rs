@@ -9,7 +9,7 @@ use crate::recovery::plan::{
     WhyFailed, data_loss, plan_for,
 };
 use crate::recovery::ranking::{CandidateRefused, Preference, rank};
-use crate::recovery::testing::{Stage, key};
+use crate::recovery::testing::{NOW, Stage, key};
 use crate::recovery::{Demand, Durability, RecoveryPolicy, Unapplied, UnappliedRelayLog};
 
 fn demanded(text: &str, policy: &RecoveryPolicy, demand: &Demand) -> Result<Plan, NoPlan> {
@@ -209,7 +209,7 @@ fn by_force_relay_logs_that_are_not_applied_in_time_are_given_up_and_named() {
         assert_eq!(unmoved, [(key("d"), expected)]);
         assert_eq!(world.seen("d").source(), Some(&key("a")));
         let ranking = rank(&Stage::of(BEHIND).scene(), &key("a"), &policy).expect("one history");
-        let told = data_loss(&ranking, &world.plan, &world.progress, None, None).to_string();
+        let told = data_loss(Some(&ranking), &world.plan, &world.progress, None, NOW).to_string();
         assert!(
             told.ends_with(
                 "only b:3306 has received and not applied 50 transactions, which was given up"
@@ -221,14 +221,14 @@ fn by_force_relay_logs_that_are_not_applied_in_time_are_given_up_and_named() {
 
 #[test]
 fn what_was_given_up_is_never_called_no_loss() {
-    let text = "a [unreachable semi-sync-source=on:1/1]\n+ b [io=connecting semi-sync-replica=on gtid=..1-50 received=..1-100]";
+    let text = "a [unreachable semi-sync-source=on:1/1 semi-sync-timeout=10s semi-sync-point=after-sync semi-sync-absent=wait semi-sync-waiting=0]\n+ b [io=connecting semi-sync-replica=on gtid=..1-50 received=..1-100]";
     let stage = Stage::of(text);
     let policy = RecoveryPolicy::default();
     let ranking = rank(&stage.scene(), &key("a"), &policy).expect("one history");
     let dead = stage.drawing.picture.observation(&key("a"));
     let loss = |world: &World| {
         let dead = dead.map(AsRef::as_ref);
-        data_loss(&ranking, &world.plan, &world.progress, dead, Some(true)).to_string()
+        data_loss(Some(&ranking), &world.plan, &world.progress, dead, NOW).to_string()
     };
     let mut world = World::demanded(text, &policy, &Demand::forced(None));
     world.run();

@@ -1,9 +1,9 @@
 use crate::recovery::plan::{DataLoss, Progress, data_loss, data_loss_when_read, plan};
 use crate::recovery::ranking::rank;
-use crate::recovery::testing::{Stage, key};
+use crate::recovery::testing::{NOW, Stage, key};
 use crate::recovery::{Ground, Holdings, RecoveryPolicy};
 
-fn loss(text: &str, waits_after_sync: Option<bool>) -> DataLoss {
+fn loss(text: &str) -> DataLoss {
     let stage = Stage::of(text);
     let policy = RecoveryPolicy::default();
     let ranking = rank(&stage.scene(), &key("a"), &policy).expect("one history");
@@ -11,18 +11,28 @@ fn loss(text: &str, waits_after_sync: Option<bool>) -> DataLoss {
     let dead = stage.drawing.picture.observation(&key("a"));
     let progress = Progress::registered();
     let dead = dead.map(AsRef::as_ref);
-    data_loss(&ranking, &plan, &progress, dead, waits_after_sync)
+    let told = data_loss(Some(&ranking), &plan, &progress, dead, NOW);
+    let unknown_standing = data_loss(None, &plan, &progress, dead, NOW);
+    assert_ne!(unknown_standing, DataLoss::NoneProven);
+    told
 }
 
+/// How a source waits that tells nobody what no replica has.
+const WAITS: &str = "seen=2s semi-sync-timeout=10s semi-sync-point=after-sync semi-sync-absent=wait semi-sync-waiting=0";
+
 fn semi_sync(source: &str, b: &str, c: &str) -> String {
+    waiting(WAITS, source, b, c)
+}
+
+fn waiting(waits: &str, source: &str, b: &str, c: &str) -> String {
     format!(
-        "a [unreachable semi-sync-source={source}]\n+ b [io=connecting semi-sync-replica=on {b}]\n+ c [io=connecting semi-sync-replica=on {c}]"
+        "a [unreachable semi-sync-source={source} {waits}]\n+ b [io=connecting semi-sync-replica=on {b}]\n+ c [io=connecting semi-sync-replica=on {c}]"
     )
 }
 
 #[test]
 fn nothing_is_lost_where_every_acknowledgement_is_covered() {
-    let proven = |text: &str| loss(text, Some(true)) == DataLoss::NoneProven;
+    let proven = |text: &str| loss(text) == DataLoss::NoneProven;
     assert!(proven(&semi_sync("on:2/1", "", "")));
     assert!(proven(&semi_sync("on:2/2", "", "unreachable")));
     assert!(!proven(&semi_sync("on:2/1", "", "unreachable")));
@@ -40,10 +50,24 @@ fn nothing_is_lost_where_every_acknowledgement_is_covered() {
 }
 
 #[test]
-fn where_the_primary_does_not_wait_after_sync_or_that_is_unknown_nothing_is_proven() {
-    let text = semi_sync("on:2/1", "", "");
-    for waits in [None, Some(false)] {
-        assert!(matches!(loss(&text, waits), DataLoss::Unknown { .. }));
+fn a_primary_that_may_have_gone_on_without_acknowledgements_proves_nothing() {
+    for (is, instead) in [
+        ("semi-sync-point=after-sync", "semi-sync-point=after-commit"),
+        ("semi-sync-point=after-sync", ""),
+        ("semi-sync-absent=wait", "semi-sync-absent=go-on"),
+        ("semi-sync-absent=wait", ""),
+        // A wait that had begun may have ended at any moment.
+        ("semi-sync-waiting=0", "semi-sync-waiting=1"),
+        ("semi-sync-waiting=0", ""),
+        // A wait that has begun since may have ended.
+        ("semi-sync-timeout=10s", "semi-sync-timeout=2s"),
+        ("seen=2s", "seen=10s"),
+    ] {
+        let told = loss(&waiting(&WAITS.replace(is, instead), "on:2/1", "", ""));
+        assert!(
+            matches!(told, DataLoss::Unknown { .. }),
+            "{instead}: {told}"
+        );
     }
 }
 
@@ -51,7 +75,6 @@ fn where_the_primary_does_not_wait_after_sync_or_that_is_unknown_nothing_is_prov
 fn the_unknown_is_bounded_by_the_last_sight_and_names_what_is_lost_for_certain() {
     let told = loss(
         "a [unreachable seen=10s]\n+ b [io=connecting gtid=..1-99]\n+ c [io=connecting delay=1h gtid=..1-50 received=..1-100]",
-        None,
     );
     let DataLoss::Unknown {
         at_most_since,
@@ -69,7 +92,7 @@ fn the_unknown_is_bounded_by_the_last_sight_and_names_what_is_lost_for_certain()
         told.to_string().contains("only c:3306 has 1 transaction ("),
         "{told}"
     );
-    let told = loss("a [never-seen unreachable]\n+ b [io=connecting]", None);
+    let told = loss("a [never-seen unreachable]\n+ b [io=connecting]");
     assert_eq!(told.to_string(), "unknown; the old primary was never seen");
 }
 

@@ -73,6 +73,62 @@ pub(super) const ROWS: &[Attribute] = &[
         },
     },
     Attribute {
+        names: &["semi-sync-point"],
+        expects: "semi-sync-point=after-sync or after-commit",
+        needs: Needs::Seen,
+        write: |draft, _| {
+            let point = match draft.seen.semi_sync.waits_after_sync? {
+                true => "after-sync",
+                false => "after-commit",
+            };
+            Some(format!("semi-sync-point={point}"))
+        },
+        read: |draft, _, said| {
+            let waits = said.parsed(|text| match text {
+                "after-sync" => Some(true),
+                "after-commit" => Some(false),
+                _ => None,
+            })?;
+            draft.seen.semi_sync.waits_after_sync = Some(waits);
+            Ok(())
+        },
+    },
+    Attribute {
+        names: &["semi-sync-absent"],
+        expects: "semi-sync-absent=wait or go-on",
+        needs: Needs::Seen,
+        write: |draft, _| {
+            let waits = match draft.seen.semi_sync.waits_for_absent? {
+                true => "wait",
+                false => "go-on",
+            };
+            Some(format!("semi-sync-absent={waits}"))
+        },
+        read: |draft, _, said| {
+            let waits = said.parsed(|text| match text {
+                "wait" => Some(true),
+                "go-on" => Some(false),
+                _ => None,
+            })?;
+            draft.seen.semi_sync.waits_for_absent = Some(waits);
+            Ok(())
+        },
+    },
+    Attribute {
+        names: &["semi-sync-waiting"],
+        expects: "semi-sync-waiting=NUMBER",
+        needs: Needs::Seen,
+        write: |draft, _| {
+            let waiting = draft.seen.semi_sync.waiting_commits?;
+            Some(format!("semi-sync-waiting={waiting}"))
+        },
+        read: |draft, _, said| {
+            let waiting = said.parsed(|text| text.parse().ok())?;
+            draft.seen.semi_sync.waiting_commits = Some(waiting);
+            Ok(())
+        },
+    },
+    Attribute {
         names: &["semi-sync-replica"],
         expects: "semi-sync-replica=on, idle or off",
         needs: Needs::Seen,

@@ -10,7 +10,7 @@ use super::{drawn, parse};
 use crate::domain::{InstanceRecord, Observation};
 
 /// Words that can be drawn; at least one for each attribute.
-const WORDS: [&str; 84] = [
+const WORDS: [&str; 89] = [
     "not-known",
     "never-seen",
     "8.0.36",
@@ -82,6 +82,11 @@ const WORDS: [&str; 84] = [
     "semi-sync-source=on:1/2",
     "semi-sync-source=idle:0/1",
     "semi-sync-timeout=1500ms",
+    "semi-sync-point=after-sync",
+    "semi-sync-point=after-commit",
+    "semi-sync-absent=wait",
+    "semi-sync-absent=go-on",
+    "semi-sync-waiting=2",
     "semi-sync-replica=on",
     "semi-sync-priority=2",
     "unreachable",
