@@ -48,7 +48,7 @@ stored! {
     Effect = "effect", format 1;
     Vec<Effect> = "list of effects", format 1;
     Snapshot = "snapshot", format 1;
-    InstanceRecord = "instance record", format 1;
+    InstanceRecord = "instance record", format 2;
     Recovery = "recovery", format 1;
     Detection = "detection", format 1;
 }

@@ -221,7 +221,7 @@ fn by_force_relay_logs_that_are_not_applied_in_time_are_given_up_and_named() {
 
 #[test]
 fn what_was_given_up_is_never_called_no_loss() {
-    let text = "a [unreachable semi-sync-source=on:1/1 semi-sync-timeout=10s semi-sync-point=after-sync semi-sync-absent=wait semi-sync-waiting=0]\n+ b [io=connecting semi-sync-replica=on gtid=..1-50 received=..1-100]";
+    let text = "a [unreachable seen=5s semi-sync-source=on:1/1 semi-sync-timeout=10s semi-sync-point=after-sync semi-sync-absent=wait semi-sync-waiting=0]\n+ b [io=connecting semi-sync-replica=on gtid=..1-50 received=..1-100]";
     let stage = Stage::of(text);
     let policy = RecoveryPolicy::default();
     let ranking = rank(&stage.scene(), &key("a"), &policy).expect("one history");
