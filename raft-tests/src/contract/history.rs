@@ -153,6 +153,10 @@ impl History {
                 news,
             }),
             7 => step(RecoveryStepCommand::Record { fence, news }),
+            8 if self.draw(2) == 0 => step(RecoveryStepCommand::Watch {
+                opened: news.opened,
+                ended: news.ended,
+            }),
             8 => step(RecoveryStepCommand::Note { notes: vec![note] }),
             9 => recoveries::end(id, key, fence, later, news),
             10 => Command::AcknowledgeRecoveries {

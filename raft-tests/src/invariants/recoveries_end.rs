@@ -35,9 +35,9 @@ impl RecoveriesEnd {
             let id = match &entry.proposal.command {
                 Command::EndRecovery(end) => end.id,
                 Command::RecoveryStep { id, step } => match step.as_ref() {
-                    RecoveryStepCommand::StateLoss { .. } | RecoveryStepCommand::Note { .. } => {
-                        continue;
-                    }
+                    RecoveryStepCommand::StateLoss { .. }
+                    | RecoveryStepCommand::Note { .. }
+                    | RecoveryStepCommand::Watch { .. } => continue,
                     _ => *id,
                 },
                 _ => continue,

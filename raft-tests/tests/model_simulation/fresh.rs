@@ -25,10 +25,6 @@ fn number(name: &str) -> Option<u64> {
     reason = "fresh seeds come from the clock, and are printed"
 )]
 fn first() -> u64 {
-    // Seeds that were run before, until what seed 179575292101556 shows is mended: docs/testing.md.
-    if number("MODEL_FIRST").is_none() && number("MODEL_SEEDS").is_none() {
-        return 1;
-    }
     number("MODEL_FIRST").unwrap_or_else(|| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         now.as_secs() * 100_000

@@ -395,7 +395,15 @@ fn records_of_recoveries_keep_their_bytes() {
     check(&detections);
     assert_eq!(
         variants::<RecoveryStepCommand>(),
-        ["TakeOver", "Enter", "Record", "StateLoss", "Note", "Replan"],
+        [
+            "TakeOver",
+            "Enter",
+            "Record",
+            "StateLoss",
+            "Note",
+            "Replan",
+            "Watch"
+        ],
         "a new step of a recovery needs a command with its bytes"
     );
     assert_eq!(

@@ -210,6 +210,14 @@ pub(super) fn commands() -> Golden<Command> {
             "010afeefcdab8967452301efcdab896745230105050201020103646231fbeb0c070103646231fbeb0c08010302010201fc80841e00016e",
         ),
         (
+            "RecoveryStep watch",
+            step(RecoveryStepCommand::Watch {
+                opened: vec![session(7)],
+                ended: vec![session(8)],
+            }),
+            "010afeefcdab8967452301efcdab8967452301060103646231fbeb0c070103646231fbeb0c08",
+        ),
+        (
             "EndRecovery succeeded",
             end(RecoveryOutcome::Succeeded, Some(DataLoss::NoneProven)),
             "010bfeefcdab8967452301efcdab896745230104000103646231fbeb0c01730103646231fbeb0c0103646231fbeb0c01016501000100fc40420f000001020000000103646231fbeb0c016f0172fc80a812010103646231fbeb0c070103646231fbeb0c08010302010201fc80841e00016e",

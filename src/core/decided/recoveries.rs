@@ -1,6 +1,7 @@
 //! What commands of recoveries do. Whether a recovery may begin is decided here, in the order of the log: what a leader
 //! checked before it proposed may have changed meanwhile.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::apply::{Decision, done, refused};
@@ -10,8 +11,9 @@ use super::{
     RegisterDetection, RegisterRecovery, Reply, RowChange,
 };
 use crate::domain::{
-    Acknowledgement, DataLoss, Detection, Downtime, Fence, Phase, RecordedStep, RecoveriesDisabled,
-    Recovery, RecoveryEnd, RecoveryId, RecoveryNote, Timestamp,
+    Acknowledgement, DataLoss, Detection, Downtime, Fence, InstanceKey, Phase, RecordedStep,
+    RecoveriesDisabled, Recovery, RecoveryEnd, RecoveryId, RecoveryNote, RecoverySessionId,
+    Timestamp,
 };
 use crate::planted::{Bug, is_planted};
 
@@ -79,7 +81,7 @@ pub(super) fn register(state: &Decided, new: &RegisterRecovery, now: Timestamp) 
         phase: Phase::Registered,
         entered: vec![(Phase::Registered, now)],
         sessions: new.sessions.clone(),
-        stale_sessions: vec![],
+        stale_sessions: left_over_for(state, new),
         kept_for: new.kept_for,
         end: None,
         acknowledgement: None,
@@ -90,6 +92,16 @@ pub(super) fn register(state: &Decided, new: &RegisterRecovery, now: Timestamp) 
     };
     changes.push(RowChange::PutRecovery(new.id, Arc::new(row)));
     (Reply::Done, changes, vec![])
+}
+
+/// Connections that ended recoveries have left on servers of a new one: over them something may still be under way.
+fn left_over_for(state: &Decided, new: &RegisterRecovery) -> Vec<RecoverySessionId> {
+    let servers: BTreeSet<&InstanceKey> = new.servers.iter().map(|one| &one.key).collect();
+    let left = state.sessions_left();
+    // A server that was started anew counts from the beginning again.
+    left.filter(|one| servers.contains(&one.server) && !new.sessions.contains(one))
+        .cloned()
+        .collect()
 }
 
 /// Why a recovery may not begin.
@@ -197,6 +209,7 @@ pub(super) fn step(
         RecoveryStepCommand::Replan { fence, plan, news } => {
             replan(state, id, *fence, plan, news, now)
         }
+        RecoveryStepCommand::Watch { opened, ended } => watch(state, id, opened, ended),
     };
     answer.unwrap_or_else(refused)
 }
@@ -324,13 +337,13 @@ fn with_news(
     }
     let fence = row.fence;
     row.sessions.extend(news.opened.iter().cloned());
-    row.sessions.retain(|one| !news.ended.contains(one));
-    row.stale_sessions.retain(|one| !news.ended.contains(one));
+    forget_sessions(&mut row, &news.ended);
     let is_changed = state.recoveries.get(&id).is_none_or(|old| **old != row);
     let mut changes = Vec::new();
     if is_changed {
         changes.push(RowChange::PutRecovery(id, Arc::new(row)));
     }
+    changes.extend(forgotten_by_others(state, id, &news.ended));
     changes.extend(news.steps.iter().map(|(number, state)| {
         let row = RecordedStep {
             fence,
@@ -386,6 +399,57 @@ fn note(
         return Ok((Reply::Unchanged, vec![], vec![]));
     }
     Ok((Reply::Done, noted(state, id, notes).collect(), vec![]))
+}
+
+/// Under no fence: what is said stays true whoever leads, and who may close is confirmed elsewhere.
+fn watch(
+    state: &Decided,
+    id: RecoveryId,
+    opened: &[RecoverySessionId],
+    ended: &[RecoverySessionId],
+) -> Result<Decision, Refusal> {
+    if known(state, id)?.end.is_none() {
+        return Err(Refusal::RecoveryHasNotEnded);
+    }
+    if opened.len() > LINES_IN_COMMAND_MAX || ended.len() > LINES_IN_COMMAND_MAX {
+        return Err(Refusal::TooLong);
+    }
+    let before = known(state, id)?;
+    let mut row = before.clone();
+    let is_new = |one: &&RecoverySessionId| !before.sessions.contains(one);
+    row.sessions.extend(opened.iter().filter(is_new).cloned());
+    forget_sessions(&mut row, ended);
+    let mut changes = Vec::new();
+    if row != *before {
+        changes.push(RowChange::PutRecovery(id, Arc::new(row)));
+    }
+    changes.extend(forgotten_by_others(state, id, ended));
+    match changes.is_empty() {
+        true => Ok((Reply::Unchanged, changes, vec![])),
+        false => Ok((Reply::Done, changes, vec![])),
+    }
+}
+
+fn forget_sessions(row: &mut Recovery, ended: &[RecoverySessionId]) {
+    row.sessions.retain(|one| !ended.contains(one));
+    row.stale_sessions.retain(|one| !ended.contains(one));
+}
+
+/// Ended recoveries that have left these connections, without them.
+fn forgotten_by_others<'a>(
+    state: &'a Decided,
+    id: RecoveryId,
+    ended: &'a [RecoverySessionId],
+) -> impl Iterator<Item = RowChange> + 'a {
+    let others = state
+        .recoveries
+        .iter()
+        .filter(move |(other, one)| **other != id && one.end.is_some() && !ended.is_empty());
+    others.filter_map(move |(other, before)| {
+        let mut row = before.as_ref().clone();
+        forget_sessions(&mut row, ended);
+        (row != **before).then(|| RowChange::PutRecovery(*other, Arc::new(row)))
+    })
 }
 
 fn noted<'a>(
@@ -605,6 +669,12 @@ impl Decided {
         let all = self.recoveries.iter();
         all.filter(|(_, recovery)| recovery.end.is_none())
             .map(|(id, recovery)| (*id, recovery))
+    }
+
+    /// Connections of ended recoveries over which something may still be under way.
+    pub fn sessions_left(&self) -> impl Iterator<Item = &RecoverySessionId> {
+        let over = self.recoveries.values().filter(|one| one.end.is_some());
+        over.flat_map(|one| one.stale_sessions.iter().chain(&one.sessions))
     }
 
     /// Recorded steps of a recovery, by number.

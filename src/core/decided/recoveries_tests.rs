@@ -714,3 +714,147 @@ fn a_recovery_is_kept_while_a_server_that_it_left_behind_is_in_downtime() {
         assert!(log.state.recoveries.is_empty(), "{of}");
     }
 }
+
+#[test]
+fn connections_that_are_left_after_the_end_are_the_stale_ones_of_the_next_recovery_there() {
+    let mut log = Log::default();
+    let watch =
+        |opened: &[RecoverySessionId], ended: &[RecoverySessionId]| RecoveryStepCommand::Watch {
+            opened: opened.to_vec(),
+            ended: ended.to_vec(),
+        };
+    let (on_a, on_x) = (session("a", 30), session("x", 31));
+    assert_eq!(
+        refusal(log.step(NOON, 1, watch(&[], &[]))),
+        Refusal::UnknownRecovery
+    );
+    log.register(NOON, recovery(1));
+    assert_eq!(
+        refusal(log.step(after(1), 1, watch(&[on_a.clone()], &[]))),
+        Refusal::RecoveryHasNotEnded,
+        "before the end, its own commands say it"
+    );
+    let mut end = ended(1, RecoveryOutcome::Succeeded);
+    end.news.ended = vec![session("b", 7)];
+    log.end(after(2), end);
+    assert_eq!(log.recovery(1).sessions, []);
+    let opened = [on_a.clone(), on_x.clone()];
+    for expected in [Reply::Done, Reply::Unchanged] {
+        assert_eq!(log.step(after(3), 1, watch(&opened, &[])), expected);
+    }
+    assert_eq!(log.recovery(1).sessions, opened);
+    let too_many = vec![on_a.clone(); LINES_IN_COMMAND_MAX + 1];
+    for (opened, ended) in [(&too_many[..], &[][..]), (&[][..], &too_many[..])] {
+        let why = refusal(log.step(after(3), 1, watch(opened, ended)));
+        assert_eq!(why, Refusal::TooLong);
+    }
+
+    // The next one works on a, and not on x.
+    log.register(after(5_000), recovery(2));
+    assert_eq!(log.recovery(2).stale_sessions, [on_a.clone()]);
+    let record = RecoveryStepCommand::Record {
+        fence: fence(1),
+        news: RecoveryNews {
+            ended: vec![on_a],
+            ..RecoveryNews::default()
+        },
+    };
+    log.step(after(5_001), 2, record);
+    assert_eq!(log.recovery(2).stale_sessions, []);
+    assert_eq!(log.recovery(1).sessions, [on_x.clone()], "once is enough");
+
+    // Whoever watches ends what any recovery has left.
+    log.end(after(5_002), ended(2, RecoveryOutcome::Succeeded));
+    assert_eq!(log.step(after(5_003), 2, watch(&[], &[on_x])), Reply::Done);
+    assert_eq!(log.recovery(1).sessions, []);
+    let left: Vec<_> = log.state.sessions_left().cloned().collect();
+    assert_eq!(
+        left,
+        [session("b", 7)],
+        "of the second, which said nothing of it"
+    );
+}
+
+#[test]
+fn a_connection_of_a_new_recovery_is_not_taken_for_one_that_was_left() {
+    // A server that was started anew counts its connections from the beginning again.
+    let mut log = Log::default();
+    log.register(NOON, recovery(1));
+    log.end(after(1), ended(1, RecoveryOutcome::Succeeded));
+    assert_eq!(log.recovery(1).sessions, [session("b", 7)]);
+    log.register(after(5_000), recovery(2));
+    assert_eq!(log.recovery(2).sessions, [session("b", 7)]);
+    assert_eq!(log.recovery(2).stale_sessions, []);
+}
+
+#[test]
+fn the_limit_of_each_list_of_a_command_is_exact() {
+    let news_of = |kind: usize, length: usize| {
+        let sessions = vec![session("b", 1); if kind < 2 { length } else { 0 }];
+        let steps = (0_u32..).map(|number| (number, vec![1]));
+        RecoveryNews {
+            opened: if kind == 0 { sessions.clone() } else { vec![] },
+            ended: if kind == 1 { sessions } else { vec![] },
+            steps: steps.take(if kind == 2 { length } else { 0 }).collect(),
+            notes: vec![note("x"); if kind == 3 { length } else { 0 }],
+        }
+    };
+    for (length, is_taken) in [
+        (LINES_IN_COMMAND_MAX, true),
+        (LINES_IN_COMMAND_MAX + 1, false),
+    ] {
+        let is_as_expected = |reply: Reply, told: &str| match is_taken {
+            true => assert_eq!(reply, Reply::Done, "{told}"),
+            false => assert_eq!(reply, Reply::Refused(Refusal::TooLong), "{told}"),
+        };
+        for kind in 0..4 {
+            let mut log = Log::default();
+            log.register(NOON, recovery(1));
+            let record = RecoveryStepCommand::Record {
+                fence: fence(1),
+                news: news_of(kind, length),
+            };
+            is_as_expected(log.step(NOON, 1, record), &format!("list {kind}"));
+        }
+        let mut log = Log::default();
+        let new = RegisterRecovery {
+            sessions: vec![session("b", 1); length],
+            ..recovery(1)
+        };
+        is_as_expected(log.register(NOON, new), "connections of a registration");
+
+        let mut log = Log::default();
+        log.register(NOON, recovery(1));
+        let notes = vec![note("x"); length];
+        let noted = log.step(
+            NOON,
+            1,
+            RecoveryStepCommand::Note {
+                notes: notes.clone(),
+            },
+        );
+        is_as_expected(noted, "notes");
+        let mut end = ended(1, RecoveryOutcome::Succeeded);
+        end.downtimes = vec![
+            LostServer {
+                key: key("c"),
+                owner: String::new(),
+                reason: String::new(),
+                ends_at: after(60),
+            };
+            length
+        ];
+        is_as_expected(log.end(NOON, end), "downtimes");
+        log.end(NOON, ended(1, RecoveryOutcome::Succeeded));
+        let loss = DataLoss::NoneProven;
+        let stated = log.step(NOON, 1, RecoveryStepCommand::StateLoss { loss, notes });
+        is_as_expected(stated, "notes of a loss");
+        for (opened, ended) in [(length, 0), (0, length)] {
+            let watch = RecoveryStepCommand::Watch {
+                opened: (0..).map(|id| session("x", id)).take(opened).collect(),
+                ended: (0..).map(|id| session("x", id)).take(ended).collect(),
+            };
+            is_as_expected(log.step(NOON, 1, watch), "connections of a watch");
+        }
+    }
+}

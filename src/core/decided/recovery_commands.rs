@@ -224,4 +224,12 @@ pub enum RecoveryStepCommand {
         /// What else happened.
         news: RecoveryNews,
     },
+    /// Connections over which an old primary is closed after the end. They are written down before they are used, so that
+    /// whoever works on their server next ends them first.
+    Watch {
+        /// Those that are about to be used.
+        opened: Vec<RecoverySessionId>,
+        /// Those, of this and of other ended recoveries, that can do nothing any more.
+        ended: Vec<RecoverySessionId>,
+    },
 }

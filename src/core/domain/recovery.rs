@@ -176,7 +176,8 @@ pub struct Recovery {
     pub phase: Phase,
     /// When each phase so far was entered.
     pub entered: Vec<(Phase, Timestamp)>,
-    /// Connections in use since the current leadership took it.
+    /// Connections in use since the current leadership took it. After the end, those over which something may still be under
+    /// way; the next recovery of their servers takes them over as its own stale ones.
     pub sessions: Vec<RecoverySessionId>,
     /// Connections of earlier leaderships, to be ended before anything else is done.
     pub stale_sessions: Vec<RecoverySessionId>,

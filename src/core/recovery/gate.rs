@@ -123,7 +123,9 @@ pub enum Blocked {
     /// There is no recovery for it yet.
     #[error("this release has no recovery for this finding")]
     NoRecovery,
-    /// No probe of it ever succeeded.
+    /// No probe of it by this node ever succeeded, before a restart neither: all that is known of it is what replicas name as their source.
+    /// It may stand in the middle of a chain, below a primary that is well, and a plan would make a primary of its replica. So it is
+    /// left to an operator, whose order lifts this. The predecessor has no row of such a server, and does nothing either.
     #[error(
         "{subject} was never probed with success: it is not known whether it is a primary, nor what it had; recover it by hand if it is"
     )]

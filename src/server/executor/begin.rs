@@ -208,13 +208,13 @@ fn begin(scope: Scope, intent: Intent, opened: Opened) -> Result<Run, WhyNot> {
         tracing::info!("plan: {line}");
     }
     Ok(Run::new(Beginning {
-        recovery,
         progress: Progress::registered(),
+        stale: recovery.stale_sessions.clone(),
         sessions: opened.sessions,
-        stale: vec![],
         ranking: intent.ranking,
         dead_seen: intent.view.picture.observation(dead).cloned(),
         is_resumed: false,
+        recovery,
         plan: intent.plan,
         scope,
     }))

@@ -7,12 +7,13 @@ use std::time::Duration;
 use orchestrator_core::decided::{Command, Decided, RecoveryStepCommand};
 use orchestrator_core::domain::{
     DataLoss, Fence, InstanceKey, Observation, Picture, RecoveryEnd, RecoveryId, RecoveryOutcome,
-    Timestamp,
+    RecoverySessionId, Timestamp,
 };
 use orchestrator_core::ports::{Change, ChangeError, OnBehalfOf, ServerSession};
 
 use super::Deps;
 use super::metrics;
+use super::proposing::Undecided;
 use super::sessions::OPEN_TIME;
 
 /// The reason of downtimes of lost servers, as the predecessor's.
@@ -81,10 +82,11 @@ pub(super) async fn watch(deps: Arc<Deps>, fence: Fence, server: InstanceKey, id
         },
     };
     while watch.goes_on() {
-        let Ok(()) = watch.attempt().await else {
-            return;
-        };
-        watch.pause().await;
+        match watch.attempt().await {
+            Ok(Next::Now) => {}
+            Ok(Next::AfterPause) => watch.pause().await,
+            Err(Over) => return,
+        }
     }
 }
 
@@ -96,6 +98,15 @@ struct Watch {
 
 /// This leadership is over.
 struct Over;
+
+/// When to connect again.
+enum Next {
+    /// At once: the connection was lost while nothing was said over it, as by a restart, and the pause between two looks has
+    /// passed.
+    Now,
+    /// After the pause between two looks.
+    AfterPause,
+}
 
 impl Watch {
     fn goes_on(&self) -> bool {
@@ -119,29 +130,43 @@ impl Watch {
         confirmed.await.map_err(|_| Over)
     }
 
-    async fn attempt(&self) -> Result<(), Over> {
+    async fn attempt(&self) -> Result<Next, Over> {
         self.confirm().await?;
         let servers = &self.deps.servers;
         let opened = servers.open(&self.server, self.on_behalf_of, OPEN_TIME);
         match opened.await {
             Ok(session) => self.serve(session).await,
-            Err(_) => Ok(()),
+            Err(_) => Ok(Next::AfterPause),
         }
     }
 
     /// Over one connection, until that is lost or it is not to be watched any more.
-    async fn serve(&self, mut session: Box<dyn ServerSession>) -> Result<(), Over> {
-        let (mut was_closed, mut is_stated) = (false, false);
+    async fn serve(&self, mut session: Box<dyn ServerSession>) -> Result<Next, Over> {
+        let (mut was_closed, mut is_stated, mut has_paused) = (false, false, false);
+        let own = self.named(session.connection_id());
+        // Whether it is written down, and which connections of before were ended since.
+        let mut is_recorded = false;
+        let mut ended = Vec::new();
         while self.goes_on() {
             let Ok(seen) = session.observe().await else {
-                return Ok(());
+                return Ok(match has_paused {
+                    true => Next::Now,
+                    false => Next::AfterPause,
+                });
             };
+            has_paused = false;
             // Somebody has made it a replica, and nobody can write to it: its clients may stay.
             let is_harmless = takes_no_writes(&seen) && (was_closed || seen.is_replica());
             if !is_harmless {
+                if !is_recorded {
+                    match self.enter(&own).await? {
+                        Some(left) => (is_recorded, ended) = (true, left),
+                        None => return Ok(Next::AfterPause),
+                    }
+                }
                 self.confirm().await?;
                 if !self.goes_on() {
-                    return Ok(());
+                    return Ok(Next::AfterPause);
                 }
                 tracing::warn!(
                     recovery = %self.on_behalf_of.recovery, server = %self.server,
@@ -149,6 +174,10 @@ impl Watch {
                 );
                 let closed = session.make(&Change::Close, CLOSE_TIME).await;
                 was_closed = closed.is_ok();
+                if closed.is_ok() {
+                    ended.push(own.clone());
+                    is_recorded = false;
+                }
                 match closed {
                     Ok(()) => {
                         metrics::closed_afterwards();
@@ -158,13 +187,93 @@ impl Watch {
                         tracing::warn!(server = %self.server, %why, "it was not closed yet");
                     }
                 }
+                if !ended.is_empty() {
+                    // Where it is not decided, whoever comes next ends them once more.
+                    let _ = self.record(vec![], std::mem::take(&mut ended)).await?;
+                }
             }
             if was_closed && !is_stated {
                 is_stated = self.state_loss().await;
             }
             self.pause().await;
+            has_paused = true;
         }
-        Ok(())
+        Ok(Next::AfterPause)
+    }
+
+    fn named(&self, connection_id: u64) -> RecoverySessionId {
+        RecoverySessionId {
+            server: self.server.clone(),
+            connection_id,
+        }
+    }
+
+    /// Before the first change over a connection: it is written down, so that whoever works here next ends it first; and those
+    /// that were left here are ended, which it returns. `None`: not now.
+    ///
+    /// A close that hangs on a lock outlives its deadline, the connection's other end, and its leadership. Landing when the
+    /// server has been made primary again, it would close that.
+    async fn enter(&self, own: &RecoverySessionId) -> Result<Option<Vec<RecoverySessionId>>, Over> {
+        let (mut ended, mut is_recorded) = (Vec::new(), false);
+        loop {
+            let left = self.left_here(own, &ended);
+            if !left.is_empty() {
+                self.confirm().await?;
+                let ids: Vec<u64> = left.iter().map(|one| one.connection_id).collect();
+                let servers = &self.deps.servers;
+                if let Err(why) = servers.end_sessions(&self.server, &ids, OPEN_TIME).await {
+                    tracing::debug!(server = %self.server, %why, "connections of before cannot be ended yet");
+                    return Ok(None);
+                }
+                ended.extend(left);
+            } else if is_recorded {
+                return Ok(Some(ended));
+            } else {
+                // After this, all that earlier leaderships wrote down is known here: another look.
+                if !self.record(vec![own.clone()], vec![]).await? {
+                    return Ok(None);
+                }
+                is_recorded = true;
+            }
+        }
+    }
+
+    /// Connections on this server that are written down, but for its own and those that were ended since.
+    fn left_here(
+        &self,
+        own: &RecoverySessionId,
+        ended: &[RecoverySessionId],
+    ) -> Vec<RecoverySessionId> {
+        let decided = self.deps.decisions.decided();
+        let left = decided
+            .sessions_left()
+            .filter(|one| one.server == self.server && *one != own && !ended.contains(one));
+        left.cloned().collect()
+    }
+
+    /// Writes down connections; whether that is known to be decided.
+    async fn record(
+        &self,
+        opened: Vec<RecoverySessionId>,
+        ended: Vec<RecoverySessionId>,
+    ) -> Result<bool, Over> {
+        let id = self.on_behalf_of.recovery;
+        let own = opened.clone();
+        let step = Box::new(RecoveryStepCommand::Watch { opened, ended });
+        let is_written = move |decided: &Decided| {
+            let known = decided.recoveries.get(&id);
+            known.is_some_and(|it| own.iter().all(|one| it.sessions.contains(one)))
+        };
+        let (fence, origin) = (self.on_behalf_of.fence, self.deps.own_origin());
+        let command = Command::RecoveryStep { id, step };
+        match self.deps.decide(fence, origin, command, is_written).await {
+            Ok(_) => Ok(true),
+            Err(Undecided::NotLeading) => Err(Over),
+            Err(why) => {
+                tracing::debug!(server = %self.server, %why, "a connection is not written down");
+                Ok(false)
+            }
+        }
     }
 
     /// States exactly what was lost, now that the old primary can be read and takes nothing more; whether that needs no other

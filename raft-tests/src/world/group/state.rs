@@ -424,7 +424,9 @@ fn about(command: &Command) -> Option<RecoveryId> {
     match command {
         Command::EndRecovery(end) => Some(end.id),
         Command::RecoveryStep { id, step } => match step.as_ref() {
-            RecoveryStepCommand::StateLoss { .. } | RecoveryStepCommand::Note { .. } => None,
+            RecoveryStepCommand::StateLoss { .. }
+            | RecoveryStepCommand::Note { .. }
+            | RecoveryStepCommand::Watch { .. } => None,
             _ => Some(*id),
         },
         _ => None,

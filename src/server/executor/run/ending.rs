@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use orchestrator_core::decided::{Command, EndRecovery, LINES_IN_COMMAND_MAX, LostServer};
 use orchestrator_core::domain::{
-    DataLoss, InstanceKey, Phase, Recovery, RecoveryOutcome, TimeSplit, Timestamp,
+    DataLoss, InstanceKey, Phase, Recovery, RecoveryOutcome, RecoverySessionId, TimeSplit,
+    Timestamp,
 };
 use orchestrator_core::legacy::hooks::HookList;
 use orchestrator_core::recovery::hooks::HookMoment;
@@ -152,7 +153,9 @@ impl Run {
         while self.pending.steps.len() + self.pending.notes.len() > LINES_IN_COMMAND_MAX {
             self.flush().await?;
         }
-        let news = self.take_pending()?;
+        let mut news = self.take_pending()?;
+        let room = LINES_IN_COMMAND_MAX - news.ended.len();
+        news.ended.extend(self.idle_sessions().take(room));
         let ending = self.ending.as_ref().expect("whoever calls has one");
         let (outcome, errors) = (ending.outcome, ending.errors.clone());
         let is_good = outcome == RecoveryOutcome::Succeeded;
@@ -198,6 +201,22 @@ impl Run {
             successor,
             errors,
         })
+    }
+
+    /// Connections over which nothing is under way: nobody has to end them, now that this run says no more over them. Those
+    /// that are left are ended by whoever works on their servers next.
+    fn idle_sessions(&self) -> impl Iterator<Item = RecoverySessionId> {
+        let named = |(server, id): (&InstanceKey, u64)| RecoverySessionId {
+            server: server.clone(),
+            connection_id: id,
+        };
+        let servers = self.servers.iter();
+        let of_hands = servers.filter_map(|(key, one)| Some((key, one.idle_connection()?)));
+        // Over the old primary's, a close may be under way.
+        let told_to_close = *self.old.close.borrow();
+        let of_old = self.old.connection.filter(|id| told_to_close != Some(*id));
+        let of_old = of_old.map(|id| (&self.plan.dead, id));
+        of_hands.chain(of_old).map(named)
     }
 
     /// The server that was to be promoted, where the recovery failed and it may have been made writable all the same: it is

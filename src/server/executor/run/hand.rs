@@ -69,7 +69,14 @@ impl Hand {
     pub async fn work(mut self, mut session: Option<Box<dyn ServerSession>>) {
         let mut is_attending = true;
         loop {
-            let open = match session.take() {
+            let opened_before = match session.take() {
+                Some(open) => match self.after_stale(open).await {
+                    Ok(open) => open,
+                    Err(Over) => return,
+                },
+                None => None,
+            };
+            let open = match opened_before {
                 Some(open) => open,
                 None => match self.connect().await {
                     Ok(open) => open,
@@ -85,6 +92,37 @@ impl Hand {
             let server = self.server.clone();
             if self.tell(Report::Closed { server }).await.is_err() {
                 return;
+            }
+        }
+    }
+
+    /// A connection of before, once those that are stale are ended: nothing is said over it before that. `None`: it is
+    /// given up with them, and another is needed.
+    async fn after_stale(
+        &mut self,
+        open: Box<dyn ServerSession>,
+    ) -> Result<Option<Box<dyn ServerSession>>, Over> {
+        if self.stale.is_empty() {
+            return Ok(Some(open));
+        }
+        if let Err(lost) = self.scope.leads().await {
+            self.tell(Report::Lost(lost)).await?;
+            return Err(Over);
+        }
+        let servers = Arc::clone(&self.scope.deps.servers);
+        let ended = servers.end_sessions(&self.server, &self.stale, OPEN_TIME);
+        let server = self.server.clone();
+        match ended.await {
+            Ok(()) => {
+                let ended = std::mem::take(&mut self.stale);
+                self.tell(Report::SessionsEnded { server, ended }).await?;
+                Ok(Some(open))
+            }
+            Err(why) => {
+                tracing::debug!(%server, %why, "connections of before cannot be ended yet");
+                self.stale.push(open.connection_id());
+                self.tell(Report::Closed { server }).await?;
+                Ok(None)
             }
         }
     }

@@ -33,6 +33,13 @@ impl Run {
                     known.opened(connection_id);
                 }
             }
+            Report::SessionsEnded { server, ended } => {
+                let named = |connection_id| RecoverySessionId {
+                    server: server.clone(),
+                    connection_id,
+                };
+                self.pending.ended.extend(ended.into_iter().map(named));
+            }
             Report::Closed { server } => {
                 if let Some(known) = self.servers.get_mut(&server) {
                     known.closed();
@@ -50,8 +57,9 @@ impl Run {
                 result,
             } => {
                 let now = self.scope.deps.clock.monotonic();
+                let is_known = !matches!(result, Err(ChangeError::Unknown { .. }));
                 if let Some(known) = self.servers.get_mut(&server) {
-                    known.answered(now);
+                    known.answered(now, is_known);
                 }
                 if let Err(why) = result {
                     self.hear_failure(number, &why);

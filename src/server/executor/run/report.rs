@@ -15,6 +15,11 @@ pub(super) enum Report {
         /// Connections that were ended before.
         ended: Vec<u64>,
     },
+    /// Connections of before can do nothing any more.
+    SessionsEnded {
+        server: InstanceKey,
+        ended: Vec<u64>,
+    },
     /// A connection is gone.
     Closed { server: InstanceKey },
     /// A server was looked at.

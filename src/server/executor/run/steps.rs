@@ -33,6 +33,8 @@ pub(super) struct Server {
     is_seen: bool,
     /// The step that was ordered and is not answered.
     ordered: Option<StepNumber>,
+    /// Over this connection something may be under way that is not known of: its last change has no known outcome.
+    is_in_doubt: bool,
     /// Nothing is ordered before.
     not_before: Duration,
     is_attending: bool,
@@ -47,6 +49,7 @@ impl Server {
             is_recorded: connection.is_some(),
             is_seen: false,
             ordered: None,
+            is_in_doubt: false,
             not_before: Duration::ZERO,
             is_attending: true,
         }
@@ -54,7 +57,7 @@ impl Server {
 
     pub fn opened(&mut self, connection_id: u64) {
         (self.connection, self.is_recorded) = (Some(connection_id), false);
-        (self.ordered, self.is_seen) = (None, false);
+        (self.ordered, self.is_seen, self.is_in_doubt) = (None, false, false);
     }
 
     pub fn seen(&mut self) {
@@ -65,8 +68,9 @@ impl Server {
         (self.connection, self.ordered) = (None, None);
     }
 
-    pub fn answered(&mut self, now: Duration) {
+    pub fn answered(&mut self, now: Duration, is_known: bool) {
         self.ordered = None;
+        self.is_in_doubt |= !is_known;
         self.not_before = now + ORDER_AGAIN;
     }
 
@@ -86,6 +90,12 @@ impl Server {
     /// A statement was sent and is not answered.
     pub fn is_busy(&self) -> bool {
         self.ordered.is_some()
+    }
+
+    /// The connection, where nothing is under way over it.
+    pub fn idle_connection(&self) -> Option<u64> {
+        let is_idle = self.ordered.is_none() && !self.is_in_doubt;
+        self.connection.filter(|_| is_idle)
     }
 
     fn is_free(&self, now: Duration) -> bool {

@@ -52,6 +52,7 @@ pub struct Entry {
 }
 
 type Judge = Box<dyn FnMut(&str, &Change) -> Verdict + Send>;
+type JudgeOfEnds = Box<dyn FnMut(&str) -> bool + Send>;
 
 struct Server {
     seen: Observation,
@@ -65,8 +66,10 @@ struct Server {
 struct State {
     servers: BTreeMap<InstanceKey, Server>,
     log: Vec<Entry>,
-    ended: Vec<(String, u64)>,
+    /// Connections that were ended, each with the number of changes asked for before.
+    ended: Vec<(String, u64, usize)>,
     judge: Option<Judge>,
+    judge_of_ends: Option<JudgeOfEnds>,
 }
 
 /// All servers.
@@ -108,6 +111,11 @@ impl Fleet {
         self.lock().judge = Some(Box::new(judge));
     }
 
+    /// Says each time whether connections on a server can be ended.
+    pub fn judge_ends(&self, judge: impl FnMut(&str) -> bool + Send + 'static) {
+        self.lock().judge_of_ends = Some(Box::new(judge));
+    }
+
     pub fn set_power(&self, name: &str, power: Power) {
         let mut state = self.lock();
         let server = state.servers.get_mut(&key(name)).unwrap();
@@ -141,7 +149,17 @@ impl Fleet {
     }
 
     pub fn ended(&self) -> Vec<(String, u64)> {
-        self.lock().ended.clone()
+        let state = self.lock();
+        let all = state.ended.iter();
+        all.map(|(name, id, _)| (name.clone(), *id)).collect()
+    }
+
+    /// How many changes were asked for before a connection was ended; `None` where it was not.
+    pub fn ended_after(&self, name: &str, id: u64) -> Option<usize> {
+        let state = self.lock();
+        let mut all = state.ended.iter();
+        all.find(|(on, ended, _)| on == name && *ended == id)
+            .map(|(_, _, changes)| *changes)
     }
 
     /// Names of servers that take writes and are up.
@@ -416,7 +434,11 @@ impl Servers for FleetServers {
     ) -> BoxFuture<'a, Result<(), ChangeError>> {
         Box::pin(async move {
             self.0.clock.sleep(Duration::from_millis(1)).await;
-            if self.0.lock().servers[server].power != Power::Up {
+            let is_able = match &mut self.0.lock().judge_of_ends {
+                Some(judge) => judge(&server.host().to_string()),
+                None => true,
+            };
+            if !is_able || self.0.lock().servers[server].power != Power::Up {
                 self.0.clock.sleep(within).await;
                 return Err(ChangeError::Unreachable {
                     server: server.clone(),
@@ -427,7 +449,8 @@ impl Servers for FleetServers {
             let own = state.servers.get_mut(server).unwrap();
             own.open.retain(|id| !connection_ids.contains(id));
             let name = server.host().to_string();
-            let ended = connection_ids.iter().map(|id| (name.clone(), *id));
+            let changes = state.log.len();
+            let ended = connection_ids.iter().map(|id| (name.clone(), *id, changes));
             state.ended.extend(ended);
             Ok(())
         })

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orchestrator_core::domain::{DataLoss, RecoveryOutcome};
+use orchestrator_core::domain::{
+    DataLoss, Fence, FindingCode, Phase, Recovery, RecoveryEnd, RecoveryId, RecoveryKind,
+    RecoveryOutcome, RecoverySessionId, TimeSplit, TouchedServer,
+};
 use orchestrator_core::ports::{Change, DecisionReader};
 
 use super::SIMPLE;
+use super::clock::NOW;
 use super::fleet::{Fleet, Verdict, key};
 use super::world::World;
 use crate::executor::lost::more_is_known;
@@ -225,6 +229,132 @@ async fn a_new_leader_goes_on_watching_it() {
     let log = world.fleet.log();
     let last = log.iter().rev().find(|entry| entry.change == Change::Close);
     assert_eq!(last.unwrap().by.fence.number(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_that_a_lost_leader_has_left_is_ended_before_the_next_one_closes() {
+    let world = World::of(SIMPLE);
+    let node = world.start("node1", 1);
+    let (id, recovery) = world.ended().await;
+    assert_eq!(recovery.sessions, [], "nothing is under way after the end");
+    world.fleet.judge(|_, change| match change {
+        Change::Close => Verdict::Hangs,
+        _ => Verdict::Done,
+    });
+    world.fleet.restart("a", false);
+    world
+        .until("it is being closed", || {
+            world.fleet.changes_of("a").contains(&Change::Close)
+        })
+        .await;
+    let left = world.log.decided().recoveries[&id].sessions.clone();
+    let [left] = left.as_slice() else {
+        panic!("the connection is written down before it closes: {left:?}");
+    };
+    node.kill().await;
+    let before = world.fleet.log().len();
+    world.fleet.judge(|_, _| Verdict::Done);
+    let mut attempts = 0;
+    world.fleet.judge_ends(move |_| {
+        attempts += 1;
+        attempts > 2
+    });
+    let _other = world.start("node2", 2);
+    world
+        .until("it is closed", || world.fleet.writable() == ["b"])
+        .await;
+    let ended_after = world.fleet.ended_after("a", left.connection_id);
+    assert_eq!(
+        ended_after,
+        Some(before),
+        "before anything else is done there"
+    );
+    world
+        .until("nothing is left", || {
+            world.log.decided().sessions_left().next().is_none()
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_watch_has_left_is_ended_by_the_next_recovery_before_it_works_there() {
+    for is_ended_at_once in [true, false] {
+        let world = World::of(SIMPLE);
+        let left = RecoverySessionId {
+            server: key("b"),
+            connection_id: 77,
+        };
+        let earlier = leave(&world, left.clone());
+        let mut attempts = 0;
+        world.fleet.judge_ends(move |name| {
+            attempts += usize::from(name == "b");
+            is_ended_at_once || attempts > 2
+        });
+        let _node = world.start("node1", 2);
+        world
+            .until("it has ended", || {
+                let all = world.recoveries();
+                all.iter()
+                    .any(|(id, one)| *id != earlier && one.end.is_some())
+            })
+            .await;
+        let (_, recovery) = world.ended().await;
+        let end = recovery.end.clone().unwrap();
+        assert_eq!(end.outcome, RecoveryOutcome::Succeeded, "{:?}", end.errors);
+        assert_eq!(end.successor, Some(key("b")));
+        let ended_after = world.fleet.ended_after("b", 77).expect("it was ended");
+        let log = world.fleet.log();
+        let first = log.iter().position(|entry| entry.server == "b");
+        assert!(Some(ended_after) <= first, "{ended_after}: {log:#?}");
+        assert_eq!(world.log.decided().sessions_left().next(), None);
+    }
+}
+
+/// An earlier recovery of the same servers has ended, and its leader was lost while it watched: this connection is left.
+fn leave(world: &World, left: RecoverySessionId) -> RecoveryId {
+    let id = RecoveryId::from_number(9_000);
+    world.log.edit(|decided| {
+        let touched = |name: &str| TouchedServer {
+            key: key(name),
+            uuid: String::new(),
+        };
+        let recovery = Recovery {
+            number: 0,
+            kind: RecoveryKind::Takeover,
+            code: FindingCode::DeadPrimary,
+            subject: key("b"),
+            cluster: "a:3306".to_owned(),
+            cluster_alias: String::new(),
+            replicas: vec![],
+            servers: vec![touched("a"), touched("b")],
+            requested_by: String::new(),
+            detection: 0,
+            plan: vec![],
+            registered_at: NOW,
+            node: "node0".to_owned(),
+            fence: Fence::from_number(1),
+            attempt: 1,
+            phase: Phase::Ended,
+            entered: vec![],
+            sessions: vec![left],
+            stale_sessions: vec![],
+            kept_for: Duration::from_secs(86_400),
+            end: Some(RecoveryEnd {
+                at: NOW,
+                outcome: RecoveryOutcome::Succeeded,
+                successor: Some(key("a")),
+                successor_alias: String::new(),
+                lost: vec![],
+                participants: vec![],
+                errors: vec![],
+                data_loss: None,
+                times: TimeSplit::default(),
+            }),
+            acknowledgement: None,
+        };
+        decided.recoveries.insert(id, Arc::new(recovery));
+    });
+    id
 }
 
 #[tokio::test(start_paused = true)]

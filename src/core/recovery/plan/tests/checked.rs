@@ -1,7 +1,8 @@
 //! The checker refuses what a plan must never be, each as one change of a sound plan.
 
 use super::sound;
-use crate::recovery::plan::{Action, Fate, Left, Phase, Plan, Unsound, check};
+use crate::recovery::Unapplied;
+use crate::recovery::plan::{Action, Fate, Left, Phase, Plan, Step, Unsound, check};
 use crate::recovery::testing::key;
 
 fn two_steps() -> Plan {
@@ -228,4 +229,155 @@ fn semi_sync_of_a_source_is_for_the_promoted_server_once_it_has_applied_everythi
     let number = at("d", &Action::StartReplication);
     let answer = with(|plan| plan.steps[number].action = Action::SemiSyncSource(false));
     assert!(matches!(answer, Err(Unsound::Touches { .. })), "{answer:?}");
+}
+
+const PHASES: [Phase; 4] = [
+    Phase::Registered,
+    Phase::ReceiversStopped,
+    Phase::Promoted,
+    Phase::Published,
+];
+
+/// A plan with one step, but for the one by which c gets what its head b has.
+fn alone(on: &str, fate: Option<Fate>, phase: Phase, action: &Action) -> Plan {
+    let mut plan = two_steps();
+    let step = |phase, on: &str, action: &Action, after| Step {
+        phase,
+        on: key(on),
+        action: action.clone(),
+        after,
+        deadline: None,
+        is_required: false,
+    };
+    let fetch = Action::AwaitAllOf { other: key("b") };
+    let after = if on == "c" { vec![0] } else { vec![] };
+    plan.steps = vec![
+        step(Phase::Registered, "c", &fetch, vec![]),
+        step(phase, on, action, after),
+    ];
+    match fate {
+        Some(fate) => plan.fates.insert(key(on), fate),
+        None => plan.fates.remove(&key(on)),
+    };
+    plan
+}
+
+#[test]
+fn each_server_is_touched_only_as_its_fate_allows() {
+    let moves = [
+        Action::StartApplier,
+        Action::StopReceiver,
+        Action::AwaitApplied,
+        Action::StopApplier,
+        Action::Repoint { source: key("c") },
+        Action::StartReplication,
+        Action::AwaitAllOf { other: key("c") },
+        Action::ForgetSource,
+    ];
+    let of_the_promoted = [
+        Action::SemiSyncSource(true),
+        Action::SemiSyncSource(false),
+        Action::SemiSyncReplica(true),
+        Action::SemiSyncReplica(false),
+    ];
+    let [
+        start_applier,
+        stop_receiver,
+        await_applied,
+        stop_applier,
+        ..,
+    ] = &moves;
+    let gives = [start_applier, stop_receiver, await_applied].map(Action::clone);
+    let is_detached =
+        [stop_receiver, await_applied, stop_applier, &Action::Detach].map(Action::clone);
+    let all = [&moves[..], &of_the_promoted, &[Action::Detach]].concat();
+    let but_detached = [&moves[..], &of_the_promoted].concat();
+    let has_more = || {
+        Fate::Left(Left::HasMore {
+            set: "x:1".to_owned(),
+        })
+    };
+    let applies_later = || {
+        Fate::Left(Left::AppliesLater {
+            unapplied: Unapplied::Nothing,
+        })
+    };
+    let in_downtime = || Fate::Left(Left::Downtime);
+    // What may be done in each phase; b is the head, c is promoted.
+    let table: [(&str, Option<Fate>, [&[Action]; 4]); 10] = [
+        (
+            "c",
+            Some(Fate::Promoted),
+            [&but_detached, &but_detached, &but_detached, &all],
+        ),
+        ("b", Some(Fate::Moved), [&moves; 4]),
+        ("d", Some(Fate::Moved), [&moves; 4]),
+        ("b", Some(has_more()), [&gives, &gives, &[], &is_detached]),
+        ("b", Some(in_downtime()), [&[]; 4]),
+        ("b", Some(applies_later()), [&[]; 4]),
+        ("e", Some(has_more()), [&[], &[], &[], &is_detached]),
+        ("e", Some(in_downtime()), [&[]; 4]),
+        ("e", Some(applies_later()), [&[]; 4]),
+        ("z", None, [&[]; 4]),
+    ];
+    for (on, fate, allowed) in table {
+        for (phase, allowed) in PHASES.into_iter().zip(allowed) {
+            for action in &all {
+                let answer = check(&alone(on, fate.clone(), phase, action));
+                let is_refused = matches!(answer, Err(Unsound::Touches { number: 1, .. }));
+                assert_eq!(
+                    is_refused,
+                    !allowed.contains(action),
+                    "{phase:?} {on} {fate:?} {action}: {answer:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn each_server_replicates_only_from_where_it_may() {
+    let is_wrong = |on: &str, phase, source: &str, has_head: bool| {
+        let action = Action::Repoint {
+            source: key(source),
+        };
+        let fate = if on == "c" {
+            Fate::Promoted
+        } else {
+            Fate::Moved
+        };
+        let mut plan = alone(on, Some(fate), phase, &action);
+        if !has_head {
+            // c has all that anybody kept has, and needs nobody.
+            plan.fates.insert(key("b"), Fate::Left(Left::Downtime));
+            plan.choice.head = key("c");
+            let holdings = plan.holdings[&key("c")].clone();
+            plan.holdings.insert(key("d"), holdings);
+        }
+        let answer = check(&plan);
+        let is_wrong = answer == Err(Unsound::WrongSource(1));
+        let is_only_about_relay_logs = matches!(answer, Err(Unsound::Discards { number: 1, .. }));
+        assert!(
+            is_wrong || is_only_about_relay_logs,
+            "{on} {source}: {answer:?}"
+        );
+        is_wrong
+    };
+    for phase in PHASES {
+        let is_early = phase < Phase::Published;
+        for (on, source, has_head, expected) in [
+            ("c", "b", true, false),
+            ("c", "d", true, true),
+            ("c", "c", true, true),
+            ("c", "c", false, true),
+            ("c", "b", false, true),
+            ("d", "c", true, is_early),
+            ("d", "c", false, is_early),
+            ("d", "b", true, true),
+            ("d", "e", true, true),
+        ] {
+            let told = format!("{phase:?} {on} below {source}, head: {has_head}");
+            assert_eq!(is_wrong(on, phase, source, has_head), expected, "{told}");
+        }
+    }
 }
