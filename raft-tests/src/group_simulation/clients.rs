@@ -17,7 +17,7 @@ use crate::world::{SeededIds, SteppedClock};
 const PATIENCE: u64 = 2_500;
 
 /// Longest pause of a client between two writes. Shorter ones take longer to simulate and show nothing more.
-const PAUSE: u64 = 240;
+const PAUSE: u64 = 400;
 
 /// Where clients find nodes: those that run, by number.
 pub type Reachable = Arc<Mutex<Vec<Option<Running>>>>;

@@ -40,7 +40,7 @@ const LEADER_WITHIN: Duration = Duration::from_secs(3);
 const CONVERGED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Writes go on for so long after all is mended.
-const WRITES_AFTER: Duration = Duration::from_secs(2);
+const WRITES_AFTER: Duration = Duration::from_secs(1);
 
 /// A node that begins to run again may first have to wait for as long as it promised before; then the group has its time.
 const STARTED_WITHIN: Duration = Duration::from_secs(2);
