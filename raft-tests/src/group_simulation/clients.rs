@@ -16,6 +16,9 @@ use crate::world::{SeededIds, SteppedClock};
 /// Longest that a client waits for an answer before it asks somebody else.
 const PATIENCE: u64 = 2_500;
 
+/// Longest pause of a client between two writes. Shorter ones take longer to simulate and show nothing more.
+const PAUSE: u64 = 400;
+
 /// Where clients find nodes: those that run, by number.
 pub type Reachable = Arc<Mutex<Vec<Option<Running>>>>;
 
@@ -87,7 +90,7 @@ impl Client {
                 // As if its caller had not heard the answer.
                 self.write(&proposal, number).await;
             }
-            tokio::time::sleep(Duration::from_millis(self.dice.below(120))).await;
+            tokio::time::sleep(Duration::from_millis(self.dice.below(PAUSE))).await;
         }
         lock(&self.ledger).done += 1;
     }

@@ -54,6 +54,8 @@ struct State {
     fails: bool,
     /// One has failed since the node was started.
     has_failed: bool,
+    /// Who writes to it panics from now on.
+    panics: bool,
     /// Which start of the node may write; what an earlier one still does has no effect.
     start: u64,
     /// Callbacks of a crashed node, which are never called; kept until its tasks are gone.
@@ -76,6 +78,7 @@ impl Disk {
         state.start += 1;
         state.fails = false;
         state.has_failed = false;
+        state.panics = false;
         state.is_syncing = false;
         state.unanswered.clear();
         Mounted {
@@ -125,6 +128,11 @@ impl Disk {
     /// Syncs fail from now on, until the node is started again.
     pub fn fail(&self) {
         self.lock().fails = true;
+    }
+
+    /// Who hands entries to it panics from now on, until the node is started again.
+    pub fn panic(&self) {
+        self.lock().panics = true;
     }
 
     /// Whether a sync has failed since the node was started.
@@ -197,13 +205,15 @@ impl Mounted {
     fn write(&self, change: impl FnOnce(&mut Synced)) -> Result<(), Error> {
         Self::sync(&self.disk, self.start);
         let mut state = self.disk.lock();
-        if state.start == self.start {
-            if state.fails {
-                state.has_failed = true;
-                return Err(failed());
-            }
-            change(&mut state.synced);
+        if state.start != self.start {
+            // What is left of a crashed node must not go on as if it had been written.
+            return Err(failed());
         }
+        if state.fails {
+            state.has_failed = true;
+            return Err(failed());
+        }
+        change(&mut state.synced);
         Ok(())
     }
 }
@@ -224,6 +234,7 @@ impl LogDisk for Mounted {
             state.unanswered.push(answer);
             return Ok(());
         }
+        assert!(!state.panics, "the simulated disk was told to panic");
         state.waiting.push_back(Write {
             entries,
             marks,

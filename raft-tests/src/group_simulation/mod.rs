@@ -10,7 +10,11 @@ mod network;
 mod node;
 mod run;
 mod scenario;
+mod store;
+mod story;
 
 pub use network::Counts;
 pub use run::{Outcome, Verdict, run};
 pub use scenario::{Fault, Scenario, Tuning};
+pub use store::Mood;
+pub use story::{Story, tell};

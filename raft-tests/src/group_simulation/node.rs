@@ -1,6 +1,7 @@
 //! One simulated node: the real group over a simulated disk and network, with a store in a real file.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio::task::JoinHandle;
 use super::disk::Disk;
 use super::network::Net;
 use super::scenario::Tuning;
+use super::store::{Mood, NodeStore, Switch};
 use crate::world::SteppedClock;
 
 /// Longest that the tasks of a crashed node may take to end; longer means that one hangs.
@@ -23,15 +25,27 @@ const END_WITHIN: Duration = Duration::from_secs(150);
 /// Time between two looks whether they have.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// How far the wall clock of a node is ahead. Clones share it.
+#[derive(Clone, Default)]
+struct Ahead(Arc<AtomicU64>);
+
+impl Ahead {
+    fn set(&self, ahead: Duration) {
+        let micros = u64::try_from(ahead.as_micros()).expect("a clock is off by less than ages");
+        self.0.store(micros, Ordering::SeqCst);
+    }
+}
+
 /// The clock of one node: its wall clock is off.
 struct OffClock {
     clock: SteppedClock,
-    ahead: Duration,
+    ahead: Ahead,
 }
 
 impl Clock for OffClock {
     fn now(&self) -> Timestamp {
-        self.clock.now().plus(self.ahead)
+        let ahead = self.ahead.0.load(Ordering::SeqCst);
+        self.clock.now().plus(Duration::from_micros(ahead))
     }
 
     fn monotonic(&self) -> Duration {
@@ -92,14 +106,15 @@ pub struct Node {
     starts: u64,
     ending: Option<JoinHandle<()>>,
     /// Held by whatever is left of the last start.
-    store: Weak<SqliteStore>,
+    store: Weak<NodeStore>,
+    switch: Switch,
     loss: Option<Loss>,
-    ahead: Duration,
+    ahead: Ahead,
 }
 
 impl Node {
     /// A node that was never started.
-    pub fn new(name: &str, directory: &Path, ahead: Duration) -> Self {
+    pub fn new(name: &str, directory: &Path) -> Self {
         Self {
             name: name.to_owned(),
             disk: Disk::default(),
@@ -108,9 +123,20 @@ impl Node {
             starts: 0,
             ending: None,
             store: Weak::new(),
+            switch: Switch::default(),
             loss: None,
-            ahead,
+            ahead: Ahead::default(),
         }
+    }
+
+    /// Its wall clock is so far ahead from now on.
+    pub fn set_clock(&self, ahead: Duration) {
+        self.ahead.set(ahead);
+    }
+
+    /// What its store does with writes from now on, until it is started again.
+    pub fn set_store(&self, mood: Mood) {
+        self.switch.set(mood);
     }
 
     /// Starts it on what its disk and directory hold.
@@ -130,14 +156,16 @@ impl Node {
             SqliteOptions::new(Place::File(self.directory.join("orchestrator.sqlite3")));
         options.is_relaxed = true;
         let store = SqliteStore::open(&options, world.ids.as_ref(), Timestamp::from_seconds(1));
-        let store = Arc::new(store.map_err(|error| error.to_string())?);
+        let store = store.map_err(|error| error.to_string())?;
+        self.switch = Switch::default();
+        let store = Arc::new(NodeStore::new(store, self.switch.clone()));
         self.store = Arc::downgrade(&store);
         let deps = GroupDeps {
             store,
             transport: Arc::new(world.net.end(number, self.starts)),
             clock: Arc::new(OffClock {
                 clock: world.clock,
-                ahead: self.ahead,
+                ahead: self.ahead.clone(),
             }),
             ids: world.ids.clone(),
             known: Arc::new(NoInstances),
@@ -173,6 +201,7 @@ impl Node {
             return 0;
         };
         net.crash(number);
+        self.switch.set(Mood::Crashed);
         let lost = self.disk.crash(kept);
         self.ending = Some(tokio::spawn(async move { running.group.stop().await }));
         lost

@@ -1,5 +1,6 @@
 //! One run: things break as the seed says, then all is mended and the group must serve and agree.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use orchestrator_core::decided::Digest;
 use orchestrator_core::ports::{
-    Clock as _, DecisionReader as _, Group as _, GroupRole, Leadership as _, Successor,
+    Clock as _, DecisionReader as _, Group as _, GroupRole, GroupStatus, Leadership as _, Successor,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -17,13 +18,20 @@ use super::invariants::{Invariant, NodeView, Seen, View, Violation, all, broken}
 use super::network::{Counts, Net};
 use super::node::{Loss, Node, World};
 use super::scenario::{Fault, Scenario};
+use super::store::Mood;
 use crate::world::{SeededIds, SteppedClock};
 
 /// Time between two looks: shorter than any lease, so that two leaders that serve at once are seen.
 const STEP: Duration = Duration::from_millis(10);
 
+/// Steps between two looks at what nodes say of themselves at length.
+const STATUS_STEPS: u64 = 5;
+
 /// Steps between two looks at digests, which take longer.
 const DIGEST_STEPS: u64 = 25;
+
+/// How long a sync of a healthy disk takes.
+const SYNC: Duration = Duration::from_micros(300);
 
 /// R7: all mended, a leader serves within this.
 const LEADER_WITHIN: Duration = Duration::from_secs(3);
@@ -32,7 +40,7 @@ const LEADER_WITHIN: Duration = Duration::from_secs(3);
 const CONVERGED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Writes go on for so long after all is mended.
-const WRITES_AFTER: Duration = Duration::from_secs(2);
+const WRITES_AFTER: Duration = Duration::from_secs(1);
 
 /// A node that begins to run again may first have to wait for as long as it promised before; then the group has its time.
 const STARTED_WITHIN: Duration = Duration::from_secs(2);
@@ -113,7 +121,7 @@ pub fn run(seed: u64) -> Outcome {
         .build()
         .expect("a runtime without sockets starts");
     runtime.block_on(async {
-        let mut run = Run::new(seed);
+        let mut run = Run::new(seed, Scenario::of(seed));
         let end = run.all().await;
         run.end().await;
         run.outcome(end)
@@ -130,12 +138,12 @@ fn directory() -> tempfile::TempDir {
     made.expect("a temporary directory can be made")
 }
 
-struct Run {
+pub(super) struct Run {
     seed: u64,
-    scenario: Scenario,
-    names: Vec<String>,
-    nodes: Vec<Node>,
-    world: World,
+    pub(super) scenario: Scenario,
+    pub(super) names: Vec<String>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) world: World,
     reachable: Reachable,
     ledger: SharedLedger,
     stop_clients: CancellationToken,
@@ -144,32 +152,45 @@ struct Run {
     starts: Vec<(Duration, usize)>,
     /// Nodes whose disk failed, and until when they have to end.
     failing: Vec<(Duration, usize)>,
+    /// Nodes whose store is full, and until when.
+    full: Vec<(Duration, usize)>,
+    /// Nodes that have a reason to end by themselves.
+    pub(super) may_end: BTreeSet<usize>,
+    /// What was last looked at and takes a while to look at.
+    looked: Vec<Looked>,
     orders: JoinSet<()>,
     steps: u64,
     lost_writes: usize,
     last_leader: Option<String>,
     leaderships: usize,
-    trace: String,
+    pub(super) trace: String,
     _directory: tempfile::TempDir,
 }
 
-type Checked = Result<(), Violation>;
+/// What takes a while to look at, as it was last.
+#[derive(Default)]
+struct Looked {
+    status: Option<(u64, Arc<GroupStatus>)>,
+    digest: Option<(u64, u64)>,
+}
+
+pub(super) type Checked = Result<(), Violation>;
 
 impl Run {
-    fn new(seed: u64) -> Self {
-        let scenario = Scenario::of(seed);
+    pub(super) fn new(seed: u64, scenario: Scenario) -> Self {
         let directory = directory();
         let names: Vec<String> = (1..=scenario.nodes)
             .map(|number| format!("node{number}:10008"))
             .collect();
         let nodes: Vec<Node> = names
             .iter()
-            .zip(&scenario.ahead)
-            .map(|(name, ahead)| Node::new(name, directory.path(), *ahead))
+            .map(|name| Node::new(name, directory.path()))
             .collect();
-        for node in &nodes {
-            node.disk.set_sync(Duration::from_micros(300));
+        for (node, ahead) in nodes.iter().zip(&scenario.ahead) {
+            node.disk.set_sync(SYNC);
+            node.set_clock(*ahead);
         }
+        let nodes_count = nodes.len();
         let disks = nodes.iter().map(|node| node.disk.clone()).collect();
         let net = Net::new(names.clone(), disks, seed, scenario.late, scenario.twice);
         Self {
@@ -188,6 +209,9 @@ impl Run {
             invariants: all(),
             starts: Vec::new(),
             failing: Vec::new(),
+            full: Vec::new(),
+            may_end: BTreeSet::new(),
+            looked: (0..nodes_count).map(|_| Looked::default()).collect(),
             orders: JoinSet::new(),
             steps: 0,
             lost_writes: 0,
@@ -198,11 +222,11 @@ impl Run {
         }
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.world.clock.monotonic()
     }
 
-    fn note(&mut self, what: impl std::fmt::Display) {
+    pub(super) fn note(&mut self, what: impl std::fmt::Display) {
         let now = self.now().as_millis();
         // Writing to a string does not fail.
         let _ = writeln!(self.trace, "{now:>6} ms  {what}");
@@ -220,7 +244,7 @@ impl Run {
         self.heals().await
     }
 
-    async fn first_starts(&mut self) -> Checked {
+    pub(super) async fn first_starts(&mut self) -> Checked {
         if let Some(some) = self.scenario.cut_at_start.clone() {
             self.part(&some);
         }
@@ -249,7 +273,7 @@ impl Run {
         Ok(())
     }
 
-    fn start(&mut self, number: usize) -> Checked {
+    pub(super) fn start(&mut self, number: usize) -> Checked {
         if self.nodes[number].running.is_some() {
             return Ok(());
         }
@@ -266,8 +290,9 @@ impl Run {
         }
     }
 
-    fn crash(&mut self, number: usize, kept: u64, why: &str) {
+    pub(super) fn crash(&mut self, number: usize, kept: u64, why: &str) {
         lock(&self.reachable)[number] = None;
+        self.may_end.remove(&number);
         let lost = self.nodes[number].crash(number, kept, &self.world.net);
         self.lost_writes += lost;
         let name = &self.names[number];
@@ -284,7 +309,7 @@ impl Run {
         self.note(format!("cut from the others: {some:?}"));
     }
 
-    fn leader(&self) -> Option<usize> {
+    pub(super) fn leader(&self) -> Option<usize> {
         self.nodes.iter().position(|node| {
             let running = node.running.as_ref();
             running.is_some_and(|running| running.group.is_serving_leader())
@@ -292,7 +317,7 @@ impl Run {
     }
 
     /// Whether all run and vote: then one may lose everything.
-    fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         self.starts.is_empty()
             && self.nodes.iter().all(|node| {
                 node.running.as_ref().is_some_and(|running| {
@@ -368,6 +393,17 @@ impl Run {
                 self.nodes[node].disk.set_sync(sync);
             }
             Fault::FailDisk { node } => self.fail_disk(node),
+            Fault::FullStore { node, length } => {
+                let name = &self.names[node];
+                self.note(format!("the store of {name} is full for {length:?}"));
+                self.nodes[node].set_store(Mood::Full);
+                self.full.push((self.now() + length, node));
+            }
+            Fault::Clock { node, ahead } => {
+                let name = &self.names[node];
+                self.note(format!("the clock of {name} is ahead by {ahead:?}"));
+                self.nodes[node].set_clock(ahead);
+            }
             Fault::HandOver => self.order(self.leader(), "hands over", |group| async move {
                 drop(group.hand_over(Successor::Anyone).await);
             }),
@@ -408,6 +444,7 @@ impl Run {
             let name = &self.names[node];
             self.note(format!("the disk of {name} fails"));
             self.nodes[node].disk.fail();
+            self.may_end.insert(node);
             self.failing.push((Duration::MAX, node));
         }
     }
@@ -438,12 +475,15 @@ impl Run {
     }
 
     /// Lets time pass, and looks at everything at each step.
-    async fn pass(&mut self, length: Duration) -> Checked {
+    pub(super) async fn pass(&mut self, length: Duration) -> Checked {
         let end = self.now() + length;
         while self.now() < end {
             tokio::time::sleep(STEP).await;
             self.end_failed()?;
             let now = self.now();
+            for (_, node) in self.full.extract_if(.., |(until, _)| *until <= now) {
+                self.nodes[node].set_store(Mood::Well);
+            }
             let nodes = &self.nodes;
             let due: Vec<usize> = self
                 .starts
@@ -463,20 +503,42 @@ impl Run {
         if let Some(what) = self.world.net.broken() {
             return broken("R6", what);
         }
-        let leader = self.leader().map(|leader| self.names[leader].clone());
+        let with_status = self.steps.is_multiple_of(STATUS_STEPS);
+        let with_digests = self.steps.is_multiple_of(DIGEST_STEPS);
+        let ledger = Arc::clone(&self.ledger);
+        let ledger = lock(&ledger);
+        let now = self.now();
+        let view = view(
+            &self.nodes,
+            &mut self.looked,
+            now,
+            &ledger,
+            (with_status, with_digests),
+        );
+        self.invariants
+            .iter_mut()
+            .try_for_each(|invariant| invariant.look(&view))?;
+        let serves =
+            |node: &NodeView<'_>| node.running.as_ref().is_some_and(|seen| seen.is_serving);
+        let leader = view.nodes.iter().position(serves);
+        let ended = view.nodes.iter().enumerate().find_map(|(number, node)| {
+            let seen = node.running.as_ref()?;
+            let is_ended = seen.status.role == GroupRole::Stopped;
+            (is_ended && !self.may_end.contains(&number))
+                .then(|| format!("{} ended: {}", node.name, seen.status.warnings.join("; ")))
+        });
+        drop(view);
+        if let Some(what) = ended {
+            return broken("R7", what);
+        }
+        let leader = leader.map(|leader| self.names[leader].clone());
         if leader.is_some() && leader != self.last_leader {
             self.leaderships += 1;
             let name = leader.clone().unwrap_or_default();
             self.note(format!("{name} serves"));
             self.last_leader = leader;
         }
-        let with_digests = self.steps.is_multiple_of(DIGEST_STEPS);
-        let ledger = Arc::clone(&self.ledger);
-        let ledger = lock(&ledger);
-        let view = view(&self.nodes, self.now(), &ledger, with_digests);
-        self.invariants
-            .iter_mut()
-            .try_for_each(|invariant| invariant.look(&view))
+        Ok(())
     }
 
     /// All faults off, all nodes up.
@@ -484,9 +546,12 @@ impl Run {
         self.note("all is mended");
         self.world.net.mend();
         self.world.net.calm();
-        for node in &self.nodes {
-            node.disk.set_sync(Duration::from_micros(300));
+        for (node, ahead) in self.nodes.iter().zip(&self.scenario.ahead) {
+            node.disk.set_sync(SYNC);
+            node.set_clock(*ahead);
+            node.set_store(Mood::Well);
         }
+        self.full.clear();
         self.starts.clear();
         for (_, node) in std::mem::take(&mut self.failing) {
             if self.nodes[node].running.is_some() {
@@ -527,7 +592,8 @@ impl Run {
         self.note("all have the same");
         let ledger = Arc::clone(&self.ledger);
         let ledger = lock(&ledger);
-        let view = view(&self.nodes, self.now(), &ledger, true);
+        let now = self.now();
+        let view = view(&self.nodes, &mut self.looked, now, &ledger, (true, true));
         self.invariants
             .iter_mut()
             .try_for_each(|invariant| invariant.at_end(&view))
@@ -545,7 +611,7 @@ impl Run {
         self.is_whole() && states.len() == 1
     }
 
-    async fn pass_until(
+    pub(super) async fn pass_until(
         &mut self,
         within: Duration,
         otherwise: &str,
@@ -588,7 +654,7 @@ impl Run {
     }
 
     /// Ends all tasks.
-    async fn end(&mut self) {
+    pub(super) async fn end(&mut self) {
         self.stop_clients.cancel();
         self.orders.abort_all();
         lock(&self.reachable).fill(None);
@@ -633,34 +699,46 @@ impl Run {
 
 fn view<'a>(
     nodes: &'a [Node],
+    looked: &mut [Looked],
     now: Duration,
     ledger: &'a super::clients::Ledger,
-    with_digests: bool,
+    (with_status, with_digests): (bool, bool),
 ) -> View<'a> {
-    let see = |running: &super::node::Running| {
+    let see = |running: &super::node::Running, looked: &mut Looked| {
         let group = &running.group;
+        let start = running.start;
         let decided = group.decided();
-        let digests = match with_digests {
+        let place = (start, decided.applied_index);
+        let digests = match with_digests && looked.digest != Some(place) {
             true => vec![(decided.applied_index, *Digest::of(&decided).as_bytes())],
             false => Vec::new(),
         };
+        if !digests.is_empty() {
+            looked.digest = Some(place);
+        }
+        let known = looked.status.take().filter(|(of, _)| *of == start);
+        let status = match known {
+            Some((_, status)) if !with_status => status,
+            _ => group.status(),
+        };
+        looked.status = Some((start, Arc::clone(&status)));
         Seen {
-            start: running.start,
-            status: group.status(),
+            start,
+            status,
             fence: group.fence(),
             is_serving: group.is_serving_leader(),
             decided,
             digests,
         }
     };
+    let nodes = nodes.iter().zip(looked);
     View {
         now,
         nodes: nodes
-            .iter()
-            .map(|node| NodeView {
+            .map(|(node, looked)| NodeView {
                 name: &node.name,
                 disk: &node.disk,
-                running: node.running.as_ref().map(see),
+                running: node.running.as_ref().map(|running| see(running, looked)),
             })
             .collect(),
         ledger,

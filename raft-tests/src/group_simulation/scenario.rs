@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::world::SeededIds;
 
 /// Time in which things break.
-const CHAOS: Duration = Duration::from_secs(25);
+const CHAOS: Duration = Duration::from_secs(16);
 
 /// Settings of all nodes.
 #[derive(Clone, Debug)]
@@ -80,6 +80,20 @@ pub enum Fault {
         /// Which.
         node: usize,
     },
+    /// The store of a node takes no writes for a while.
+    FullStore {
+        /// Which.
+        node: usize,
+        /// For how long.
+        length: Duration,
+    },
+    /// The wall clock of a node goes so far ahead.
+    Clock {
+        /// Which.
+        node: usize,
+        /// By how much.
+        ahead: Duration,
+    },
     /// The leader hands over.
     HandOver,
     /// A node is told to write a snapshot.
@@ -135,7 +149,7 @@ impl Dice {
 
     fn fault(&self, nodes: usize) -> Fault {
         let node = self.below(nodes);
-        match self.0.below(26) {
+        match self.0.below(30) {
             0..=4 => Fault::Crash {
                 node,
                 kept: self.0.below(4),
@@ -166,6 +180,14 @@ impl Dice {
             },
             22 => Fault::FailDisk { node },
             23 | 24 => Fault::HandOver,
+            25 => Fault::FullStore {
+                node,
+                length: self.millis(300, 9_000),
+            },
+            26 => Fault::Clock {
+                node,
+                ahead: self.millis(0, 20_000),
+            },
             _ => Fault::Snapshot { node },
         }
     }
@@ -174,7 +196,7 @@ impl Dice {
         let mut faults = Vec::new();
         let mut at = Duration::ZERO;
         while at < CHAOS {
-            let gap = self.millis(100, 2_500);
+            let gap = self.millis(100, 1_600);
             at += gap;
             faults.push((gap, self.fault(nodes)));
             // What was cut is mended before long, so that something is decided in between.
@@ -186,7 +208,7 @@ impl Dice {
                 ))
             ) && !self.one_of(4)
             {
-                let gap = self.millis(500, 3_500);
+                let gap = self.millis(400, 2_500);
                 at += gap;
                 faults.push((gap, Fault::Mend));
             }
@@ -218,9 +240,10 @@ impl Scenario {
             cut_at_start: dice.one_of(3).then(|| dice.some(nodes)),
             ahead: (0..nodes).map(|_| dice.millis(0, 2_000)).collect(),
             tuning: Tuning {
-                heartbeat: dice.one_of(3).then(|| dice.millis(50, 120)),
-                snapshot_every: 50 + dice.0.below(200),
-                entries_kept: [0, 0, 10, 100][dice.below(4)],
+                heartbeat: (!dice.one_of(3)).then(|| dice.millis(60, 150)),
+                // Few, and most often none kept: then whoever was away gets a snapshot.
+                snapshot_every: 15 + dice.0.below(100),
+                entries_kept: [0, 0, 0, 10, 50][dice.below(5)],
             },
             clients: 2 + dice.below(4),
             late: [0, 5, 30][dice.below(3)],

@@ -45,3 +45,32 @@ async fn a_leader_whose_store_is_wrecked_ends_with_code_70_and_another_leads() -
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_leader_whose_log_takes_no_entries_ends_with_code_70_and_another_leads() -> Result<()> {
+    let group = Group::start(|_, plan| plan).await?;
+    let first = group.settled().await?;
+    group.downtime(first, "db1").await?;
+    let log = Connection::open(group[first].folder().join("raft-log.sqlite3"))?;
+    log.execute_batch("DROP TABLE group_log")?;
+    drop(log);
+    // What it cannot write, it does not acknowledge; the next leader is asked instead.
+    let through = (first + 1) % 3;
+    let (status, change) = tokio::join!(
+        group[first].ended(ENDS_WITHIN),
+        group.downtime(through, "db2")
+    );
+    let status = status?;
+    ensure!(status.code() == Some(CORE_FAILED), "{status}");
+    change?;
+    let log = group[first].log()?;
+    ensure!(log.contains("group_log"), "the log does not say why: {log}");
+    ensure!(group.leader().await? != first);
+    let others: Vec<usize> = (0..3).filter(|node| *node != first).collect();
+    group.agree(&others).await?;
+    for node in others {
+        let hosts = group.downtimed_hosts(node)?;
+        ensure!(hosts.contains("db1") && hosts.contains("db2"), "{hosts:?}");
+    }
+    Ok(())
+}

@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
 mod fresh;
+mod kept;
 mod many;
 mod planted;
+mod promises;

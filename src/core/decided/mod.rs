@@ -27,7 +27,7 @@ pub use apply::{Applied, apply, is_anything_due};
 pub use command::{Command, Effect, EffectScope, Origin, Proposal, Refusal, Reply};
 pub use digest::Digest;
 pub use group::GroupId;
-pub use once::{Answer, AppliedOnce, apply_once};
+pub use once::{Answer, AppliedOnce, KeyedRequest, apply_once};
 pub use recovery_commands::{
     Acknowledged, EndRecovery, LINES_IN_COMMAND_MAX, LostServer, RecoveryNews, RecoveryStepCommand,
     RegisterDetection, RegisterRecovery,

@@ -14,8 +14,11 @@ use crate::domain::Timestamp;
 /// How long an answer is remembered, in the time of decided state: longer than any client retries.
 const REMEMBERED_FOR: Duration = Duration::from_secs(600);
 
-/// How many answers are remembered at most: ten minutes of sixteen changes a second, and a few megabytes.
-const REMEMBERED_MAX: usize = 10_000;
+/// How many answers are remembered at most. All ten minutes of a busy group would be millions, which every node would hold
+/// in memory, digest each second and send with each snapshot. So many are some 20 MB, and at the twelve thousand changes
+/// a second that a group reaches, they last for eight seconds: longer than it takes to follow a dead leader, which is what
+/// makes clients ask again. Up to 160 changes a second they last for the ten minutes.
+const REMEMBERED_MAX: usize = 100_000;
 
 /// Answers that one entry drops at most, so that the first entry after a quiet night is no stall. Each entry adds one, so
 /// more than one suffices to keep the bound.
@@ -41,7 +44,40 @@ pub struct AppliedOnce {
     pub applied: Applied,
 }
 
-/// Applies the proposal of entry `index`, unless its request was answered within ten minutes of decided time and 10,000
+/// The ids of all proposals of one request that its caller gave a key. The key is in front, so that all answers to one key
+/// stand together in decided state, and a second request with the same key is noticed by every node.
+///
+/// From the front: 64 bits of key and caller, 16 of what is asked for, 48 of the step. Two requests with one key that have
+/// the same 16 bits (one pair of 65,536) are not noticed, and are two requests all the same, by their steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyedRequest {
+    front: u64,
+    request: u16,
+}
+
+impl KeyedRequest {
+    /// From digests of key and caller, and of what is asked for.
+    pub const fn new(key: u64, request: u16) -> Self {
+        Self {
+            front: key,
+            request,
+        }
+    }
+
+    /// Id of one proposal; `step` is a digest of step and request, of which 48 bits count.
+    pub fn step(self, step: u64) -> u128 {
+        const STEP_BITS: u32 = 48;
+        let step = step & ((1 << STEP_BITS) - 1);
+        u128::from(self.front) << 64 | u128::from(self.request) << STEP_BITS | u128::from(step)
+    }
+
+    /// Whether this is the id of one of its proposals.
+    fn has(self, id: u128) -> bool {
+        id >> 48 == self.step(0) >> 48
+    }
+}
+
+/// Applies the proposal of entry `index`, unless its request was answered within ten minutes of decided time and 100,000
 /// requests: then nothing changes and the answer is the earlier one. As pure as [`apply`].
 pub fn apply_once(state: &Decided, index: u64, proposal: &Proposal) -> AppliedOnce {
     let now = state.decided_at.max(proposal.proposed_at);
@@ -75,6 +111,14 @@ impl Decided {
         self.answers
             .get(&request)
             .filter(|answer| now.since(answer.at) <= REMEMBERED_FOR)
+    }
+
+    /// Whether the key of this request belongs to another one, as far as that is remembered at `now`.
+    pub fn is_key_of_another(&self, request: KeyedRequest, now: Timestamp) -> bool {
+        let first = u128::from(request.front) << 64;
+        let with_key = self.answers.range(first..=first | u128::from(u64::MAX));
+        let fresh = with_key.filter(|(_, answer)| now.since(answer.at) <= REMEMBERED_FOR);
+        fresh.map(|(id, _)| *id).any(|id| !request.has(id))
     }
 }
 
@@ -165,17 +209,33 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_ten_thousand_answers_are_kept_and_old_ones_go_a_few_at_a_time() {
+    fn no_more_than_the_bound_are_kept_and_old_ones_go_a_few_at_a_time() {
         let mut state = Decided::default();
-        for request in 0..10_050 {
+        for request in 0..REMEMBERED_MAX as u128 + 50 {
             take(&mut state, request, NOON, Command::Expire);
         }
         assert_eq!(state.answers.len(), REMEMBERED_MAX);
         assert!(!state.answers.contains_key(&49) && state.answers.contains_key(&50));
         let later = NOON.plus(Duration::from_secs(601));
-        take(&mut state, 20_000, later, Command::Expire);
+        take(&mut state, u128::MAX, later, Command::Expire);
         assert_eq!(state.answers.len(), REMEMBERED_MAX - DROPPED_MAX + 1);
         assert_eq!(state.answered.len(), state.answers.len());
+    }
+
+    #[test]
+    fn a_key_that_belongs_to_another_request_is_known_for_ten_minutes() {
+        let mut state = Decided::default();
+        let (first, other) = (KeyedRequest::new(7, 1), KeyedRequest::new(7, 2));
+        assert!(!state.is_key_of_another(first, NOON));
+        take(&mut state, first.step(u64::MAX), NOON, forget());
+        take(&mut state, first.step(0), NOON, forget());
+        assert!(!state.is_key_of_another(first, NOON));
+        assert!(state.is_key_of_another(other, NOON));
+        for key in [6, 8, u64::MAX] {
+            assert!(!state.is_key_of_another(KeyedRequest::new(key, 2), NOON));
+        }
+        let later = NOON.plus(Duration::from_secs(601));
+        assert!(!state.is_key_of_another(other, later));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use axum::http::Uri;
 use axum::http::request::Parts;
 use orchestrator_core::domain::{InstanceKey, KeyError, NotAPublicToken, UnknownPromotionRule};
 
-use super::once::{digest, key_of, route_of};
+use super::once::{Named, named};
 use super::{ApiError, AppState, Caller};
 
 /// Longest owner of a downtime; the predecessor's tables hold as much.
@@ -162,8 +162,8 @@ impl FromRequestParts<AppState> for Params {
 pub struct Requester {
     /// Who and whence.
     pub caller: Caller,
-    /// Digest over the idempotency key, the caller, the method and the route, when a key was sent.
-    idempotency: Option<[u8; 32]>,
+    /// The idempotency key, the caller, the method and the route, when a key was sent.
+    idempotency: Option<Named>,
 }
 
 impl Requester {
@@ -184,11 +184,7 @@ impl Requester {
 
     /// The same, where it lasts over retries.
     pub fn lasting_id(&self, part: &str) -> Option<u128> {
-        let digest = digest(&[self.idempotency.as_ref()?, part.as_bytes()]);
-        let half = digest[..16].try_into();
-        Some(u128::from_be_bytes(
-            half.expect("a SHA-256 digest has more than 16 bytes"),
-        ))
+        Some(self.idempotency?.proposal(part))
     }
 }
 
@@ -198,16 +194,13 @@ impl FromRequestParts<AppState> for Requester {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let caller = parts.extensions.get::<Caller>();
         let caller = caller.cloned().ok_or(InputError::NoCaller)?;
-        let config = state.config();
-        // Caller, method and route are part of it: a key used twice for different things must not mix them up.
-        let idempotency = key_of(&parts.headers)?.map(|key| {
-            digest(&[
-                key,
-                caller.user.as_bytes(),
-                parts.method.as_str().as_bytes(),
-                route_of(&parts.uri, &config.url_prefix).as_bytes(),
-            ])
-        });
+        let idempotency = named(
+            state,
+            &parts.method,
+            &parts.uri,
+            &parts.headers,
+            &caller.user,
+        )?;
         Ok(Self {
             caller,
             idempotency,

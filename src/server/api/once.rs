@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use orchestrator_core::decided::KeyedRequest;
 use orchestrator_core::ports::Ids;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -32,7 +33,7 @@ const KEY_BYTES_MAX: usize = 128;
 /// How long an answer is kept: as long as decided state remembers requests, and longer than any client retries.
 const KEPT_FOR: Duration = Duration::from_secs(600);
 
-/// Most answers that are kept; decided state remembers as many requests.
+/// Most answers that are kept. Decided state remembers ten times as many requests, with short answers.
 const KEPT_MAX: usize = 10_000;
 
 /// Largest answer that is kept: answers to changes are a sentence and an instance.
@@ -202,13 +203,16 @@ impl Table {
 
 /// Layer around each changing route, on the node that carries it out.
 pub async fn once(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let named = match named(&state, &request) {
+    let named = match named_in(&state, &request) {
         Ok(Some(named)) => named,
         Ok(None) => return next.run(request).await,
         Err(error) => return ApiError::from(error).into_response(),
     };
     loop {
         match state.answers().begin(named, state.clock.monotonic()) {
+            Begin::New(_) if named.is_of_another(&state) => {
+                return ApiError::from(InputError::KeyOfAnotherRequest).into_response();
+            }
             Begin::New(under_way) => {
                 let answer = next.run(request).await;
                 return kept(&state, under_way, answer).await;
@@ -225,25 +229,72 @@ pub async fn once(State(state): State<AppState>, request: Request, next: Next) -
 
 /// A request with a key.
 #[derive(Clone, Copy)]
-struct Named {
+pub struct Named {
     /// Digest of key and caller.
     id: [u8; 32],
     /// Digest of method and route.
     request: [u8; 32],
 }
 
-fn named(state: &AppState, request: &Request) -> Result<Option<Named>, InputError> {
-    let Some(key) = key_of(request.headers())? else {
+impl Named {
+    /// As decided state knows it.
+    fn keyed(&self) -> KeyedRequest {
+        let [a, b, ..] = self.request;
+        KeyedRequest::new(front(&self.id), u16::from_be_bytes([a, b]))
+    }
+
+    /// Id of one proposal of it, the same in every retry; `part` tells them apart.
+    pub fn proposal(&self, part: &str) -> u128 {
+        // Caller, method and route are part of it: a key used twice for different things must not mix them up.
+        let step = digest(&[&self.id, &self.request, part.as_bytes()]);
+        self.keyed().step(front(&step))
+    }
+
+    /// Whether decided state has an answer to another request with this key: of this node or of an earlier leader.
+    fn is_of_another(&self, state: &AppState) -> bool {
+        let decided = state.decisions.decided();
+        let now = decided.decided_at.max(state.clock.now());
+        decided.is_key_of_another(self.keyed(), now)
+    }
+}
+
+fn front(digest: &[u8; 32]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *digest;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// How a request is known over its retries; `None` when it has no key.
+///
+/// # Errors
+/// [`InputError::IdempotencyKey`].
+pub fn named(
+    state: &AppState,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    user: &str,
+) -> Result<Option<Named>, InputError> {
+    let Some(key) = key_of(headers)? else {
         return Ok(None);
     };
-    let caller = request.extensions().get::<Caller>();
-    let user = caller.map_or("", |caller| caller.user.as_str());
     let config = state.config();
-    let route = route_of(request.uri(), &config.url_prefix);
+    let route = route_of(uri, &config.url_prefix);
     Ok(Some(Named {
         id: digest(&[key, user.as_bytes()]),
-        request: digest(&[request.method().as_str().as_bytes(), route.as_bytes()]),
+        request: digest(&[method.as_str().as_bytes(), route.as_bytes()]),
     }))
+}
+
+fn named_in(state: &AppState, request: &Request) -> Result<Option<Named>, InputError> {
+    let caller = request.extensions().get::<Caller>();
+    let user = caller.map_or("", |caller| caller.user.as_str());
+    named(
+        state,
+        request.method(),
+        request.uri(),
+        request.headers(),
+        user,
+    )
 }
 
 /// Keeps an answer that says that the change was made; whatever was not done may be tried again with the same key.

@@ -17,7 +17,7 @@ use crate::api::serve::{ListenPlace, TlsFiles};
 use crate::api::{ApiConfig, TokenTimes};
 use crate::config::Settings;
 use crate::config::settings::{
-    AuthMethod, HostNameResolve, Listen, ServerName, ServiceTls, TlsPolicy,
+    AuthMethod, HostNameResolve, Listen, RaftMember, ServerName, ServiceTls, TlsPolicy,
     UnappliedRelayLog as Unapplied,
 };
 use crate::{discovery, hooks, mysql, resolve};
@@ -241,7 +241,8 @@ pub(super) fn access(
 ) -> AccessConfig {
     let (startup, live) = (&settings.startup, &settings.live);
     let auth = &live.auth;
-    let own = [node_name.to_owned(), listening_host(&startup.listen)];
+    let mut own = vec![node_name.to_owned(), listening_host(&startup.listen)];
+    own.extend(startup.raft.group.iter().flat_map(group_hosts));
     AccessConfig {
         read_only: live.http.is_read_only,
         authentication: match auth.method {
@@ -278,6 +279,33 @@ pub(super) fn access(
     }
 }
 
+/// Names of the group: a request that another node passes on keeps the name under which that node was asked.
+fn group_hosts(member: &RaftMember) -> Vec<String> {
+    let url = member.http.iter().filter_map(|url| {
+        let authority = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        authority.split('/').next()
+    });
+    let nodes = member.nodes.iter().chain([&member.advertise]);
+    let entries = nodes.map(String::as_str).chain(url);
+    entries.map(|entry| host_of(entry).to_owned()).collect()
+}
+
+/// The host of an address with or without a port, an IPv6 address without its brackets.
+fn host_of(address: &str) -> &str {
+    let address = address.trim();
+    if let Some((host, _)) = address
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        return host;
+    }
+    match address.split_once(':') {
+        // A second colon makes it an IPv6 address.
+        Some((host, port)) if !port.contains(':') => host,
+        _ => address,
+    }
+}
+
 fn listening_host(listen: &Listen) -> String {
     match listen {
         Listen::Tcp(address) => address.host.clone(),
@@ -298,5 +326,41 @@ fn proxy_users(settings: &Settings) -> ProxyUsers {
             .filter_map(|network| TrustedProxy::parse(&network.to_string()))
             .collect(),
         groups: Arc::new(UnixGroups),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(nodes: &[&str], advertise: &str, http: Option<&str>) -> RaftMember {
+        RaftMember {
+            data_dir: "/nowhere".into(),
+            bind: "0.0.0.0".to_owned(),
+            advertise: advertise.to_owned(),
+            default_port: 10_008,
+            nodes: nodes.iter().map(|node| (*node).to_owned()).collect(),
+            tls: None,
+            shared_secret: None,
+            requires_authentication: false,
+            heartbeat: None,
+            election: None,
+            http: http.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn all_names_of_the_group_are_ours_without_ports() {
+        let three = member(
+            &["Node1", "node2:10008", "[::1]:10008"],
+            "10.0.0.1:10008",
+            Some("https://orc.example:8443/x"),
+        );
+        assert_eq!(
+            group_hosts(&three),
+            ["Node1", "node2", "::1", "10.0.0.1", "orc.example"]
+        );
+        let alone = member(&["fe80::2"], "fe80::2", None);
+        assert_eq!(group_hosts(&alone), ["fe80::2", "fe80::2"]);
     }
 }

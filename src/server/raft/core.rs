@@ -63,6 +63,8 @@ pub(super) struct Core {
     /// Why this node waits, or what is wrong; one sentence each.
     pub waiting: Mutex<Vec<String>>,
     pub alarms: Mutex<Vec<String>>,
+    /// Why no command may be written now: a member would not understand it.
+    pub unreadable: ArcSwapOption<String>,
     /// Taken while a member is let in.
     pub admission: tokio::sync::Mutex<()>,
     pub is_stopping: AtomicBool,
@@ -96,6 +98,7 @@ impl Core {
             tasks: TaskTracker::new(),
             waiting: Mutex::default(),
             alarms: Mutex::default(),
+            unreadable: ArcSwapOption::empty(),
             admission: tokio::sync::Mutex::default(),
             is_stopping: AtomicBool::new(false),
             me: AtomicU64::new(0),
@@ -167,12 +170,13 @@ impl Core {
             acks: Arc::clone(&self.acks),
         }));
         let config = self.library_config(&timing).map_err(|e| e.to_string())?;
+        self.log.resume();
         let engine = Raft::new(
             me,
             Arc::new(config),
             network,
             self.log.clone(),
-            self.machine.clone(),
+            self.machine.for_new_engine(),
         );
         let engine = Arc::new(engine.await.map_err(|error| error.to_string())?);
         self.engine.store(Some(Arc::clone(&engine)));
@@ -182,7 +186,9 @@ impl Core {
 
     /// Ends the library; calls of other nodes are refused until it is started again.
     pub async fn stop_engine(&self) {
-        if let Some(engine) = self.engine.swap(None)
+        let engine = self.engine.swap(None);
+        self.log.give_up();
+        if let Some(engine) = engine
             && let Err(error) = engine.shutdown().await
         {
             tracing::error!(%error, "the raft core did not end in order");

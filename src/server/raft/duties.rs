@@ -332,6 +332,12 @@ impl Core {
         if let Some(reason) = self.failed.borrow().as_ref() {
             warnings.push(reason.clone());
         }
+        warnings.extend(
+            self.unreadable
+                .load()
+                .iter()
+                .map(|why| why.as_ref().clone()),
+        );
         if self.metrics().is_some()
             && let Some(why) = self.unfitness()
         {

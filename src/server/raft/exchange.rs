@@ -304,6 +304,28 @@ impl Core {
             }
             known.report = Some(report);
         });
+        self.judge_formats();
+    }
+
+    /// A leader writes only what every member says it reads: one that cannot read an entry ends. A member that was never
+    /// heard says nothing and holds nobody up; should it be too old, it ends when it comes to that entry, and says why.
+    fn judge_formats(&self) {
+        let format = u32::from(Proposal::FORMAT);
+        let all = self.reports.all();
+        let members = self.machine.members();
+        let too_old = members.nodes().find_map(|(id, member)| {
+            let report = all.get(&member.name)?.report.as_ref()?;
+            (report.id == *id && report.command_format < format).then(|| {
+                format!(
+                    "{} (release {}) reads commands up to format {} only, and this release writes format {format}; \
+                     bring all nodes of the group to one release",
+                    report.name, report.version, report.command_format
+                )
+            })
+        });
+        if too_old.as_ref() != self.unreadable.load().as_deref() {
+            self.unreadable.store(too_old.map(Arc::new));
+        }
     }
 
     fn compare_digests(&self, report: &v1::Report) {

@@ -158,6 +158,12 @@ impl RaftGroup {
         self.core.tasks.wait().await;
     }
 
+    /// Its inside, for tests of this module.
+    #[cfg(test)]
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     /// Digests of decided state at some indices, latest last.
     pub fn digests(&self) -> Vec<(u64, [u8; 32])> {
         self.core.machine.digests().all()
@@ -237,6 +243,11 @@ impl Core {
             return Err(self.not_leader());
         }
         let engine = self.engine().ok_or_else(|| self.not_leader())?;
+        if let Some(reason) = self.unreadable.load().as_deref() {
+            return Err(ProposeError::Store {
+                reason: reason.clone(),
+            });
+        }
         let Ok(_permit) = self.proposals.try_acquire() else {
             return Err(ProposeError::Busy);
         };

@@ -8,7 +8,9 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::{Extension, Router};
 use http_body_util::BodyExt;
-use orchestrator_core::decided::{Decided, Effect, Proposal, apply};
+use orchestrator_core::decided::{
+    Answer as Remembered, Decided, Effect, Proposal, RowChange, apply,
+};
 use orchestrator_core::domain::{HostName, InstanceKey, Observation, Picture, Timestamp};
 use orchestrator_core::ports::{
     BoxFuture, Clock, Committed, DecisionReader, DiscoverError, Discovery, ForwardHandler, Group,
@@ -302,8 +304,16 @@ impl Proposer for Fakes {
             let index = held.applied_index + 1;
             let mut next = (**held).clone();
             next.absorb(index, applied.decided_at, &applied.changes);
-            *held = Arc::new(next);
             let request = proposal.request;
+            let answer = Remembered {
+                index,
+                reply: applied.reply.clone(),
+                at: next.decided_at,
+            };
+            // As a group remembers it.
+            let remembered = [RowChange::PutAnswer(request, answer)];
+            next.absorb(index, next.decided_at, &remembered);
+            *held = Arc::new(next);
             self.proposals.lock().unwrap().push(proposal);
             for effect in applied.effects {
                 if let Effect::Forget(key) = effect {

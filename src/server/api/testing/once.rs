@@ -104,6 +104,10 @@ async fn a_node_that_did_not_give_the_first_answer_gives_one_that_agrees() {
         let second = next.ask("POST", uri, &key).await;
         assert_eq!(second.body, answer, "{uri}");
         assert_eq!(made(&next), made_before, "{uri}");
+        // It knows what the key belongs to, too, which was never asked for there.
+        let mixed = next.ask("POST", "/api/forget/db1/3306", &key).await;
+        assert_eq!(mixed.header("orchestrator-error"), "invalid-input", "{uri}");
+        assert_eq!(made(&next), made_before, "{uri}");
         let other = next.ask("POST", uri, &[("Idempotency-Key", "other")]).await;
         assert_eq!(other.is_done(), uri == DOWNTIME, "{uri}: {}", other.body);
     }

@@ -15,6 +15,7 @@ use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use orchestrator_core::planted::{Bug, is_planted};
 use prost::Message as _;
+use tokio::sync::watch;
 
 use self::cache::Cache;
 use super::convert;
@@ -50,8 +51,63 @@ pub struct LogStore {
     memory: Arc<Memory>,
 }
 
+/// How far the log is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct OnDiskTo {
+    /// Entries up to this index of ours are.
+    index: u64,
+    /// Nothing is to be waited for any more: a sync failed, or the library is stopped.
+    is_over: bool,
+}
+
+/// Lets what applies entries wait until they are on this node's own disk.
+#[derive(Clone)]
+pub(super) struct Flushed(watch::Sender<OnDiskTo>);
+
+impl Flushed {
+    fn starting_at(index: u64) -> Self {
+        Self(watch::Sender::new(OnDiskTo {
+            index,
+            is_over: false,
+        }))
+    }
+
+    /// Completes when entries up to our `index` are on disk. A majority of other nodes may commit an entry before that, and
+    /// a store that had it would be ahead of its log after a crash.
+    ///
+    /// # Errors
+    /// When that does not happen any more: a sync failed, or the library was stopped.
+    pub async fn wait_for(&self, index: u64) -> io::Result<()> {
+        let mut now = self.0.subscribe();
+        let seen = now.wait_for(|now| now.is_over || now.index >= index).await;
+        match seen {
+            Ok(now) if now.index >= index => Ok(()),
+            Ok(_) | Err(_) => Err(io::Error::other(format!(
+                "log entry {index} is not on this node's disk"
+            ))),
+        }
+    }
+
+    fn grow_to(&self, index: u64) {
+        self.0.send_if_modified(|now| {
+            let grows = index > now.index;
+            now.index = now.index.max(index);
+            grows
+        });
+    }
+
+    fn shrink_to(&self, index: u64) {
+        self.0.send_modify(|now| now.index = now.index.min(index));
+    }
+
+    fn set_over(&self, is_over: bool) {
+        self.0.send_modify(|now| now.is_over = is_over);
+    }
+}
+
 struct Memory {
     group: GroupCell,
+    flushed: Flushed,
     state: Mutex<State>,
     /// How long the last syncs took, for the timing.
     sync: super::timing::Smoothed,
@@ -116,11 +172,64 @@ impl LogStore {
             disk,
             memory: Arc::new(Memory {
                 group,
+                flushed: Flushed::starting_at(state.last.map_or(0, |last| index_of(last.index))),
                 state: Mutex::new(state),
                 sync: super::timing::Smoothed::default(),
                 clock,
             }),
         })
+    }
+
+    /// How far the log is on disk, to wait for.
+    pub(super) fn flushed(&self) -> Flushed {
+        self.memory.flushed.clone()
+    }
+
+    /// Whoever waits for entries to be on disk gives up, until [`LogStore::resume`]: the library is stopped, and must not
+    /// wait for a disk that hangs.
+    pub fn give_up(&self) {
+        self.memory.flushed.set_over(true);
+    }
+
+    /// The library is started.
+    pub fn resume(&self) {
+        self.memory.flushed.set_over(false);
+    }
+
+    /// Makes the log go on after `place`, up to which a snapshot has everything. The library removes what a snapshot has
+    /// after it was installed, in a step of its own; a crash in between leaves entries of another history in the log, which
+    /// the library would take for those of the snapshot when their term is greater, or when they end at its place. Returns
+    /// whether there was something to mend. Blocks; for the start.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn follow_snapshot(&self, place: LogId) -> io::Result<bool> {
+        if self.id_at(place.index)? == Some(place) {
+            return Ok(false);
+        }
+        let (last, purged) = {
+            let state = self.lock();
+            (state.last, state.purged)
+        };
+        if purged.is_some_and(|purged| purged.index >= place.index) {
+            return Ok(false);
+        }
+        if last.is_some_and(|last| last.index > place.index) {
+            let first_gone = index_of(place.index) + 1;
+            self.disk.truncate_from(first_gone).map_err(failed)?;
+        }
+        let mark = convert::position(place).encode_to_vec();
+        self.disk
+            .purge_to(index_of(place.index), vec![(PURGED, mark)])
+            .map_err(failed)?;
+        let mut state = self.lock();
+        state.cache = Cache::starting_at(place.index + 1);
+        state.last = Some(place);
+        state.purged = Some(place);
+        drop(state);
+        self.memory.flushed.shrink_to(0);
+        self.memory.flushed.grow_to(index_of(place.index));
+        Ok(true)
     }
 
     /// How long a sync takes of late; zero before the first.
@@ -245,10 +354,15 @@ impl LogStore {
         let memory = Arc::clone(&self.memory);
         let began = memory.clock.monotonic();
         move |result| {
-            if let (Ok(()), Some(last)) = (&result, last) {
-                memory.lock().cache.flushed_to(last);
-                let took = memory.clock.monotonic().saturating_sub(began);
-                memory.sync.note(took);
+            match (&result, last) {
+                (Ok(()), Some(last)) => {
+                    memory.lock().cache.flushed_to(last);
+                    memory.flushed.grow_to(last);
+                    let took = memory.clock.monotonic().saturating_sub(began);
+                    memory.sync.note(took);
+                }
+                (Ok(()), None) => {}
+                (Err(_), _) => memory.flushed.set_over(true),
             }
             let callback = callback
                 .lock()
@@ -399,9 +513,16 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         };
         if is_planted(Bug::AcknowledgedBeforeSynced) {
             callback.io_completed(Ok(()));
+            let last = records.last().map_or(0, |record| record.index);
+            let flushed = self.memory.flushed.clone();
+            let answer = move |result: Result<(), store::Error>| {
+                if result.is_ok() {
+                    flushed.grow_to(last);
+                }
+            };
             return self
                 .disk
-                .append(Arc::new(records), marks, Box::new(drop))
+                .append(Arc::new(records), marks, Box::new(answer))
                 .map_err(failed);
         }
         self.enqueue(Arc::new(records), marks, callback).await
@@ -411,6 +532,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let first_gone = last_log_id.map_or(0, |last| last.index + 1);
         self.blocking(move |disk| disk.truncate_from(index_of(first_gone)))
             .await?;
+        // `first_gone` is the library's index of the first that is gone, so ours of the last that is left.
+        self.memory.flushed.shrink_to(first_gone);
         let mut state = self.lock();
         state.cache.truncate_from(first_gone);
         if state.last.is_some_and(|last| last.index >= first_gone) {
@@ -423,6 +546,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let mark = convert::position(log_id).encode_to_vec();
         self.blocking(move |disk| disk.purge_to(index_of(log_id.index), vec![(PURGED, mark)]))
             .await?;
+        self.memory.flushed.grow_to(index_of(log_id.index));
         let mut state = self.lock();
         state.cache.purge_to(log_id.index);
         state.purged = Some(log_id);

@@ -215,3 +215,96 @@ async fn what_left_the_memory_is_read_from_the_file() {
         all[10..12].to_vec()
     );
 }
+
+fn blank(term: u64, index: u64) -> Entry {
+    Entry {
+        log_id: super::super::types::log_id(term, 7, index),
+        payload: openraft::EntryPayload::Blank,
+    }
+}
+
+async fn bounds(log: &mut LogStore) -> (Option<LogId>, Option<LogId>, usize) {
+    let state = log.get_log_state().await.unwrap();
+    let entries = log.try_get_log_entries(0..100).await.unwrap();
+    (state.last_purged_log_id, state.last_log_id, entries.len())
+}
+
+#[tokio::test]
+async fn what_a_snapshot_has_replaced_is_gone_after_a_crash_between_both() {
+    // Terms of what is in the log from index 1 on, the place of the snapshot, and how many entries stay.
+    let ends_at_its_place: &[u64] = &[1, 1, 1, 1, 1];
+    for (terms, term, index) in [
+        (ends_at_its_place, 2, 5),
+        // Of a leader that was elected later than the one that wrote the snapshot's last entry, and committed nothing.
+        (&[1, 1, 5, 5], 4, 6),
+        (&[1, 1, 5, 5, 5, 5, 5], 4, 6),
+        (&[1], 2, 9),
+        (&[], 2, 9),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let group = cell(9);
+        let mut log = open(dir.path(), group.clone());
+        for (entry, index) in terms.iter().zip(1..) {
+            append(&mut log, vec![blank(*entry, index)]).await;
+        }
+        drop(log);
+        let place = super::super::types::log_id(term, 7, index);
+        let log = open(dir.path(), group.clone());
+        assert!(log.follow_snapshot(place).unwrap(), "{terms:?}");
+        assert!(!log.follow_snapshot(place).unwrap(), "it is done");
+        drop(log);
+        let mut log = open(dir.path(), group.clone());
+        let all = (Some(place), Some(place), 0);
+        assert_eq!(bounds(&mut log).await, all, "{terms:?}");
+        append(&mut log, vec![blank(6, index + 1)]).await;
+        drop(log);
+        let mut log = open(dir.path(), group);
+        let entries = log.try_get_log_entries(index..100).await.unwrap();
+        assert_eq!(entries, [blank(6, index + 1)]);
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_has_the_snapshots_last_entry_keeps_what_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = open(dir.path(), cell(9));
+    append(&mut log, (1..=5).map(|index| blank(1, index)).collect()).await;
+    assert!(!log.follow_snapshot(blank(1, 3).log_id).unwrap());
+    assert_eq!(bounds(&mut log).await, (None, Some(blank(1, 5).log_id), 5));
+    log.purge(blank(1, 3).log_id).await.unwrap();
+    assert!(!log.follow_snapshot(blank(1, 2).log_id).unwrap());
+    assert!(!log.follow_snapshot(blank(1, 3).log_id).unwrap());
+    assert_eq!(bounds(&mut log).await.2, 2);
+}
+
+#[tokio::test]
+async fn an_entry_is_waited_for_until_it_is_on_disk_or_cannot_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = open(dir.path(), cell(9));
+    let flushed = log.flushed();
+    append(&mut log, vec![blank(1, 1), blank(1, 2)]).await;
+    flushed.wait_for(2).await.unwrap();
+    let waiting = {
+        let flushed = flushed.clone();
+        tokio::spawn(async move { flushed.wait_for(3).await })
+    };
+    append(&mut log, vec![blank(1, 3)]).await;
+    waiting.await.unwrap().unwrap();
+    log.truncate_after(Some(blank(1, 1).log_id)).await.unwrap();
+    let waiting = {
+        let flushed = flushed.clone();
+        tokio::spawn(async move { flushed.wait_for(2).await })
+    };
+    log.give_up();
+    assert!(
+        waiting.await.unwrap().is_err(),
+        "what was taken back is not there"
+    );
+    flushed.wait_for(1).await.unwrap();
+    log.resume();
+    append(&mut log, vec![blank(2, 2)]).await;
+    flushed.wait_for(2).await.unwrap();
+    drop(log);
+    let log = open(dir.path(), cell(9));
+    log.flushed().wait_for(2).await.unwrap();
+}

@@ -30,6 +30,7 @@ use self::snapshots::SnapshotFiles;
 pub(super) use self::snapshots::{Meta, head_of, meta_from};
 use self::store_writer::StoreWriter;
 use super::identity::{Founded, Identity};
+use super::log::Flushed;
 use super::types::{
     Entry, LogId, NodeId, Outcome, Payload, PayloadKind, StoredMembership, TypeConfig, index_of,
     to_envelope,
@@ -60,10 +61,21 @@ pub struct Leading {
 
 /// The state machine. Clones share it.
 #[derive(Clone)]
-pub struct Machine(Arc<Inner>);
+pub struct Machine {
+    inner: Arc<Inner>,
+    /// Which start of the library it serves.
+    engine: u64,
+}
 
 struct Inner {
     me: AtomicU64,
+    /// The latest start of the library. Its worker is not waited for when it is stopped, and what an earlier one still has
+    /// to do must not come between what the present one does.
+    engine: AtomicU64,
+    /// Held by whoever changes the state.
+    turn: tokio::sync::Mutex<()>,
+    /// How far the log is on disk: the store never has more.
+    flushed: Flushed,
     identity: Identity,
     store: StoreWriter,
     files: SnapshotFiles,
@@ -113,32 +125,50 @@ impl Done {
 impl Machine {
     /// This node has an id from now on.
     pub fn set_me(&self, me: NodeId) {
-        self.0.me.store(me, Ordering::Relaxed);
+        self.inner.me.store(me, Ordering::Relaxed);
+    }
+
+    /// For the library that is started now; one that was started before changes nothing any more.
+    pub fn for_new_engine(&self) -> Self {
+        let engine = self.inner.engine.fetch_add(1, Ordering::SeqCst) + 1;
+        Self {
+            inner: Arc::clone(&self.inner),
+            engine,
+        }
+    }
+
+    /// Waits for the change that is under way, and begins another one.
+    async fn turn(&self) -> io::Result<tokio::sync::MutexGuard<'_, ()>> {
+        let turn = self.inner.turn.lock().await;
+        match self.engine == self.inner.engine.load(Ordering::SeqCst) {
+            true => Ok(turn),
+            false => Err(io::Error::other("the raft library was started anew")),
+        }
     }
 
     /// The state as applied; never waits.
     pub fn decided(&self) -> Arc<Decided> {
-        self.0.decided.load_full()
+        self.inner.decided.load_full()
     }
 
     /// The last applied index, as it grows.
     pub fn applied(&self) -> watch::Receiver<u64> {
-        self.0.applied.subscribe()
+        self.inner.applied.subscribe()
     }
 
     /// The latest leadership of this node that was real; it may be over.
     pub fn leading(&self) -> Option<Arc<Leading>> {
-        self.0.leading.load_full()
+        self.inner.leading.load_full()
     }
 
     /// Since when the store fails (monotonic).
     pub fn failing(&self) -> watch::Receiver<Option<Duration>> {
-        self.0.store.failing()
+        self.inner.store.failing()
     }
 
     /// Digests of the state at some indices.
     pub(super) fn digests(&self) -> &Digests {
-        &self.0.digests
+        &self.inner.digests
     }
 
     /// Members as applied.
@@ -147,7 +177,7 @@ impl Machine {
     }
 
     fn place(&self) -> Place {
-        self.0
+        self.inner
             .place
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -174,7 +204,7 @@ impl Machine {
         let done = match &entry.payload {
             EntryPayload::Blank => {
                 let leader = entry.log_id.leader_id;
-                if leader.node_id == self.0.me.load(Ordering::Relaxed) {
+                if leader.node_id == self.inner.me.load(Ordering::Relaxed) {
                     batch.leading = Some(Leading {
                         term: leader.term,
                         fence: index,
@@ -194,13 +224,13 @@ impl Machine {
             .absorb(index, batch.state.decided_at, &done.changes);
         batch.entries.push(AppliedEntry {
             index,
-            envelope: to_envelope(self.0.identity.group().get(), entry)?.to_bytes(),
+            envelope: to_envelope(self.inner.identity.group().get(), entry)?.to_bytes(),
             reply: done.reply,
             changes: done.changes,
             effects: done.effects,
             decided_at: batch.state.decided_at,
         });
-        self.0.digests.at_checkpoint(&batch.state);
+        self.inner.digests.at_checkpoint(&batch.state);
         if let Some(responder) = responder {
             batch.answers.push((responder, done.outcome));
         }
@@ -209,7 +239,10 @@ impl Machine {
 
     /// Stores a batch; then everybody sees it; then proposers hear of it.
     async fn settle(&self, mut batch: Batch) -> io::Result<()> {
-        self.0
+        if let Some(last) = batch.entries.last() {
+            self.inner.flushed.wait_for(last.index).await?;
+        }
+        self.inner
             .store
             .commit(std::mem::take(&mut batch.entries))
             .await?;
@@ -222,12 +255,16 @@ impl Machine {
 
     fn publish(&self, state: Decided, place: Place, leading: Option<Leading>) {
         let applied = state.applied_index;
-        *self.0.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
-        self.0.decided.store(Arc::new(state));
+        *self
+            .inner
+            .place
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = place;
+        self.inner.decided.store(Arc::new(state));
         if let Some(leading) = leading {
-            self.0.leading.store(Some(Arc::new(leading)));
+            self.inner.leading.store(Some(Arc::new(leading)));
         }
-        self.0.applied.send_replace(applied);
+        self.inner.applied.send_replace(applied);
     }
 
     /// The group has an id from here on. The identity is written first: a store without it applies this entry again.
@@ -239,28 +276,29 @@ impl Machine {
             .map_err(|_| io::Error::other("the entry that names the group is damaged"))?;
         let group = GroupId::from_bytes(group);
         let index = index_of(entry.log_id.index);
+        self.inner.flushed.wait_for(index).await?;
         let mut batch = self.begin();
         batch.place.last = Some(entry.log_id);
         batch.state.absorb(index, batch.state.decided_at, &[]);
         // A second founder lost a race that the log decided: the first entry counts.
         if self
-            .0
+            .inner
             .identity
             .group()
             .get()
             .is_none_or(|known| known == group)
         {
             let founded = Founded { group, at: index };
-            let identity = self.0.identity.clone();
+            let identity = self.inner.identity.clone();
             blocking(move || identity.found(founded).map_err(io::Error::other)).await?;
             let snapshot = Snapshot::of(group, &batch.state, Vec::new());
-            self.0
+            self.inner
                 .store
                 .install(Arc::new(snapshot), InstallMode::Adopt)
                 .await?;
             tracing::info!(%group, "the group has its id");
         } else {
-            let envelope = to_envelope(self.0.identity.group().get(), entry)?;
+            let envelope = to_envelope(self.inner.identity.group().get(), entry)?;
             let entry = AppliedEntry {
                 index,
                 envelope: envelope.to_bytes(),
@@ -269,7 +307,7 @@ impl Machine {
                 effects: Vec::new(),
                 decided_at: batch.state.decided_at,
             };
-            self.0.store.commit(vec![entry]).await?;
+            self.inner.store.commit(vec![entry]).await?;
         }
         self.publish(batch.state, batch.place, None);
         Ok(())
@@ -305,6 +343,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
     type SnapshotBuilder = Builder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
+        let _turn = self.turn().await?;
         let place = self.place();
         Ok((place.last, place.members))
     }
@@ -315,6 +354,8 @@ impl RaftStateMachine<TypeConfig> for Machine {
             + Unpin
             + OptionalSend,
     {
+        let machine = self.clone();
+        let _turn = machine.turn().await?;
         let mut batch = self.begin();
         while let Some(next) = entries.next().await {
             let (entry, responder) = next?;
@@ -344,14 +385,15 @@ impl RaftStateMachine<TypeConfig> for Machine {
             Arc::make_mut(&mut state).downtimes.clear();
         }
         Builder {
-            inner: Arc::clone(&self.0),
+            inner: Arc::clone(&self.inner),
             state,
             place: self.place(),
         }
     }
 
     async fn install_snapshot(&mut self, meta: &Meta, bytes: Bytes) -> Result<(), io::Error> {
-        let inner = Arc::clone(&self.0);
+        let _turn = self.turn().await?;
+        let inner = Arc::clone(&self.inner);
         let meta_of_file = meta.clone();
         let snapshot = blocking(move || {
             let snapshot = Snapshot::from_bytes(&bytes).map_err(io::Error::other)?;
@@ -373,7 +415,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         })
         .await?;
         let snapshot = Arc::new(snapshot);
-        self.0
+        self.inner
             .store
             .install(Arc::clone(&snapshot), InstallMode::Adopt)
             .await?;
@@ -382,7 +424,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
             members: meta.last_membership.clone(),
         };
         self.publish(snapshot.decided(), place, None);
-        self.0.known.learn(snapshot.known());
+        self.inner.known.learn(snapshot.known());
         tracing::info!(
             index = snapshot.decided().applied_index,
             "took over the decided state of the leader"
@@ -393,7 +435,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
     async fn get_current_snapshot(
         &mut self,
     ) -> Result<Option<openraft::alias::SnapshotOf<TypeConfig, Bytes>>, io::Error> {
-        let inner = Arc::clone(&self.0);
+        let inner = Arc::clone(&self.inner);
         let found = blocking(move || inner.files.read()).await?;
         Ok(found.map(|(meta, snapshot)| openraft::Snapshot { meta, snapshot }))
     }

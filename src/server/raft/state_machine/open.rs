@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::super::identity::Identity;
 use super::super::log::LogStore;
-use super::super::types::{LogId, StoredMembership, log_id, raft_index};
+use super::super::types::{LogId, StoredMembership, index_of, log_id, raft_index};
 use super::snapshots::Meta;
 use super::{Digests, Inner, KnownInstances, Machine, Place, SnapshotFiles, StoreWriter};
 use crate::store::{self, DecisionStore};
@@ -92,9 +92,21 @@ impl Machine {
         let snapshot = files.read()?.map(|(meta, _)| meta);
         let state = store.load()?;
         check_group(&identity, store.as_ref(), &state)?;
+        let newest = snapshot.as_ref().and_then(|meta| meta.last_log_id);
+        if let Some(last) = newest.filter(|last| last.index >= raft_index_or_zero(&state))
+            && log.follow_snapshot(last)?
+        {
+            tracing::info!(
+                index = index_of(last.index),
+                "the log goes on after the snapshot that was taken over before the last stop"
+            );
+        }
         let place = place(log, store.as_ref(), &state, snapshot.as_ref())?;
-        Ok(Self(Arc::new(Inner {
+        let inner = Inner {
             me: AtomicU64::new(0),
+            engine: AtomicU64::new(0),
+            turn: tokio::sync::Mutex::default(),
+            flushed: log.flushed(),
             identity,
             store: StoreWriter::new(store, clock),
             files,
@@ -104,8 +116,17 @@ impl Machine {
             leading: ArcSwapOption::empty(),
             digests: Digests::default(),
             place: Mutex::new(place),
-        })))
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+            engine: 0,
+        })
     }
+}
+
+/// The library's index of the last applied entry; 0 also before the first.
+fn raft_index_or_zero(state: &Decided) -> u64 {
+    state.applied_index.saturating_sub(1)
 }
 
 fn check_group(

@@ -109,3 +109,195 @@ fn settle(
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use orchestrator_core::decided::{Decided, Reply};
+    use orchestrator_core::domain::{InstanceKey, Timestamp};
+
+    use super::*;
+    use crate::effects::fakes::{FakeClock, until};
+    use crate::raft::tests::support::TestIds;
+    use crate::store::{Identity, LoggedEntry, Place, SqliteOptions, SqliteStore};
+
+    /// What the next commit comes to, once each; then the store is well, or refuses for ever.
+    enum Next {
+        Refuses(Error),
+        /// It is written, and nobody knows.
+        Unknown,
+    }
+
+    struct Faulty {
+        store: SqliteStore,
+        next: Mutex<VecDeque<Next>>,
+        refuses: bool,
+        tried: AtomicUsize,
+    }
+
+    impl Faulty {
+        /// Waits until it was asked so many times, and the writer pauses after the last.
+        async fn refused(&self, times: usize, clock: &FakeClock) {
+            until("it is tried", || self.tried.load(Ordering::SeqCst) >= times).await;
+            clock.until_somebody_sleeps().await;
+        }
+    }
+
+    fn full() -> Error {
+        Error::Full {
+            store: "here".to_owned(),
+        }
+    }
+
+    fn unknown() -> Error {
+        Error::OutcomeUnknown {
+            store: "here".to_owned(),
+            detail: "no answer".to_owned(),
+        }
+    }
+
+    impl DecisionStore for Faulty {
+        fn commit(&self, batch: Vec<AppliedEntry>) -> Result<(), Error> {
+            self.tried.fetch_add(1, Ordering::SeqCst);
+            match self.next.lock().unwrap().pop_front() {
+                Some(Next::Refuses(error)) => Err(error),
+                Some(Next::Unknown) => {
+                    self.store.commit(batch)?;
+                    Err(unknown())
+                }
+                None if self.refuses => Err(full()),
+                None => self.store.commit(batch),
+            }
+        }
+
+        fn place(&self) -> String {
+            DecisionStore::place(&self.store)
+        }
+
+        fn identity(&self) -> Result<Identity, Error> {
+            self.store.identity()
+        }
+
+        fn load(&self) -> Result<Decided, Error> {
+            self.store.load()
+        }
+
+        fn applied_index(&self) -> Result<u64, Error> {
+            self.store.applied_index()
+        }
+
+        fn log_tail(&self, max: usize) -> Result<Vec<LoggedEntry>, Error> {
+            self.store.log_tail(max)
+        }
+
+        fn owed_after(&self, index: u64, max: usize) -> Result<Vec<LoggedEntry>, Error> {
+            self.store.owed_after(index, max)
+        }
+
+        fn performed_index(&self) -> Result<u64, Error> {
+            self.store.performed_index()
+        }
+
+        fn set_performed_index(&self, index: u64) -> Result<(), Error> {
+            self.store.set_performed_index(index)
+        }
+
+        fn export(&self, known: Vec<InstanceKey>) -> Result<Snapshot, Error> {
+            self.store.export(known)
+        }
+
+        fn install(&self, snapshot: &Snapshot, mode: InstallMode) -> Result<(), Error> {
+            self.store.install(snapshot, mode)
+        }
+
+        fn beat(&self, at: Timestamp) -> Result<(), Error> {
+            self.store.beat(at)
+        }
+    }
+
+    fn faulty(next: Vec<Next>, refuses: bool) -> (StoreWriter, Arc<Faulty>, Arc<FakeClock>) {
+        let options = SqliteOptions::new(Place::Memory);
+        let at = Timestamp::from_seconds(1);
+        let store = SqliteStore::open(&options, TestIds::new().as_ref(), at).unwrap();
+        let store = Arc::new(Faulty {
+            store,
+            next: Mutex::new(next.into()),
+            refuses,
+            tried: AtomicUsize::new(0),
+        });
+        let clock = FakeClock::new();
+        let writer = StoreWriter::new(store.clone(), clock.clone());
+        (writer, store, clock)
+    }
+
+    fn entry(index: u64) -> AppliedEntry {
+        AppliedEntry {
+            index,
+            envelope: vec![1],
+            reply: Reply::Unchanged,
+            changes: Vec::new(),
+            effects: Vec::new(),
+            decided_at: Timestamp::from_seconds(1),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_refuses_for_a_while_is_tried_until_it_takes_the_write() {
+        let refusals = (0..3).map(|_| Next::Refuses(full())).collect();
+        let (writer, store, clock) = faulty(refusals, false);
+        let failing = writer.failing();
+        let writing = tokio::spawn(async move { writer.commit(vec![entry(1)]).await });
+        for tried in 1..=3 {
+            store.refused(tried, &clock).await;
+            assert_eq!(*failing.borrow(), Some(Duration::ZERO));
+            clock.advance(1);
+        }
+        writing.await.unwrap().unwrap();
+        assert_eq!(store.applied_index().unwrap(), 1);
+        assert_eq!(*failing.borrow(), None);
+    }
+
+    #[tokio::test]
+    async fn after_thirty_seconds_it_is_given_up_with_the_stores_reason() {
+        let (writer, store, clock) = faulty(Vec::new(), true);
+        let writing = tokio::spawn(async move { writer.commit(vec![entry(1)]).await });
+        store.refused(1, &clock).await;
+        clock.advance(29);
+        store.refused(2, &clock).await;
+        assert!(!writing.is_finished());
+        clock.advance(1);
+        let error = writing.await.unwrap().unwrap_err().to_string();
+        assert!(error.contains("its disk is full"), "{error}");
+        assert_eq!(store.applied_index().unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_no_trying_mends_is_not_tried_again() {
+        let damaged = Error::Damaged {
+            store: "here".to_owned(),
+            detail: "torn".to_owned(),
+        };
+        let (writer, store, _) = faulty(vec![Next::Refuses(damaged)], false);
+        let error = writer.commit(vec![entry(1)]).await.unwrap_err();
+        assert!(error.to_string().contains("torn"), "{error}");
+        assert_eq!(store.applied_index().unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_write_of_unknown_outcome_is_looked_up_and_not_made_twice() {
+        let (writer, store, _) = faulty(vec![Next::Unknown], false);
+        writer.commit(vec![entry(1), entry(2)]).await.unwrap();
+        assert_eq!(store.applied_index().unwrap(), 2);
+        assert_eq!(store.log_tail(9).unwrap().len(), 2);
+        // Nothing of it was written: it is tried again.
+        let (writer, store, clock) = faulty(vec![Next::Refuses(unknown())], false);
+        let writing = tokio::spawn(async move { writer.commit(vec![entry(1)]).await });
+        store.refused(1, &clock).await;
+        clock.advance(1);
+        writing.await.unwrap().unwrap();
+        assert_eq!(store.applied_index().unwrap(), 1);
+    }
+}

@@ -1,6 +1,7 @@
 //! Groups of nodes in this process.
 
 mod first_starts;
+mod formats;
 mod leading;
 mod state;
-mod support;
+pub(super) mod support;

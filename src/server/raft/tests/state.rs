@@ -1,11 +1,15 @@
 //! Decided state over restarts, snapshots and disagreement.
 
+use std::sync::Arc;
+
+use orchestrator_core::domain::Timestamp;
 use orchestrator_core::ports::{DecisionReader as _, Group as _, Proposer as _};
 
 use super::super::OpenError;
 use super::support::{World, key, open_store, until};
 use crate::raft::tests::support::TestIds;
-use crate::store::{DecisionStore as _, InstallMode};
+use crate::store::{DecisionStore as _, GroupLog, GroupLogEntry, InstallMode};
+use crate::wire::{Envelope, Kind};
 
 const THREE: [&str; 3] = ["a", "b", "c"];
 
@@ -178,4 +182,56 @@ async fn stores_that_do_not_belong_to_the_log_are_refused_in_one_sentence() {
     remove_files(&config.directory, "raft-");
     let refused = world.open(config).err().unwrap();
     assert!(matches!(refused, OpenError::Foreign { .. }), "{refused}");
+}
+
+/// As a crash leaves it between the two steps of taking over a snapshot: the snapshot is there, and so are entries of a
+/// leader that was elected later than the one that wrote the snapshot's last entry, none of which was committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_that_a_snapshot_has_replaced_do_not_hinder_the_next_start() {
+    let mut world = World::new(&THREE);
+    world.start_all();
+    let leader = world.settled().await;
+    let away = THREE.into_iter().find(|name| *name != leader).unwrap();
+    let last = world.write("db1").await;
+    world.converge(last.index).await;
+    world.node(away).take_snapshot().await.unwrap();
+    let group = world.status(away).group.unwrap();
+    let snapshot = std::fs::read_dir(world.directory(away)).unwrap();
+    let at = snapshot
+        .filter_map(Result::ok)
+        .find_map(|file| {
+            let name = file.file_name().to_string_lossy().into_owned();
+            name.strip_prefix("raft-snapshot-")?.parse::<u64>().ok()
+        })
+        .unwrap();
+    world.kill(away).await;
+    let log = GroupLog::open(&world.directory(away), Timestamp::from_seconds(1)).unwrap();
+    log.truncate_from(2).unwrap();
+    let stale = |index| {
+        let envelope = Envelope {
+            group,
+            term: 99,
+            leader: 5,
+            index,
+            kind: Kind::Blank,
+            format: 0,
+            payload: Vec::new(),
+        };
+        GroupLogEntry {
+            index,
+            kind: 1,
+            envelope: envelope.to_bytes(),
+        }
+    };
+    let (sender, synced) = std::sync::mpsc::channel();
+    let answer = Box::new(move |result| sender.send(result).unwrap());
+    log.append(Arc::new((2..at).map(stale).collect()), vec![], answer)
+        .unwrap();
+    synced.recv().unwrap().unwrap();
+    drop(log);
+    world.start(away);
+    let last = world.write("db2").await;
+    world.converge(last.index).await;
+    assert_eq!(world.node(away).decided().forgotten.len(), 2);
+    world.stop().await;
 }
