@@ -154,7 +154,6 @@ impl Watch {
                     false => Next::AfterPause,
                 });
             };
-            has_paused = false;
             // Somebody has made it a replica, and nobody can write to it: its clients may stay.
             let is_harmless = takes_no_writes(&seen) && (was_closed || seen.is_replica());
             if !is_harmless {
