@@ -232,15 +232,15 @@ async fn bounds(log: &mut LogStore) -> (Option<LogId>, Option<LogId>, usize) {
 #[tokio::test]
 async fn what_a_snapshot_has_replaced_is_gone_after_a_crash_between_both() {
     // Terms of what is in the log from index 1 on, the place of the snapshot, and how many entries stay.
-    let ends_at_its_place: &[u64] = &[1, 1, 1, 1, 1];
-    for (terms, term, index) in [
-        (ends_at_its_place, 2, 5),
+    let cases: [(&[u64], u64, u64); 5] = [
+        (&[1, 1, 1, 1, 1], 2, 5),
         // Of a leader that was elected later than the one that wrote the snapshot's last entry, and committed nothing.
         (&[1, 1, 5, 5], 4, 6),
         (&[1, 1, 5, 5, 5, 5, 5], 4, 6),
         (&[1], 2, 9),
         (&[], 2, 9),
-    ] {
+    ];
+    for (terms, term, index) in cases {
         let dir = tempfile::tempdir().unwrap();
         let group = cell(9);
         let mut log = open(dir.path(), group.clone());

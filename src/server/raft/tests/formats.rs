@@ -72,7 +72,7 @@ async fn a_command_that_is_not_understood_ends_the_node_and_is_never_skipped() {
     let payload = Payload {
         kind: PayloadKind::Command,
         format: 9,
-        bytes: [9, 1, 2].as_slice().into(),
+        bytes: [9_u8, 1, 2].as_slice().into(),
     };
     let engine = world.node(&leader).core().engine().unwrap();
     let written = engine.client_write(payload).await;

@@ -8,7 +8,7 @@ use orchestrator_core::ports::{DecisionReader as _, Group as _, Proposer as _};
 use super::super::OpenError;
 use super::support::{World, key, open_store, until};
 use crate::raft::tests::support::TestIds;
-use crate::store::{DecisionStore as _, GroupLog, GroupLogEntry, InstallMode};
+use crate::store::{DecisionStore as _, Error, GroupLog, GroupLogEntry, InstallMode};
 use crate::wire::{Envelope, Kind};
 
 const THREE: [&str; 3] = ["a", "b", "c"];
@@ -224,7 +224,7 @@ async fn entries_that_a_snapshot_has_replaced_do_not_hinder_the_next_start() {
         }
     };
     let (sender, synced) = std::sync::mpsc::channel();
-    let answer = Box::new(move |result| sender.send(result).unwrap());
+    let answer = move |result: Result<(), Error>| sender.send(result).unwrap();
     log.append(Arc::new((2..at).map(stale).collect()), vec![], answer)
         .unwrap();
     synced.recv().unwrap().unwrap();
