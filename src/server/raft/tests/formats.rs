@@ -1,9 +1,7 @@
 //! Commands that a member does not understand.
 
 use orchestrator_core::decided::{Proposal, codec::Stored as _};
-use orchestrator_core::ports::{
-    DecisionReader as _, Group as _, GroupRole, ProposeError, Proposer as _,
-};
+use orchestrator_core::ports::{DecisionReader as _, GroupRole, ProposeError, Proposer as _};
 
 use super::super::transport::Call;
 use super::super::types::{Payload, PayloadKind};
