@@ -103,7 +103,7 @@ impl Outcome {
         let lines: Vec<&str> = self.trace.lines().collect();
         let from = lines.len().saturating_sub(TRACE_LINES);
         format!(
-            "{}\n…\n{}\nseed {}: {:?}\nagain: GROUP_SEED={} cargo nextest run -p raft-tests --test group_simulation --no-capture one_seed\n",
+            "{}\n…\n{}\nseed {}: {:?}\nagain: GROUP_SEED={} cargo nextest run -P long -p raft-tests --test group_simulation --no-capture one_seed\n",
             self.scenario,
             lines[from..].join("\n"),
             self.seed,

@@ -1,12 +1,9 @@
 //! Commands that a member does not understand.
 
 use orchestrator_core::decided::{Proposal, codec::Stored as _};
-use orchestrator_core::ports::{
-    DecisionReader as _, Group as _, GroupRole, ProposeError, Proposer as _,
-};
+use orchestrator_core::ports::{ProposeError, Proposer as _};
 
 use super::super::transport::Call;
-use super::super::types::{Payload, PayloadKind};
 use super::super::v1;
 use super::support::{World, until};
 
@@ -59,50 +56,5 @@ async fn a_leader_writes_nothing_that_a_member_says_it_cannot_read() {
     .await;
     let last = world.write("db2").await;
     world.converge(last.index).await;
-    world.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_that_is_not_understood_ends_the_node_and_is_never_skipped() {
-    let mut world = World::new(&THREE);
-    world.start_all();
-    let leader = world.settled().await;
-    let before = world.write("db1").await;
-    world.converge(before.index).await;
-    let payload = Payload {
-        kind: PayloadKind::Command,
-        format: 9,
-        bytes: [9_u8, 1, 2].as_slice().into(),
-    };
-    let engine = world.node(&leader).core().engine().unwrap();
-    let written = engine.client_write(payload).await;
-    assert!(written.is_err(), "{written:?}");
-    for _ in 0..2 {
-        let ended = || {
-            let all = THREE.map(|name| world.status(name));
-            all.into_iter()
-                .filter(|status| status.role == GroupRole::Stopped)
-                .collect::<Vec<_>>()
-        };
-        // The third cannot commit it alone.
-        until("two come to it and end", || ended().len() >= 2).await;
-        for status in ended() {
-            let says_why = status.warnings.iter().any(|warning| {
-                warning
-                    .contains("the proposal is in format 9, and this release reads format 1 only")
-            });
-            assert!(says_why, "{:?}", status.warnings);
-        }
-        for name in THREE {
-            let decided = world.node(name).decided();
-            assert_eq!(decided.answers.len(), 1, "{name}");
-            assert!(decided.applied_index >= before.index, "{name}");
-        }
-        // A restart comes to the same entry again.
-        for name in THREE {
-            world.kill(name).await;
-        }
-        world.start_all();
-    }
     world.stop().await;
 }
