@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use raft_tests::lab::{Flavour, Group, Node, wait_until};
 
-use crate::leader_stopped::{ENDS_WITHIN, How, leader_of};
+use crate::leader_stopped::{How, in_time, leader_of};
 use crate::record::{newest, recoveries, recovery_of};
 use crate::tally::{Tally, runs};
 use crate::world::{SOME_ROWS, SOON, TREE, World, recovering};
@@ -60,7 +60,7 @@ async fn stopped_at(moment: Moment, how: How, took: &mut Tally) -> Result<()> {
     let record = recovery_of(node, &fleet["a"]).await?;
     let length = world.sampler.now() - stopped;
     took.add(length);
-    ensure!(length <= ENDS_WITHIN, "it took {length:?}");
+    in_time(length)?;
     ensure!(record["end"]["outcome"] == "succeeded", "{record:#}");
     // On a busy machine leadership may change hands once more.
     let attempt = record["attempt"].as_u64().context("no attempt")?;

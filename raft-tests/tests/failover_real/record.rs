@@ -7,7 +7,7 @@ use raft_tests::lab::{Node, Server, wait_until};
 use serde_json::Value;
 
 /// Detecting takes two polls, a recovery some seconds at most; the rest is for a busy machine.
-const RECOVERED: Duration = Duration::from_secs(40);
+const RECOVERED: Duration = Duration::from_secs(90);
 
 /// All recoveries, newest first.
 pub async fn recoveries(node: &Node) -> Result<Vec<Value>> {

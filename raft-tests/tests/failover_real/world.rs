@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::record::loss_kind;
 
 /// What comes about by itself, on a machine busy with other tests.
-pub const SOON: Duration = Duration::from_secs(30);
+pub const SOON: Duration = Duration::from_secs(60);
 /// Rows that are written before anything happens.
 pub const SOME_ROWS: usize = 40;
 /// Three servers; the primary comes back writable, as its option file says.

@@ -14,7 +14,7 @@ use orchestrator_core::ports::{Change, ChangeError, OnBehalfOf, ServerSession};
 use super::Deps;
 use super::metrics;
 use super::proposing::Undecided;
-use super::sessions::OPEN_TIME;
+use super::sessions::{OLD_PRIMARY_OPEN_TIME, OPEN_TIME};
 
 /// The reason of downtimes of lost servers, as the predecessor's.
 pub(super) const LOST_REASON: &str = "lost-in-recovery";
@@ -133,7 +133,7 @@ impl Watch {
     async fn attempt(&self) -> Result<Next, Over> {
         self.confirm().await?;
         let servers = &self.deps.servers;
-        let opened = servers.open(&self.server, self.on_behalf_of, OPEN_TIME);
+        let opened = servers.open(&self.server, self.on_behalf_of, OLD_PRIMARY_OPEN_TIME);
         match opened.await {
             Ok(session) => self.serve(session).await,
             Err(_) => Ok(Next::AfterPause),

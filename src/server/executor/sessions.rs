@@ -14,6 +14,10 @@ use super::scope::Scope;
 /// How long one connection may take: three round trips between sites far apart, and a busy server.
 pub(super) const OPEN_TIME: Duration = Duration::from_secs(1);
 
+/// How long one to an old primary may take. A server that starts accepts connections some time before it serves them; an attempt that is
+/// given up in between is one more that it has to deal with first, and another has to begin anew.
+pub(super) const OLD_PRIMARY_OPEN_TIME: Duration = Duration::from_secs(3);
+
 /// How long all connections of a recovery may take before it goes on with those that are there. Longer than one, so that
 /// one slow server does not leave others out.
 const ALL_OPEN_TIME: Duration = Duration::from_millis(1_500);

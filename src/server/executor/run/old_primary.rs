@@ -12,10 +12,14 @@ use tokio::sync::{mpsc, watch};
 
 use super::report::Report;
 use crate::executor::scope::Scope;
-use crate::executor::sessions::OPEN_TIME;
+use crate::executor::sessions::{OLD_PRIMARY_OPEN_TIME, OPEN_TIME};
 
 /// How often it is tried: an old primary that is back is closed before clients of a busy pool have found it.
 const TRY: Duration = Duration::from_millis(50);
+
+/// How long the order to close a server that has just answered is waited for before it is looked at: longer than a decision takes on
+/// a busy node. A look is a dozen statements, which the order would have to wait for.
+const ORDER_TIME: Duration = Duration::from_secs(1);
 
 /// How long closing it may take. Ending the sessions of some thousand clients takes a second.
 pub(super) const CLOSE_TIME: Duration = Duration::from_secs(3);
@@ -51,18 +55,19 @@ impl Watcher {
             self.send(Report::Lost(lost)).await?;
             return Err(Over);
         }
+        // A run that goes on where another stopped waits for the first attempt.
+        let within = match self.told {
+            None => OPEN_TIME,
+            Some(_) => OLD_PRIMARY_OPEN_TIME,
+        };
         let servers = Arc::clone(&self.scope.deps.servers);
         let ended = match self.stale.is_empty() {
             true => Ok(()),
-            false => {
-                servers
-                    .end_sessions(&self.dead, &self.stale, OPEN_TIME)
-                    .await
-            }
+            false => servers.end_sessions(&self.dead, &self.stale, within).await,
         };
         let opened = match ended {
             Ok(()) => {
-                let opened = servers.open(&self.dead, self.scope.on_behalf_of(), OPEN_TIME);
+                let opened = servers.open(&self.dead, self.scope.on_behalf_of(), within);
                 opened.await
             }
             Err(why) => Err(why),
@@ -93,13 +98,13 @@ impl Watcher {
             ended,
         })
         .await?;
-        // That it answers is all that has to be known: nothing else is begun from now on, and while it is looked at the order to
-        // close it may be on its way.
+        // That it answers is all that has to be known: nothing else is begun from now on, and the order to close it is on its way.
         self.tell(OldPrimary::Answers, "it answers".to_owned())
             .await?;
-        let mut was_closed = false;
+        let (mut was_closed, mut pause) = (false, ORDER_TIME);
         loop {
-            self.pause().await?;
+            self.pause(pause).await?;
+            pause = TRY;
             if !was_closed && *self.close.borrow() == Some(connection_id) {
                 was_closed = self.close(&mut session).await?;
             }
@@ -123,11 +128,11 @@ impl Watcher {
         }
     }
 
-    async fn pause(&mut self) -> Result<(), Over> {
+    async fn pause(&mut self, length: Duration) -> Result<(), Over> {
         tokio::select! {
             biased;
             changed = self.close.changed() => changed.map_err(|_| Over),
-            () = self.scope.deps.clock.sleep(TRY) => Ok(()),
+            () = self.scope.deps.clock.sleep(length) => Ok(()),
         }
     }
 
