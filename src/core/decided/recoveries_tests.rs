@@ -730,7 +730,7 @@ fn connections_that_are_left_after_the_end_are_the_stale_ones_of_the_next_recove
     );
     log.register(NOON, recovery(1));
     assert_eq!(
-        refusal(log.step(after(1), 1, watch(&[on_a.clone()], &[]))),
+        refusal(log.step(after(1), 1, watch(std::slice::from_ref(&on_a), &[]))),
         Refusal::RecoveryHasNotEnded,
         "before the end, its own commands say it"
     );
@@ -751,7 +751,7 @@ fn connections_that_are_left_after_the_end_are_the_stale_ones_of_the_next_recove
 
     // The next one works on a, and not on x.
     log.register(after(5_000), recovery(2));
-    assert_eq!(log.recovery(2).stale_sessions, [on_a.clone()]);
+    assert_eq!(log.recovery(2).stale_sessions, std::slice::from_ref(&on_a));
     let record = RecoveryStepCommand::Record {
         fence: fence(1),
         news: RecoveryNews {
@@ -761,7 +761,11 @@ fn connections_that_are_left_after_the_end_are_the_stale_ones_of_the_next_recove
     };
     log.step(after(5_001), 2, record);
     assert_eq!(log.recovery(2).stale_sessions, []);
-    assert_eq!(log.recovery(1).sessions, [on_x.clone()], "once is enough");
+    assert_eq!(
+        log.recovery(1).sessions,
+        std::slice::from_ref(&on_x),
+        "once is enough"
+    );
 
     // Whoever watches ends what any recovery has left.
     log.end(after(5_002), ended(2, RecoveryOutcome::Succeeded));

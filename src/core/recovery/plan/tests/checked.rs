@@ -304,7 +304,9 @@ fn each_server_is_touched_only_as_its_fate_allows() {
     };
     let in_downtime = || Fate::Left(Left::Downtime);
     // What may be done in each phase; b is the head, c is promoted.
-    let table: [(&str, Option<Fate>, [&[Action]; 4]); 10] = [
+    /// A server, its fate, and what each phase may do with it.
+    type Row<'a> = (&'a str, Option<Fate>, [&'a [Action]; 4]);
+    let table: [Row; 10] = [
         (
             "c",
             Some(Fate::Promoted),
