@@ -51,7 +51,7 @@ async fn a_leader_whose_log_takes_no_entries_ends_with_code_70_and_another_leads
     let group = Group::start(|_, plan| plan).await?;
     let first = group.settled().await?;
     group.downtime(first, "db1").await?;
-    let log = Connection::open(group[first].folder().join("raft-log.sqlite3"))?;
+    let log = Connection::open(group[first].folder().join("data/raft-log.sqlite3"))?;
     log.execute_batch("DROP TABLE group_log")?;
     drop(log);
     // What it cannot write, it does not acknowledge; the next leader is asked instead.
