@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules of the core crate, and what of the core each may import beside itself.
-const CORE: [(&str, &[&str]); 7] = [
+const CORE: [(&str, &[&str]); 8] = [
     ("domain", &[]),
+    ("beats", &["domain"]),
     ("topology", &["domain", "legacy"]),
     ("decided", &["domain"]),
     ("analysis", &["domain", "topology", "decided", "legacy"]),

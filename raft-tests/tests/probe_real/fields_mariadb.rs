@@ -231,6 +231,8 @@ async fn compare_link(replica: &Server, source: &Server, link: ReplicationLink) 
         has_credentials,
         tls_allowed,
         channel,
+        heartbeat_period,
+        heartbeats_received,
     } = link;
     assert_eq!(from, SourceAddress::Attached(source.key()));
     assert_eq!(named(&row, "Master_Host"), source.host);
@@ -259,6 +261,10 @@ async fn compare_link(replica: &Server, source: &Server, link: ReplicationLink) 
     assert_eq!(retrieved, "");
     assert!(!has_filters && has_credentials && !tls_allowed);
     assert_eq!(channel, "");
+    let period = heartbeat_period.expect("MariaDB says it").as_secs_f64();
+    assert_eq!(Ok(period), named(&row, "Slave_heartbeat_period").parse());
+    let beats = number(named(&row, "Slave_received_heartbeats"));
+    assert!(heartbeats_received.is_some_and(|before| before <= beats));
 }
 
 #[tokio::test(flavor = "multi_thread")]

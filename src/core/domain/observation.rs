@@ -179,6 +179,11 @@ pub struct ReplicationLink {
     pub tls_allowed: bool,
     /// `Channel_Name`; empty for the default channel.
     pub channel: String,
+    /// How long the source may send nothing before it sends a heartbeat; `None` where the server does not say (MySQL from
+    /// 5.7 on, without `performance_schema`), zero where heartbeats are off.
+    pub heartbeat_period: Option<Duration>,
+    /// Heartbeats received since the receiver's start; `None` where the server does not say.
+    pub heartbeats_received: Option<u64>,
 }
 
 impl ReplicationLink {
@@ -207,6 +212,8 @@ impl ReplicationLink {
             has_credentials: true,
             tls_allowed: false,
             channel: String::new(),
+            heartbeat_period: None,
+            heartbeats_received: None,
         }
     }
 }

@@ -1,6 +1,9 @@
 use std::collections::HashMap;
 
+use orchestrator_core::domain::ReplicationLink;
+
 use super::ask::{Asker, FEW_ROWS};
+use super::status::heartbeat_period;
 use crate::mysql::Answer;
 use crate::mysql::dialect::semi_sync as names;
 use crate::mysql::failure::StepError;
@@ -23,7 +26,20 @@ impl Listed {
     }
 }
 
-/// Uptime and the counters of semi-sync, in one statement.
+/// Variables of MySQL 5.6, and of MariaDB, which has them in the replica's status too.
+const HEARTBEAT_PERIOD: &str = "Slave_heartbeat_period";
+const HEARTBEATS: &str = "Slave_received_heartbeats";
+
+/// Adds what only counters tell about the link to the source.
+pub(super) fn complete(counters: &Listed, link: &mut ReplicationLink) {
+    let of = |name| counters.get(name);
+    let period = || heartbeat_period(&of(HEARTBEAT_PERIOD)?);
+    link.heartbeat_period = link.heartbeat_period.or_else(period);
+    let received = || of(HEARTBEATS)?.parse().ok();
+    link.heartbeats_received = link.heartbeats_received.or_else(received);
+}
+
+/// Uptime and the counters of semi-sync and heartbeats, in one statement.
 pub(super) async fn ask(asker: &mut Asker<'_>) -> Result<Listed, StepError> {
     let answer = asker
         .must("reading counters", &statement(), FEW_ROWS)
@@ -40,7 +56,7 @@ fn statement() -> String {
     ]
     .iter()
     .flat_map(|names| [names.new, names.old])
-    .chain(["Uptime"])
+    .chain(["Uptime", HEARTBEAT_PERIOD, HEARTBEATS])
     .map(|name| format!("'{name}'"))
     .collect();
     format!(

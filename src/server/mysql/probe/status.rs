@@ -93,6 +93,12 @@ pub(in crate::mysql) fn read(row: &Row<'_>) -> Result<ReplicationLink, DriverErr
         has_credentials: !short(column::SOURCE_USER).is_empty(),
         tls_allowed: short(column::SOURCE_TLS) == "Yes",
         channel: short(column::CHANNEL),
+        heartbeat_period: row
+            .text("Slave_heartbeat_period")
+            .and_then(|text| heartbeat_period(&text)),
+        heartbeats_received: row
+            .text("Slave_received_heartbeats")
+            .and_then(|text| text.parse().ok()),
     })
 }
 
@@ -140,6 +146,12 @@ fn number<T: std::str::FromStr + Default>(text: &str) -> Result<T, DriverError> 
             .parse()
             .map_err(|_| DriverError::Protocol("a replica status with a number that is none")),
     }
+}
+
+/// A heartbeat period as servers print it: seconds with a fraction.
+pub(super) fn heartbeat_period(text: &str) -> Option<Duration> {
+    let seconds: f64 = text.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 fn signed(text: &str) -> Result<i64, DriverError> {

@@ -68,6 +68,8 @@ fn blank() -> ReplicationLink {
         relay_log: at("m2-relay-bin.000002", 1321),
         uses_mariadb_gtid: true,
         mariadb_received: "0-1-4".into(),
+        heartbeat_period: Some(Duration::from_secs(1)),
+        heartbeats_received: Some(208),
         ..ReplicationLink::running(attached("127.41.0.1:41306"))
     }
 }
@@ -91,6 +93,8 @@ fn a_real_row_of_mysql_97_is_read_whole() {
         mariadb_received: String::new(),
         retrieved: format!("{uuid}:1-6"),
         tls_allowed: true,
+        heartbeat_period: None,
+        heartbeats_received: None,
         ..blank()
     };
     assert_eq!(one(MYSQL_97), expected);
@@ -111,6 +115,8 @@ fn a_row_of_mysql_56_that_cannot_connect_is_read_whole() {
         uses_oracle_gtid: false,
         uses_mariadb_gtid: false,
         mariadb_received: String::new(),
+        heartbeat_period: None,
+        heartbeats_received: None,
         ..blank()
     };
     assert_eq!(one(MYSQL_56), expected);

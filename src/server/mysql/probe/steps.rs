@@ -36,8 +36,12 @@ pub(super) async fn ask_all(
     }
     let found = basics(asker, profile, &mut seen).await?;
     seen.key = key.with_host(own_host(key, &found, config.own_name)?);
-    let plugins = settings_and_counters(asker, profile, &mut seen).await?;
+    let counters = counters::ask(asker).await?;
+    let plugins = settings(asker, profile, &counters, &mut seen).await?;
     replication(asker, profile, &mut seen).await?;
+    if let Some(link) = &mut seen.replication {
+        counters::complete(&counters, link);
+    }
     seen.group = group::ask(asker, profile, &plugins, &seen.identity.server_uuid).await?;
     seen.replicas = replicas::ask(
         asker,
@@ -67,12 +71,12 @@ async fn basics(
     variables::apply(&answer, &profile.dialect, seen).map_err(at(STEP))
 }
 
-async fn settings_and_counters(
+async fn settings(
     asker: &mut Asker<'_>,
     profile: &Profile,
+    counters: &Listed,
     seen: &mut Observation,
 ) -> Result<Listed, StepError> {
-    let counters = counters::ask(asker).await?;
     let uptime = counters.get("Uptime").and_then(|text| text.parse().ok());
     seen.identity.uptime = Duration::from_secs(uptime.unwrap_or(0));
     semi_sync::apply_status(|name| counters.get(name), &mut seen.semi_sync);

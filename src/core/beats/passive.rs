@@ -1,0 +1,98 @@
+use std::time::Duration;
+
+use crate::domain::{BinlogPosition, Observation, ReplicationLink};
+
+/// For how long something that came speaks for the source, where nothing is known of heartbeats.
+const MOVES_FOR: Duration = Duration::from_secs(2);
+
+/// How far a receiver has come: it moves with everything that its source sends, heartbeats included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    position: BinlogPosition,
+    mariadb: String,
+    retrieved: String,
+    heartbeats: Option<u64>,
+}
+
+impl Received {
+    /// As `link` shows it.
+    pub fn of(link: &ReplicationLink) -> Self {
+        Self {
+            position: link.received.clone(),
+            mariadb: link.mariadb_received.clone(),
+            retrieved: link.retrieved.clone(),
+            heartbeats: link.heartbeats_received,
+        }
+    }
+}
+
+/// What the receiver of one replica shows about a source that we do not hear: whether anything comes.
+///
+/// A source that lives sends a heartbeat after each heartbeat period in which it sends nothing else. So nothing for two
+/// periods speaks against it, and something within that time for it. Where the period is not known, or there is none, this never
+/// speaks against anybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passive {
+    received: Received,
+    /// When it was first seen like that, of those times that it was looked at since the first beat that failed.
+    still_since: Duration,
+    seen_at: Duration,
+    /// When it was last seen that something had come.
+    moved_at: Option<Duration>,
+    period: Option<Duration>,
+}
+
+impl Passive {
+    /// What `seen` shows before anything else; `asked` is when it began to be looked at, at or after the first beat that failed.
+    /// `None` for a server that replicates from nobody.
+    pub fn first(seen: &Observation, asked: Duration) -> Option<Self> {
+        let link = seen.replication.as_ref()?;
+        Some(Self {
+            received: Received::of(link),
+            still_since: asked,
+            seen_at: asked,
+            moved_at: None,
+            period: link.heartbeat_period.filter(|period| !period.is_zero()),
+        })
+    }
+
+    /// Takes in a later look.
+    pub fn again(&mut self, seen: &Observation, asked: Duration) {
+        let Some(now) = Self::first(seen, asked) else {
+            return;
+        };
+        match now.received == self.received {
+            true => {
+                self.seen_at = self.seen_at.max(asked);
+                self.period = now.period;
+            }
+            false => {
+                *self = Self {
+                    moved_at: Some(asked),
+                    ..now
+                }
+            }
+        }
+    }
+
+    /// Whether nothing has come for two heartbeat periods, as far as it was looked at.
+    pub fn stands_still(&self) -> bool {
+        let still = self.seen_at.saturating_sub(self.still_since);
+        self.period
+            .is_some_and(|period| still >= period.saturating_mul(2))
+    }
+
+    /// Whether something was seen to come in the last while.
+    pub fn moves(&self, now: Duration) -> bool {
+        let ago = self.moved_at.map(|at| now.saturating_sub(at));
+        ago.is_some_and(|ago| ago < MOVES_FOR)
+    }
+
+    /// How long after `now` it can be said that nothing has come for two heartbeat periods; `None` where that is never known.
+    pub fn due_in(&self, now: Duration) -> Option<Duration> {
+        let due = self
+            .still_since
+            .saturating_add(self.period?.saturating_mul(2));
+        Some(due.saturating_sub(now))
+    }
+}

@@ -1,0 +1,355 @@
+use proptest::prelude::*;
+use std::time::Duration;
+
+use super::*;
+use crate::domain::{InstanceKey, Observation, ReplicationLink, SourceAddress, Timestamp};
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+const ALIVE: Heard = Heard::Packet {
+    refusal: None,
+    keeps: true,
+};
+
+fn nothing(over: Over, asked: u64) -> Heard {
+    let asked = ms(asked);
+    Heard::Nothing { over, asked }
+}
+
+/// What was heard, each with its time in milliseconds.
+fn watch(heard: &[(u64, Heard)]) -> Watch {
+    let mut watch = Watch::default();
+    for (at, heard) in heard {
+        watch.hear(*heard, ms(*at));
+    }
+    watch
+}
+
+fn standing(heard: &[(u64, Heard)], at: u64) -> Standing {
+    watch(heard).standing(ms(at), &BeatPolicy::default())
+}
+
+const WELL: Standing = Standing::Alive { refusal: None };
+const CLOSED: Heard = Heard::Closed(Farewell::None);
+
+#[test]
+fn each_story_ends_as_it_should() {
+    let refusal = |refusal| Heard::Packet {
+        refusal: Some(refusal),
+        keeps: false,
+    };
+    use Over::{Kept, New};
+    let stories: &[(&str, &[(u64, Heard)], u64, Standing)] = &[
+        ("never asked", &[], 9000, Standing::Unknown),
+        (
+            "never heard",
+            &[
+                (0, Heard::Refused),
+                (100, Heard::Refused),
+                (200, Heard::Refused),
+            ],
+            9000,
+            Standing::Unknown,
+        ),
+        ("answers", &[(0, ALIVE)], 9000, WELL),
+        (
+            "killed",
+            &[(0, ALIVE), (700, CLOSED), (701, Heard::Refused)],
+            701,
+            Standing::Gone,
+        ),
+        (
+            "our session was ended",
+            &[(0, ALIVE), (700, CLOSED), (702, refusal(1045))],
+            702,
+            Standing::Alive {
+                refusal: Some(1045),
+            },
+        ),
+        (
+            "closed, not tried again yet",
+            &[(0, ALIVE), (700, CLOSED)],
+            9000,
+            Standing::Doubt,
+        ),
+        (
+            "closed, and the host is gone",
+            &[(0, ALIVE), (700, CLOSED), (1200, nothing(New, 701))],
+            2699,
+            Standing::Doubt,
+        ),
+        (
+            "closed, and the host stays gone",
+            &[(0, ALIVE), (700, CLOSED), (1200, nothing(New, 701))],
+            2700,
+            Standing::Silent,
+        ),
+        (
+            "frozen for less than it takes",
+            &[
+                (0, ALIVE),
+                (1500, nothing(Kept, 1000)),
+                (2000, nothing(New, 1500)),
+            ],
+            2999,
+            Standing::Doubt,
+        ),
+        (
+            "frozen",
+            &[
+                (0, ALIVE),
+                (1500, nothing(Kept, 1000)),
+                (2000, nothing(New, 1500)),
+            ],
+            3000,
+            Standing::Silent,
+        ),
+        (
+            "one connection is not enough",
+            &[(0, ALIVE), (1500, nothing(Kept, 1000))],
+            60_000,
+            Standing::Doubt,
+        ),
+        (
+            "thawed",
+            &[
+                (0, ALIVE),
+                (1500, nothing(Kept, 1000)),
+                (2000, nothing(New, 1500)),
+                (3100, ALIVE),
+            ],
+            3100,
+            WELL,
+        ),
+        (
+            "the old connection is dead, a new one answers",
+            &[
+                (0, ALIVE),
+                (1500, nothing(Kept, 1000)),
+                (1510, refusal(1040)),
+            ],
+            9000,
+            Standing::Alive {
+                refusal: Some(1040),
+            },
+        ),
+        (
+            "refuses us, then is killed",
+            &[
+                (0, refusal(1040)),
+                (1000, Heard::Refused),
+                (1100, Heard::Refused),
+                (1200, Heard::Refused),
+            ],
+            1200,
+            Standing::Gone,
+        ),
+        (
+            "refuses us, one refused connection",
+            &[(0, refusal(1040)), (1000, Heard::Refused)],
+            1001,
+            Standing::Doubt,
+        ),
+        (
+            "refuses us, then is frozen",
+            &[(0, refusal(1040)), (1500, nothing(New, 1000))],
+            3000,
+            Standing::Silent,
+        ),
+        (
+            "we cannot try",
+            &[(0, ALIVE), (1000, Heard::NotTried)],
+            9000,
+            WELL,
+        ),
+        (
+            "closed and we cannot try",
+            &[(0, ALIVE), (1000, CLOSED), (1100, Heard::NotTried)],
+            9000,
+            Standing::Doubt,
+        ),
+        (
+            "no more listening, the connection is open",
+            &[
+                (0, ALIVE),
+                (1500, nothing(Kept, 1000)),
+                (1600, Heard::Refused),
+            ],
+            9000,
+            Standing::Doubt,
+        ),
+    ];
+    for (story, heard, at, expected) in stories {
+        assert_eq!(standing(heard, *at), *expected, "{story}");
+    }
+}
+
+#[test]
+fn who_goes_down_in_an_orderly_way_gets_time_to_come_back_and_who_crashes_none() {
+    let policy = BeatPolicy::default();
+    let left = |heard: &[(u64, Heard)], at: u64| watch(heard).restart_left(ms(at), &policy);
+    let said = Heard::Closed(Farewell::Error(1053));
+    let orderly = [(0, ALIVE), (700, said), (701, Heard::Refused)];
+    assert_eq!(left(&orderly, 701), Some(ms(9999)));
+    assert_eq!(left(&orderly, 10_700), None, "the time is over");
+    assert_eq!(standing(&orderly, 701), Standing::Gone);
+    let back = [
+        (0, ALIVE),
+        (700, said),
+        (701, Heard::Refused),
+        (5000, ALIVE),
+        (6000, CLOSED),
+        (6001, Heard::Refused),
+    ];
+    assert_eq!(left(&back, 6001), None, "it came back, and then it crashed");
+    let crashed = [(0, ALIVE), (700, CLOSED), (701, Heard::Refused)];
+    assert_eq!(left(&crashed, 701), None);
+    let killed_session = [
+        (0, ALIVE),
+        (700, Heard::Closed(Farewell::Error(1927))),
+        (701, Heard::Refused),
+    ];
+    assert_eq!(
+        left(&killed_session, 701),
+        None,
+        "somebody ended our session"
+    );
+    let listener_first = [(0, ALIVE), (700, Heard::Refused), (900, CLOSED)];
+    assert_eq!(left(&listener_first, 900), Some(ms(9800)));
+}
+
+fn any_heard() -> impl Strategy<Value = Heard> {
+    let over = prop_oneof![Just(Over::Kept), Just(Over::New)];
+    prop_oneof![
+        (any::<bool>(), proptest::option::of(1000_u16..2000))
+            .prop_map(|(keeps, refusal)| Heard::Packet { refusal, keeps }),
+        prop_oneof![Just(Farewell::None), Just(Farewell::Error(1053))].prop_map(Heard::Closed),
+        Just(Heard::Refused),
+        (over, 0_u64..20_000).prop_map(|(over, asked)| nothing(over, asked)),
+        Just(Heard::NotTried),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn a_packet_always_makes_it_alive(
+        heard in proptest::collection::vec((0_u64..20_000, any_heard()), 0..12),
+        refusal in proptest::option::of(1000_u16..2000),
+        keeps in any::<bool>(),
+    ) {
+        let mut watch = watch(&heard);
+        watch.hear(Heard::Packet { refusal, keeps }, ms(20_000));
+        prop_assert_eq!(watch.standing(ms(90_000), &BeatPolicy::default()), Standing::Alive { refusal });
+        prop_assert_eq!(watch.restart_left(ms(20_000), &BeatPolicy::default()), None);
+    }
+
+    #[test]
+    fn nothing_short_of_a_refused_or_a_silent_new_connection_is_evidence(
+        heard in proptest::collection::vec((0_u64..20_000, any_heard()), 0..12),
+    ) {
+        let since = heard.iter().rposition(|(_, heard)| matches!(heard, Heard::Packet { .. }));
+        let later = since.map_or(&heard[..], |at| &heard[at + 1..]);
+        let is_new_tried = later.iter().any(|(_, heard)| {
+            matches!(heard, Heard::Refused | Heard::Nothing { over: Over::New, .. })
+        });
+        let standing = watch(&heard).standing(ms(90_000), &BeatPolicy::default());
+        prop_assert!(!standing.is_against() || (is_new_tried && since.is_some()), "{standing:?}");
+    }
+
+    #[test]
+    fn silence_shorter_than_policy_says_is_never_evidence_of_silence(
+        heard in proptest::collection::vec((0_u64..1_999, any_heard()), 0..12),
+    ) {
+        let standing = watch(&heard).standing(ms(1_999), &BeatPolicy::default());
+        prop_assert_ne!(standing, Standing::Silent);
+    }
+
+    #[test]
+    fn our_link_is_never_blamed_while_half_of_all_answer(
+        silent in proptest::collection::vec(0_u64..3000, 0..20),
+        more in 0_usize..5,
+    ) {
+        let answering = std::iter::repeat_n(None, silent.len() + more);
+        let all = silent.iter().map(|at| Some(ms(*at))).chain(answering);
+        prop_assert!(!is_own_link(all));
+    }
+}
+
+#[test]
+fn our_own_link_is_more_than_half_of_all_and_at_least_three_together() {
+    let at = |times: &[u64]| -> Vec<Option<Duration>> {
+        times
+            .iter()
+            .map(|time| (*time < 9000).then(|| ms(*time)))
+            .collect()
+    };
+    // 9000 stands for one that answers.
+    let cases: &[(&[u64], bool)] = &[
+        (&[], false),
+        (&[10], false),
+        (&[10, 20], false),
+        (&[10, 20, 900], true),
+        (&[10, 20, 900, 9000], true),
+        (&[10, 20, 900, 9000, 9000], true),
+        (&[10, 20, 900, 9000, 9000, 9000], false),
+        (&[10, 20, 5000], false),
+        (&[0, 2000, 4000, 6000], false),
+        (&[0, 5000, 5100, 5200], true),
+    ];
+    for (times, expected) in cases {
+        assert_eq!(is_own_link(at(times)), *expected, "{times:?}");
+    }
+}
+
+fn replica(offset: u64, heartbeats: Option<u64>, period: Option<u64>) -> Observation {
+    let key = |name: &str| InstanceKey::parse(name, 3306).unwrap();
+    let mut seen = Observation::blank(key("b"), Timestamp::from_seconds(1));
+    let mut link = ReplicationLink::running(SourceAddress::Attached(key("a")));
+    link.received.offset = offset;
+    link.heartbeats_received = heartbeats;
+    link.heartbeat_period = period.map(ms);
+    seen.replication = Some(link);
+    seen
+}
+
+#[test]
+fn nothing_received_for_two_heartbeat_periods_is_standing_still() {
+    let period = Some(1000);
+    let mut passive = Passive::first(&replica(7, Some(3), period), ms(100)).unwrap();
+    assert_eq!(passive.due_in(ms(100)), Some(ms(2000)));
+    passive.again(&replica(7, Some(3), period), ms(2099));
+    assert!(!passive.stands_still());
+    passive.again(&replica(7, Some(3), period), ms(2100));
+    assert!(passive.stands_still());
+    passive.again(&replica(7, Some(4), period), ms(2200));
+    assert!(!passive.stands_still(), "a heartbeat: it lives");
+    assert!(passive.moves(ms(4199)) && !passive.moves(ms(4200)));
+    passive.again(&replica(8, Some(4), period), ms(3000));
+    passive.again(&replica(8, Some(4), period), ms(4999));
+    assert!(!passive.stands_still(), "an event a short while ago");
+    passive.again(&replica(8, Some(4), period), ms(5000));
+    assert!(passive.stands_still());
+}
+
+#[test]
+fn without_a_known_heartbeat_period_nothing_is_said() {
+    for period in [None, Some(0)] {
+        let mut passive = Passive::first(&replica(7, None, period), ms(100)).unwrap();
+        passive.again(&replica(7, None, period), ms(3_600_000));
+        assert!(!passive.stands_still());
+        assert_eq!(passive.due_in(ms(0)), None);
+    }
+}
+
+#[test]
+fn what_was_not_looked_at_does_not_stand_still() {
+    let mut passive = Passive::first(&replica(7, None, Some(100)), ms(100)).unwrap();
+    assert!(!passive.stands_still());
+    passive.again(&replica(7, None, Some(100)), ms(299));
+    assert!(!passive.stands_still());
+    assert_eq!(passive.due_in(ms(9000)), Some(Duration::ZERO));
+}
