@@ -41,7 +41,9 @@ fn each_story_ends_as_it_should() {
         keeps: false,
     };
     use Over::{Kept, New};
-    let stories: &[(&str, &[(u64, Heard)], u64, Standing)] = &[
+    /// Its name, what is heard and when, the moment that is looked at, and how it stands then.
+    type Story<'a> = (&'a str, &'a [(u64, Heard)], u64, Standing);
+    let stories: &[Story] = &[
         ("never asked", &[], 9000, Standing::Unknown),
         (
             "never heard",
