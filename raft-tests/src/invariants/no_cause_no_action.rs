@@ -1,7 +1,7 @@
 //! F8: no cause, no action: healthy replicas, one node's bad link, disabled recoveries. A manager that replaces a healthy
 //! primary does more harm than none. Checked: when the first statement of a recovery reaches a server, its primary was gone a
-//! short while ago, in truth: down, frozen, or cut off from all its replicas; and nothing is registered while recoveries are
-//! disabled.
+//! short while ago: in truth down, frozen, or cut off from all its replicas, or as far as anybody can tell, cut off from all
+//! nodes and from all replicas that the acting one can ask. And nothing is registered while recoveries are disabled.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,8 +23,8 @@ const OLD_NEWS: Duration = Duration::from_secs(6);
 pub(super) struct NoCauseNoAction {
     history: History,
     statements: Statements,
-    /// When each server was last gone.
-    gone_at: BTreeMap<ServerId, Duration>,
+    /// When each server was last gone, as each node could know.
+    gone_at: BTreeMap<(ServerId, usize), Duration>,
     begun: Vec<RecoveryId>,
     read: usize,
     is_disabled: bool,
@@ -33,8 +33,8 @@ pub(super) struct NoCauseNoAction {
 impl Invariant for NoCauseNoAction {
     fn look(&mut self, view: &View<'_>) -> Result<(), Violation> {
         for id in 0..view.fleet.servers.len() {
-            if is_gone(view.fleet, id) {
-                self.gone_at.insert(id, view.now);
+            for node in nodes_that_see_it_gone(view, id) {
+                self.gone_at.insert((id, node), view.now);
             }
         }
         self.history.read(view);
@@ -53,7 +53,8 @@ impl Invariant for NoCauseNoAction {
                 continue;
             }
             let subject = view.fleet.find(&told.registered.subject);
-            let gone_at = subject.and_then(|id| self.gone_at.get(&id)).copied();
+            let gone_at = subject.and_then(|id| self.gone_at.get(&(id, landed.node)));
+            let gone_at = gone_at.copied();
             let fresh = OLD_NEWS + view.scenario.poll + view.fleet.tuning.connect_retry;
             if gone_at.is_none_or(|at| landed.sent_at > at + fresh) {
                 let what = format!("the primary was last gone at {gone_at:?}: {landed:?}");
@@ -83,16 +84,38 @@ impl NoCauseNoAction {
     }
 }
 
-/// Whether a server is down, frozen, or none of its replicas that run can talk with it.
-fn is_gone(fleet: &Fleet, id: ServerId) -> bool {
-    let below = |one: &ServerId| {
-        let link = fleet.servers[*one].link.as_ref();
-        fleet.servers[*one].is_up() && link.is_some_and(|link| link.source == id)
+/// All nodes where a server is down, frozen, or none of its replicas that run can talk with it. Else, where no node can talk with it, those
+/// that can ask some of these replicas and hear from all they can ask that it is lost: that one out of their reach still has it, nobody can
+/// tell them. One that any node reaches is not gone because of the leader's own link.
+fn nodes_that_see_it_gone(view: &View<'_>, id: ServerId) -> Vec<usize> {
+    let (fleet, nodes) = (view.fleet, 0..view.group.members.len());
+    let talks = |one, other| fleet.network.talks(one, other);
+    let subject = Place::Server(id);
+    let replicas: Vec<Place> = replicas_that_run(fleet, id).map(Place::Server).collect();
+    let have_lost_it = |asked: &mut dyn Iterator<Item = &Place>| {
+        let mut asked = asked.peekable();
+        asked.peek().is_some() && asked.all(|one| !talks(*one, subject))
     };
-    let mut replicas = (0..fleet.servers.len()).filter(below).peekable();
-    let is_alone = replicas.peek().is_some()
-        && replicas.all(|one| !fleet.network.talks(Place::Server(one), Place::Server(id)));
-    !fleet.servers[id].is_up() || is_alone
+    if !fleet.servers[id].is_up() || have_lost_it(&mut replicas.iter()) {
+        return nodes.collect();
+    }
+    if nodes.clone().any(|node| talks(Place::Node(node), subject)) {
+        return Vec::new();
+    }
+    let hears_so = |node: &usize| {
+        let in_reach = |one: &&Place| talks(Place::Node(*node), **one);
+        have_lost_it(&mut replicas.iter().filter(in_reach))
+    };
+    nodes.filter(hears_so).collect()
+}
+
+fn replicas_that_run(fleet: &Fleet, source: ServerId) -> impl Iterator<Item = ServerId> {
+    let servers = fleet.servers.iter().enumerate();
+    servers
+        .filter(move |(_, one)| {
+            one.is_up() && one.link.as_ref().is_some_and(|link| link.source == source)
+        })
+        .map(|(id, _)| id)
 }
 
 #[cfg(test)]
@@ -123,6 +146,46 @@ mod tests {
         stage.pass(2);
         stage.land(0, 1, Change::StartApplier);
         assert_eq!(stage.look(&mut invariant), Ok(()));
+    }
+
+    /// The primary is cut off from one of its two replicas, and the acting node cannot ask the other.
+    fn half_lost() -> Stage {
+        let mut stage = Stage::new();
+        let network = &mut stage.fleet.network;
+        network.cut(Place::Server(0), Place::Server(1));
+        network.cut(Place::Node(0), Place::Server(2));
+        stage.commit(register(1, "db0"));
+        stage
+    }
+
+    #[test]
+    fn a_primary_that_no_node_reaches_is_gone_for_whoever_can_ask_only_those_that_lost_it() {
+        let mut stage = half_lost();
+        for node in 0..3 {
+            stage.fleet.network.cut(Place::Node(node), Place::Server(0));
+        }
+        stage.land(0, 1, Change::StartApplier);
+        assert_eq!(stage.look(&mut NoCauseNoAction::default()), Ok(()));
+    }
+
+    #[test]
+    fn a_primary_that_another_node_reaches_is_not_gone_for_the_leaders_bad_link() {
+        let mut stage = half_lost();
+        stage.fleet.network.cut(Place::Node(0), Place::Server(0));
+        stage.land(0, 1, Change::StartApplier);
+        assert_eq!(stage.broken(&mut NoCauseNoAction::default()), "F8");
+    }
+
+    #[test]
+    fn a_primary_whose_other_replica_the_node_can_ask_is_not_gone() {
+        let mut stage = half_lost();
+        let network = &mut stage.fleet.network;
+        for node in 0..3 {
+            network.cut(Place::Node(node), Place::Server(0));
+        }
+        network.join(Place::Node(0), Place::Server(2));
+        stage.land(0, 1, Change::StartApplier);
+        assert_eq!(stage.broken(&mut NoCauseNoAction::default()), "F8");
     }
 
     #[test]
