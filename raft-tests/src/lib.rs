@@ -2,12 +2,13 @@
 //!
 //! [`lab`] starts real servers and real orchestrator processes on loopback addresses; [`contract`] holds every store to
 //! the same clauses; [`world`] simulates servers, time, stores and whole groups; [`invariants`] are the promises that hold in
-//! it; [`group_simulation`] runs the real raft group on simulated disks and wires. Nothing here is part of the product, and production
+//! it, and [`kept`] the seeds that once broke one; [`group_simulation`] runs the real raft group on simulated disks and wires. Nothing here is part of the product, and production
 //! code never imports it.
 
 pub mod contract;
 pub mod group_simulation;
 pub mod invariants;
+pub mod kept;
 pub mod lab;
 pub mod readme;
 pub mod world;

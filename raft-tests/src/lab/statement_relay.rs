@@ -118,6 +118,23 @@ struct Shared {
     clock: Stopwatch,
 }
 
+impl Shared {
+    fn new(reads: &'static str) -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                seen: Vec::new(),
+                stop: None,
+                held: None,
+            }),
+            stage: watch::Sender::new(Stage::Running),
+            cut: watch::Sender::new(BTreeSet::new()),
+            waiting: watch::Sender::new(0),
+            reads,
+            clock: Stopwatch::start(),
+        }
+    }
+}
+
 /// Relays in front of all servers of a fleet. Dropping it ends them.
 #[derive(Debug)]
 pub struct StatementRelay {
@@ -173,18 +190,7 @@ impl StatementRelay {
         port: u16,
         reads: &'static str,
     ) -> Result<Self> {
-        let shared = Arc::new(Shared {
-            inner: Mutex::new(Inner {
-                seen: Vec::new(),
-                stop: None,
-                held: None,
-            }),
-            stage: watch::Sender::new(Stage::Running),
-            cut: watch::Sender::new(BTreeSet::new()),
-            waiting: watch::Sender::new(0),
-            reads,
-            clock: Stopwatch::start(),
-        });
+        let shared = Arc::new(Shared::new(reads));
         let stop = CancellationToken::new();
         for (server, front, back) in servers {
             let listener = TcpListener::bind((*front, port))
@@ -464,18 +470,7 @@ mod tests {
     use super::*;
 
     fn shared() -> Shared {
-        Shared {
-            inner: Mutex::new(Inner {
-                seen: Vec::new(),
-                stop: None,
-                held: None,
-            }),
-            stage: watch::Sender::new(Stage::Running),
-            cut: watch::Sender::new(BTreeSet::new()),
-            waiting: watch::Sender::new(0),
-            reads: "orchestrator",
-            clock: Stopwatch::start(),
-        }
+        Shared::new("orchestrator")
     }
 
     fn statement(fence: u64) -> TaggedStatement {
