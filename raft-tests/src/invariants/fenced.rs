@@ -39,7 +39,7 @@ impl Invariant for Fenced {
                 .not_planned(landed)
                 .or_else(|| not_leading(view, landed))
                 .or_else(|| self.out_of_order(landed))
-                .or_else(|| too_late(view, landed));
+                .or_else(|| self.too_late(view, landed));
             if let Some(what) = what {
                 return broken("F2", format!("{what}: {landed:?}"));
             }
@@ -78,6 +78,20 @@ impl Fenced {
         *greatest = fence;
         None
     }
+
+    fn too_late(&self, view: &View<'_>, landed: &Landed) -> Option<&'static str> {
+        if view.group.members[landed.node].had_no_majority_within(landed.sent_at, landed.at) {
+            return None;
+        }
+        // Nobody can end a session on a server out of reach; once it is within reach, that takes its time as well.
+        let begins = landed.out_of_reach_until.max(Some(landed.deadline_at))?;
+        let last = begins + ENDING;
+        // A recovery that ended before it could leaves its sessions to the next registration. Watches of old primaries go on.
+        let told = self.history.recoveries.get(&landed.on_behalf_of.recovery)?;
+        let was_left = told.end.as_ref().is_some_and(|(end, _)| *end <= last);
+        (landed.at > last && !(was_left && landed.change != Change::Close))
+            .then_some("it took effect long after its deadline")
+    }
 }
 
 fn not_leading(view: &View<'_>, landed: &Landed) -> Option<&'static str> {
@@ -92,14 +106,6 @@ fn not_leading(view: &View<'_>, landed: &Landed) -> Option<&'static str> {
         .stood_still_within(until.saturating_sub(SLACK), landed.sent_at);
     (landed.sent_at > until + SLACK && !stood_still)
         .then_some("this leadership was over when it was sent")
-}
-
-fn too_late(view: &View<'_>, landed: &Landed) -> Option<&'static str> {
-    // Nobody can end a session on a server that does not move, or of which the client is gone.
-    let could_be_ended = !landed.was_held_up
-        && !view.group.members[landed.node].had_no_majority_within(landed.sent_at, landed.at);
-    (could_be_ended && landed.at > landed.deadline_at + ENDING)
-        .then_some("it took effect long after its deadline")
 }
 
 #[cfg(test)]
@@ -164,5 +170,34 @@ mod tests {
         let landed = stage.fleet.ledger.landed.last_mut().expect("it landed");
         landed.at = landed.deadline_at + Duration::from_secs(2);
         assert_eq!(stage.broken(&mut Fenced::default()), "F2");
+    }
+
+    /// A statement that takes effect `late` after its deadline, of a server that was out of reach until `back` after it.
+    fn late_after_standing_still(stage: &mut Stage, back: u64, late: u64) {
+        stage.land(0, 1, Change::StopApplier);
+        let landed = stage.fleet.ledger.landed.last_mut().expect("it landed");
+        landed.out_of_reach_until = Some(landed.deadline_at + Duration::from_secs(back));
+        landed.at = landed.deadline_at + Duration::from_secs(late);
+    }
+
+    #[test]
+    fn an_effect_of_a_session_that_nobody_could_reach_is_noticed_once_it_can_be_ended() {
+        for (back, late, is_fine) in [(7, 8, true), (7, 10, false)] {
+            let mut stage = Stage::new();
+            stage.reign(0, 1);
+            stage.commit(register(1, "db0"));
+            late_after_standing_still(&mut stage, back, late);
+            assert_eq!(stage.look(&mut Fenced::default()).is_ok(), is_fine);
+        }
+    }
+
+    #[test]
+    fn a_recovery_that_ends_while_a_server_is_out_of_reach_leaves_its_session() {
+        let mut stage = Stage::new();
+        stage.reign(0, 1);
+        stage.commit(register(1, "db0"));
+        late_after_standing_still(&mut stage, 7, 60);
+        stage.commit(end(1));
+        assert_eq!(stage.look(&mut Fenced::default()), Ok(()));
     }
 }

@@ -138,7 +138,7 @@ impl Stage {
             at: self.now,
             sent_at: self.now,
             deadline_at: self.now + Duration::from_secs(1),
-            was_held_up: false,
+            out_of_reach_until: None,
             server,
             node,
             on_behalf_of: OnBehalfOf {

@@ -17,7 +17,7 @@ pub(super) struct Flight {
     land_at: Duration,
     sent_at: Duration,
     deadline_at: Duration,
-    was_held_up: bool,
+    out_of_reach_until: Option<Duration>,
     is_answer_lost: bool,
     is_refused: bool,
     node: usize,
@@ -66,7 +66,7 @@ impl Fleet {
             land_at: now + self.network.delay + takes,
             sent_at: now,
             deadline_at: now + deadline,
-            was_held_up: false,
+            out_of_reach_until: None,
             is_answer_lost,
             is_refused,
             node: from.0,
@@ -101,23 +101,23 @@ impl Fleet {
         self.flights.sort_by_key(|one| (one.land_at, one.number));
         let mut left = Vec::with_capacity(self.flights.len());
         for mut flight in std::mem::take(&mut self.flights) {
-            let passes =
-                (self.network).passes(Place::Node(flight.node), Place::Server(flight.server));
+            let (node, at) = (Place::Node(flight.node), Place::Server(flight.server));
+            let passes = self.network.passes(node, at);
+            let server = &self.servers[flight.server];
+            if server.power != Power::Up || !passes || !self.network.passes(at, node) {
+                flight.out_of_reach_until = Some(self.now);
+            }
             if flight.land_at > self.now {
                 left.push(flight);
                 continue;
             }
-            let server = &self.servers[flight.server];
             match server.power {
                 // The connection is gone with the process, and so is whoever sent this.
                 Power::Down { .. } => continue,
                 _ if !server.sessions.contains_key(&flight.connection) => continue,
                 Power::Up if passes => self.land(flight),
                 // It waits in a buffer of the server, or is sent again and again.
-                _ => {
-                    flight.was_held_up = true;
-                    left.push(flight);
-                }
+                _ => left.push(flight),
             }
         }
         self.flights.append(&mut left);
@@ -132,7 +132,7 @@ impl Fleet {
             at: self.now,
             sent_at: flight.sent_at,
             deadline_at: flight.deadline_at,
-            was_held_up: flight.was_held_up,
+            out_of_reach_until: flight.out_of_reach_until,
             server: flight.server,
             node: flight.node,
             on_behalf_of: flight.on_behalf_of,

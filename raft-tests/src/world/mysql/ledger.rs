@@ -26,8 +26,9 @@ pub struct Landed {
     pub sent_at: Duration,
     /// Until when its client waits.
     pub deadline_at: Duration,
-    /// Whether the server or the link stood still meanwhile, so that no client could have stopped it.
-    pub was_held_up: bool,
+    /// Until when, of the time since it was sent, no client on its node could have stopped it: the server stood still or a
+    /// direction of the link was cut. None when it was within reach all the time.
+    pub out_of_reach_until: Option<Duration>,
     /// The server.
     pub server: ServerId,
     /// The node that sent it.
