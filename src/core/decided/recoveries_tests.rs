@@ -650,7 +650,7 @@ fn too_many_lines_are_refused_and_change_nothing() {
 }
 
 #[test]
-fn another_plan_takes_the_place_of_the_first_before_receivers_are_all_stopped() {
+fn another_plan_takes_the_place_of_the_first_until_somebody_is_promoted() {
     let mut log = Log::default();
     log.register(NOON, recovery(1));
     let of_old = |number| (number, vec![9]);
@@ -681,13 +681,20 @@ fn another_plan_takes_the_place_of_the_first_before_receivers_are_all_stopped() 
     let states: Vec<_> = steps.iter().map(|(n, row)| (*n, &row.state[..])).collect();
     assert_eq!(states, [(1, &[8][..])], "the old plan's steps are gone");
     assert_eq!(log.state.notes_of(id(1)).count(), 1);
-    let enter = RecoveryStepCommand::Enter {
+    let enter = |phase| RecoveryStepCommand::Enter {
         fence: fence(1),
-        phase: Phase::ReceiversStopped,
+        phase,
         news: RecoveryNews::default(),
     };
-    log.step(after(2), 1, enter);
-    let reply = log.step(after(3), 1, replan(1));
+    log.step(after(2), 1, enter(Phase::ReceiversStopped));
+    assert_eq!(log.step(after(3), 1, replan(1)), Reply::Done);
+    let row = log.recovery(1);
+    assert_eq!(row.phase, Phase::Registered, "receivers may run again");
+    let phases: Vec<_> = row.entered.iter().map(|(phase, _)| *phase).collect();
+    assert_eq!(phases, [Phase::Registered]);
+    log.step(after(4), 1, enter(Phase::ReceiversStopped));
+    log.step(after(5), 1, enter(Phase::Promoted));
+    let reply = log.step(after(6), 1, replan(1));
     assert!(matches!(refusal(reply), Refusal::PhaseOutOfOrder { .. }));
 }
 
