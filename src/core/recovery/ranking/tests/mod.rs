@@ -2,6 +2,7 @@
 
 mod constraints;
 mod criteria;
+mod needed;
 pub(in crate::recovery) mod properties;
 mod vetoes;
 
