@@ -75,6 +75,67 @@ fn a_hanging_probe_is_told_as_one() {
 }
 
 #[test]
+fn a_probe_that_failed_is_told_as_such_while_the_next_one_hangs() {
+    let finding = the_finding("a [unreachable probing=2500ms seen=7s]\n+ b [io=connecting]");
+    assert_eq!(
+        sentences(&finding)[0],
+        "The last probe failed (connection refused or reset); it was last seen 7 s ago."
+    );
+}
+
+#[test]
+fn lagging_replicas_and_a_log_that_stands_still_are_told_with_their_limits() {
+    let lagging = the_finding("a [unreachable]\n+ b [lag=11s]\n+ c [lag=1m delay=30s]");
+    assert_eq!(
+        sentences(&lagging)[1],
+        "Replicas that lag by more than 10 s: 2; delayed on purpose: 1."
+    );
+    for (words, told) in [
+        (
+            "on:0/1 stalled=12s",
+            "The end of its binary log has not moved for 12 s; 10 s count as locked.",
+        ),
+        (
+            "on:0/1",
+            "Whether its binary log moves is not known yet; 10 s without count as locked.",
+        ),
+    ] {
+        let waiting = the_finding(&format!("a [semi-sync-source={words}]\n+ b"));
+        assert_eq!(
+            sentences(&waiting),
+            [
+                "Semi-sync is on: it waits for 1 replicas, and 0 are connected.",
+                told
+            ]
+        );
+    }
+}
+
+#[test]
+fn replicas_without_common_positions_are_told_with_how_many_could_be_asked() {
+    let told = |text: &str| {
+        let warnings = analysis(text, &AnalysisPolicy::default()).warnings;
+        let [warning] = &warnings[..] else {
+            panic!("{warnings:?}");
+        };
+        assert_eq!(warning.code, FindingCode::NoFailoverSupport);
+        sentences(warning).pop()
+    };
+    assert_eq!(
+        told("a [no-gtid]\n+ b [no-gtid]\n+ c [no-gtid]").as_deref(),
+        Some(
+            "Of its 2 replicas that can be probed, not all use GTIDs; Pseudo-GTID is not in use, and they are no binlog servers."
+        )
+    );
+    assert_eq!(
+        told("a\n+ b [unreachable]\n+ c [unreachable]").as_deref(),
+        Some(
+            "None of its replicas can be probed, so none is known to have positions in common with another."
+        )
+    );
+}
+
+#[test]
 fn a_check_is_valid_up_to_a_poll_and_the_time_allowed_for_a_probe() {
     let is_found = |text: &str| {
         let found = analysis(text, &AnalysisPolicy::default());

@@ -6,6 +6,7 @@ mod demanded;
 mod loss;
 mod made;
 mod stored;
+mod too_soon;
 mod world;
 
 use super::{NoPlan, Plan, plan};
