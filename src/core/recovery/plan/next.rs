@@ -307,11 +307,8 @@ fn no_longer_covered(plan: &Plan, statuses: &[Status], scene: &Scene<'_>) -> Opt
     let head = &plan.choice.head;
     let stopped_at = |key: &InstanceKey| {
         let steps = plan.steps.iter().zip(statuses);
-        let mut stops = steps.filter(|(step, _)| {
-            step.on == *key
-                && step.action == Action::StopReceiver
-                && step.phase == Phase::Registered
-        });
+        let mut stops =
+            steps.filter(|(step, _)| step.on == *key && step.action == Action::StopReceiver);
         stops.find_map(|(_, status)| match status {
             Status::Done(at) => Some(*at),
             _ => None,

@@ -5,6 +5,8 @@ mod checked;
 mod demanded;
 mod loss;
 mod made;
+mod recognised;
+mod steps;
 mod stored;
 mod too_soon;
 mod world;
