@@ -264,6 +264,39 @@ fn secondaries_of_a_group_are_no_replicas_of_its_primary() {
     assert!(a.is_primary && a.is_group_member);
 }
 
+#[test]
+fn a_member_that_is_offline_in_its_group_is_judged_like_any_other_server() {
+    let told = |group: &str| {
+        let text = format!("a [unreachable group={group}]");
+        told(&analysis(&text, &AnalysisPolicy::default()))
+    };
+    assert_eq!(told("g/primary"), "=> nothing");
+    assert_eq!(told("g/primary/OFFLINE"), "=> a DeadMasterWithoutReplicas");
+}
+
+#[test]
+fn a_probe_that_got_its_first_answer_is_a_success_in_part() {
+    let is_in_part = |words: &str| {
+        let stage = Stage::of(&format!("a [{words}]"));
+        let facts = super::fixtures::all_facts(&stage, &AnalysisPolicy::default());
+        facts[0].check.is_partial_success
+    };
+    assert!(is_in_part("seen=1s") && is_in_part("partial"));
+    assert!(!is_in_part("unreachable") && !is_in_part("unreachable=refuses-us"));
+}
+
+#[test]
+fn replicas_are_counted_by_what_they_are_set_to() {
+    let stage = Stage::of(
+        "a\n+ b [semi-sync-replica=on]\n+ c [semi-sync-replica=on downtime]\n+ d [delay=1h log-updates=off]",
+    );
+    let facts = super::fixtures::all_facts(&stage, &AnalysisPolicy::default());
+    let replicas = &facts[0].replicas;
+    assert_eq!(replicas.semi_sync_enabled, 2);
+    assert_eq!((replicas.in_downtime, replicas.delayed), (1, 1));
+    assert_eq!(replicas.logging, 2);
+}
+
 /// A picture in which the head was seen at `seconds` with its log at `offset`.
 fn seen_at(text: &str, seconds: i64, offset: u64) -> Picture {
     let drawing = drawn(text);
@@ -301,6 +334,12 @@ fn a_waiting_primary_stalls_from_the_first_look_until_its_log_moves() {
     assert_eq!(stalled(&stalls, &moved), Some(0));
     let served = seen_at("a [semi-sync-source=on:1/1]", 130, 5);
     assert_eq!(stalls.after(&served), Stalls::default(), "it waits no more");
+    // Whose log stood still for other reasons has not waited for so long when it begins to.
+    for idle in ["idle:0/1", "disabled-but-on:0/1", "on:1/1"] {
+        let text = format!("a [semi-sync-source={idle}]");
+        let stalls = Stalls::default().after(&seen_at(&text, 100, 4));
+        assert_eq!(stalls, Stalls::default(), "{idle}");
+    }
 }
 
 #[test]

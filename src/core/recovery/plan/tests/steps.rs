@@ -6,6 +6,7 @@ use super::world::World;
 use crate::domain::{InstanceRecord, ThreadState};
 use crate::recovery::plan::{Action, EndOfRecovery, Next, Phase, Replan, StepState, WhyFailed};
 use crate::recovery::testing::{NOW, key};
+use crate::recovery::{Demand, RecoveryPolicy};
 
 /// What is answered when the first step was begun so long ago and its server does nothing.
 fn after(waited: Duration) -> Next {
@@ -159,4 +160,22 @@ fn a_head_that_cannot_be_moved_afterwards_does_not_undo_the_promotion() {
     assert_eq!(unmoved.len(), 1);
     assert_eq!(unmoved[0].0, key("b"));
     assert!(!world.seen("c").read_only);
+}
+
+#[test]
+fn by_force_on_mariadb_too_nobody_is_put_below_a_server_that_gave_up_what_it_has() {
+    let text = "a [10.11.6-MariaDB unreachable]
++ b [io=connecting gtid=0-1-50 received=0-1-100]
++ c [io=connecting gtid=0-1-40]
++ d [io=connecting gtid=0-1-90]";
+    let mut world = World::demanded(text, &RecoveryPolicy::default(), &Demand::forced(None));
+    let is_wait = |number: &usize| {
+        let step = &world.plan.steps[*number];
+        step.on == key("b") && step.action == Action::AwaitApplied
+    };
+    world.lazy = (0..world.plan.steps.len()).filter(is_wait).collect();
+    let unmoved = vec![(key("d"), WhyFailed::HasMore { on: key("d") })];
+    assert_eq!(world.run(), Next::End(EndOfRecovery::Succeeded { unmoved }));
+    assert_eq!(world.seen("c").source(), Some(&key("b")));
+    assert_eq!(world.seen("d").source(), Some(&key("a")));
 }

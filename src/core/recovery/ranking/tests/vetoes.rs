@@ -198,6 +198,7 @@ fn one_whose_relay_logs_would_be_gone_with_the_first_thread_that_starts_is_not_p
     // While one thread runs nothing is lost, nor on MySQL, nor where nothing is left to apply.
     for fine in [
         "a [10.11.6-MariaDB unreachable]\n+ b [io=connecting sql=no gtid=0-1-90 received=0-1-100]",
+        "a [10.11.6-MariaDB unreachable]\n+ b [io=no gtid=0-1-90 received=0-1-100]",
         "a [10.11.6-MariaDB unreachable]\n+ b [io=no sql=no]",
         "a [unreachable]\n+ b [io=no sql=no gtid=..1-90 received=..1-100]",
     ] {
