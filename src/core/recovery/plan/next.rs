@@ -362,11 +362,8 @@ fn no_longer_covered(
     let head = &plan.choice.head;
     let stopped_at = move |key: &InstanceKey| {
         let steps = plan.steps.iter().zip(statuses);
-        let mut stops = steps.filter(|(step, _)| {
-            step.on == *key
-                && step.action == Action::StopReceiver
-                && step.phase == Phase::Registered
-        });
+        let mut stops =
+            steps.filter(|(step, _)| step.on == *key && step.action == Action::StopReceiver);
         stops.find_map(|(_, status)| match status {
             Status::Done(at) => Some(*at),
             _ => None,
