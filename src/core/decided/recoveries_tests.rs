@@ -656,6 +656,13 @@ fn what_is_old_expires_with_all_that_hangs_on_it_and_what_is_under_way_never() {
     assert_eq!(log.state.recoveries.len(), 1);
     assert_eq!(log.state.notes_of(id(1)).count(), 1);
     log.end(after(2 * week), ended(1, RecoveryOutcome::Succeeded));
+    // Another detection is kept for longer, and is none of its own.
+    let other = RegisterDetection {
+        active_until: after(4 * week),
+        kept_until: after(4 * week),
+        ..detection(5, "q")
+    };
+    assert_eq!(log.detect(after(2 * week), other), Reply::Done);
     log.take(after(3 * week - 1), Command::Expire);
     assert_eq!(log.state.recoveries.len(), 1);
     log.take(after(3 * week), Command::Expire);
@@ -964,8 +971,9 @@ fn nothing_is_noted_twice_and_no_alias_is_nobodys() {
     };
     log.register(NOON, without_alias);
     log.detect(NOON, detection(1, "a"));
-    let elsewhere = by_cluster("q:3306", "");
-    assert_eq!(log.acknowledge(after(1), elsewhere), Reply::Unchanged);
+    for elsewhere in [by_cluster("q:3306", ""), by_cluster("q:3306", "other")] {
+        assert_eq!(log.acknowledge(after(1), elsewhere), Reply::Unchanged);
+    }
     // When it is over, there is nothing to close about the detection.
     let all = || by_cluster("a:3306", "");
     assert_eq!(log.acknowledge(after(3_600), all()), Reply::Acknowledged(1));
@@ -1004,4 +1012,17 @@ fn what_a_detection_is_kept_for_outlives_a_shorter_recovery() {
     assert_eq!(kept(&log), (0, 1, 1));
     log.take(after(week), Command::Expire);
     assert_eq!(kept(&log), (0, 0, 0));
+}
+
+#[test]
+fn a_recovery_and_its_detection_that_are_over_at_once_leave_nothing() {
+    let mut log = Log::default();
+    log.detect(NOON, detection(1, "a"));
+    log.register(NOON, recovery(1));
+    let notes = vec![note("x")];
+    log.step(NOON, 1, RecoveryStepCommand::Note { notes });
+    log.end(NOON, ended(1, RecoveryOutcome::Succeeded));
+    log.take(after(WEEK.as_secs()), Command::Expire);
+    assert!(log.state.recoveries.is_empty() && log.state.detections.is_empty());
+    assert!(log.state.recovery_notes.is_empty());
 }

@@ -68,6 +68,8 @@ fn what_was_received_is_there_when_it_is_applied_on_each_ground() {
         let (applied, received) = read(ground, head, applied, received);
         assert!(applied.has_applied_all_of(&received), "{ground:?}");
         assert!(!received.has_applied_all_of(&applied), "{ground:?}");
+        assert_eq!(applied.unapplied(), Unapplied::Nothing, "{ground:?}");
+        assert!(received.unapplied() > Unapplied::Nothing, "{ground:?}");
         assert!(
             received.covers(&applied),
             "{ground:?}: it has it all the same"
