@@ -222,10 +222,19 @@ impl Run {
     /// The server that was to be promoted, where the recovery failed and it may have been made writable all the same: it is
     /// watched like an old primary, for another one may be promoted next.
     fn perhaps_writable(&self) -> Vec<InstanceKey> {
+        // Between forgetting its source, before which there is a command, and its being writable there is none. So an earlier leader may
+        // have done all of it.
+        let was_taken_over = self.recovery.attempt > 1;
+        let makes = |wanted: &Action| self.plan.steps.iter().any(|step| step.action == *wanted);
+        let forgetting_counts = was_taken_over && makes(&Action::MakeWritable);
         let mut begun = self.progress.steps.keys();
         let is_begun = begun.any(|number| {
             let step = self.plan.steps.get(*number);
-            step.is_some_and(|step| step.action == Action::MakeWritable)
+            step.is_some_and(|step| match step.action {
+                Action::MakeWritable => true,
+                Action::ForgetSource => forgetting_counts,
+                _ => false,
+            })
         });
         match is_begun {
             true => vec![self.plan.choice.promoted.clone()],
