@@ -14,6 +14,10 @@ use crate::world::SeededIds;
 /// Longest delay of an answer that is late: long after the leader gave it up.
 const LATE_MAX: u64 = 1_500;
 
+/// Silence after which a connection is given up, as the dialer of real ones has it: what is sent in the meantime, such as a snapshot,
+/// fails then, however long it may take on a link that works.
+const GIVEN_UP_AFTER: Duration = Duration::from_millis(2_500);
+
 struct State {
     running: Vec<Option<(u64, Arc<dyn CallHandler>)>>,
     /// Ways that are cut: from, to.
@@ -174,9 +178,12 @@ impl Net {
         Some(answer)
     }
 
+    /// What is lost on the way is never answered. Most callers give up long before the connection is found dead and given up.
     async fn lose(&self) -> Result<Answer, CallError> {
         self.lock().counts.lost += 1;
-        std::future::pending().await
+        tokio::time::sleep(GIVEN_UP_AFTER).await;
+        let why = "the connection was given up: its other end is silent";
+        Err(CallError::Unknown(why.to_owned()))
     }
 
     fn repeat(&self, to: usize, call: &Call) {

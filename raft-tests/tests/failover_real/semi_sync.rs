@@ -35,10 +35,9 @@ async fn loss_of(flavour: Flavour, point: &str) -> Result<String> {
         .await?;
     ensure!(seen.is_ok(), "{}", seen.text);
     a.kill()?;
-    // Before a replica is back below the promoted server, a commit there would wait for its acknowledgement: docs/figures.md says
-    // what that does on MariaDB.
-    let record = recovery_of(&node, a).await?;
+    // Before a replica is back below the promoted server, commits there wait for its acknowledgement; the recovery must not.
     world.writers.pause(false);
+    let record = recovery_of(&node, a).await?;
     ensure!(record["end"]["outcome"] == "succeeded", "{record:#}");
     let promoted = world.promoted(&record)?;
     let missing = world.writers.missing_on(promoted).await?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mysql_async::prelude::Queryable;
 use orchestrator::mysql::{DetectQueries, OwnName, Purpose};
 use orchestrator_core::domain::{
     Flavor, InstanceKey, Observation, PromotionRule, ReplicationLink, SourceAddress, ThreadState,
@@ -9,7 +10,7 @@ use orchestrator_core::domain::{
 use regex::Regex;
 
 use crate::servers::{Product, Server, named};
-use crate::world::{config, world};
+use crate::world::{answers, config, world};
 
 fn number(text: String) -> u64 {
     text.parse().unwrap()
@@ -268,7 +269,7 @@ async fn compare_link(replica: &Server, source: &Server, link: ReplicationLink) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mariadb_replica_costs_five_round_trips_and_its_source_finds_it_by_the_process_list() {
+async fn a_mariadb_replica_costs_four_round_trips_and_its_source_finds_it_by_the_process_list() {
     let servers = Server::start(Product::MariaDb, 2, &[]).await;
     let (source, replica) = (&servers[0], &servers[1]);
     replica.replicate_from(source).await;
@@ -282,7 +283,7 @@ async fn a_mariadb_replica_costs_five_round_trips_and_its_source_finds_it_by_the
             }
         })
         .await;
-    assert_eq!(asked, 50, "statements for ten probes");
+    assert_eq!(asked, 40, "statements for ten probes");
     // A driver that asks for settings when it connects does so by SELECT. The goodbye counts as a question, and is late.
     let first = replica.counter("Com_select").await;
     let second = replica.counter("Com_select").await;
@@ -303,4 +304,56 @@ async fn a_mariadb_replica_costs_five_round_trips_and_its_source_finds_it_by_the
     // On loopback the replica connects from the loopback's first address.
     let guessed = InstanceKey::parse(&format!("127.0.0.1:{}", source.port), 1).unwrap();
     assert_eq!(seen.replicas, [guessed]);
+}
+
+/// `SHOW MASTER STATUS` would wait there, until a replica acknowledges or an hour is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mariadb_primary_whose_commits_wait_for_a_replica_is_seen_as_it_is() {
+    let waiting = [
+        "--rpl-semi-sync-master-timeout=3600000",
+        "--rpl-semi-sync-master-wait-point=AFTER_SYNC",
+    ];
+    let servers = Server::start(Product::MariaDb, 1, &waiting.map(String::from)).await;
+    let primary = &servers[0];
+    primary.sql("CREATE DATABASE d").await;
+    primary.sql("CREATE TABLE d.t (id INT)").await;
+    primary
+        .sql("SET GLOBAL rpl_semi_sync_master_enabled = 1")
+        .await;
+    let mut writers = Vec::new();
+    for id in 1..=3 {
+        let mut writer = primary.root().await.unwrap();
+        writers.push(tokio::spawn(async move {
+            let insert = format!("INSERT INTO d.t VALUES ({id})");
+            writer.query_drop(insert).await.unwrap();
+        }));
+    }
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    let stuck = "SELECT COUNT(*) FROM information_schema.processlist WHERE Info LIKE 'INSERT INTO d.t%' AND Command = 'Query' \
+         AND State IN ('Waiting for semi-sync ACK from slave', 'Commit')";
+    while primary.text(stuck).await != "3" {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the writers do not wait"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let world = world(config());
+    let seen = answers(&mut world.session(&primary.key())).await;
+    let end = seen.binlog.position.expect("its log is on");
+    assert!(end.file.ends_with(".000001") && end.offset > 4, "{end}");
+    assert!(!seen.read_only && seen.semi_sync.source_status);
+    assert!(writers.iter().all(|writer| !writer.is_finished()));
+
+    primary
+        .sql("SET GLOBAL rpl_semi_sync_master_enabled = 0")
+        .await;
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let seen = answers(&mut world.session(&primary.key())).await;
+    let row = primary.row("SHOW MASTER STATUS").await;
+    let end = seen.binlog.position.expect("its log is on");
+    assert_eq!(end.file, named(&row, "File"));
+    assert_eq!(Ok(end.offset), named(&row, "Position").parse());
 }

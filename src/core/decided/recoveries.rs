@@ -311,13 +311,16 @@ fn replan(
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
     let recovery = current(state, id, fence)?;
-    if recovery.phase != Phase::Registered {
+    // Later somebody may be writable.
+    if recovery.phase > Phase::ReceiversStopped {
         return Err(Refusal::PhaseOutOfOrder {
             current: recovery.phase,
         });
     }
     let mut row = recovery.clone();
     row.plan = plan.to_vec();
+    row.phase = Phase::Registered;
+    row.entered.retain(|(phase, _)| *phase == Phase::Registered);
     let (reply, changes, effects) = with_news(state, id, row, news, now)?;
     let old_steps = state.steps_of(id);
     let dropped = old_steps.map(|(number, _)| RowChange::DeleteRecoveryStep(id, number));

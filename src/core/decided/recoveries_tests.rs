@@ -173,11 +173,12 @@ fn note(text: &str) -> (Timestamp, String) {
 #[test]
 fn a_recovery_is_registered_in_its_first_phase_with_the_detection_before_it() {
     let mut log = Log::default();
-    log.detect(NOON, detection(9, "z"));
+    log.detect(NOON, detection(8, "y"));
     log.detect(NOON, detection(1, "a"));
+    log.detect(NOON, detection(9, "z"));
     assert_eq!(log.register(after(1), recovery(1)), Reply::Done);
     let row = log.recovery(1);
-    assert_eq!((row.number, row.detection, row.attempt), (3, 2, 1));
+    assert_eq!((row.number, row.detection, row.attempt), (4, 2, 1));
     assert_eq!(row.phase, Phase::Registered);
     assert_eq!(row.entered, [(Phase::Registered, after(1))]);
     assert_eq!(row.sessions, [session("b", 7)]);
@@ -270,6 +271,29 @@ fn a_recovery_that_was_called_off_holds_nobody_back() {
     log.register(NOON, recovery(1));
     log.end(after(1), ended(1, RecoveryOutcome::CalledOff));
     assert_eq!(log.register(after(2), recovery(2)), Reply::Done);
+}
+
+#[test]
+fn a_forced_recovery_takes_note_of_nothing_that_is_noted_or_of_another_server() {
+    let mut log = Log::default();
+    log.register(NOON, recovery(1));
+    log.end(after(1), ended(1, RecoveryOutcome::Failed));
+    log.acknowledge(after(2), Acknowledged::All);
+    let elsewhere = RegisterRecovery {
+        subject: key("q"),
+        servers: vec![server("q", "")],
+        ..recovery(2)
+    };
+    log.register(after(3), elsewhere);
+    log.end(after(4), ended(2, RecoveryOutcome::Failed));
+    let new = RegisterRecovery {
+        requested_by: "bob".to_owned(),
+        ..forced(3)
+    };
+    assert_eq!(log.register(after(5), new), Reply::Done);
+    let note = log.recovery(1).acknowledgement.as_ref().unwrap();
+    assert_eq!((note.at, note.by.as_str()), (after(2), "ann"));
+    assert_eq!(log.recovery(2).acknowledgement, None);
 }
 
 #[test]
@@ -440,14 +464,19 @@ fn lost_servers_are_in_downtime_from_the_end_on_and_an_operators_longer_one_stay
     };
     log.take(NOON, operators("b", after(200_000)));
     log.take(NOON, operators("c", after(50)));
+    log.take(NOON, operators("d", ends_at));
     let lost = |name: &str| LostServer {
         key: key(name),
         owner: "orchestrator".to_owned(),
         reason: "lost-in-recovery".to_owned(),
         ends_at,
     };
+    let over = LostServer {
+        ends_at: after(5),
+        ..lost("e")
+    };
     let end = EndRecovery {
-        downtimes: vec![lost("a"), lost("b"), lost("c")],
+        downtimes: vec![lost("a"), lost("b"), lost("c"), lost("d"), over],
         ..ended(1, RecoveryOutcome::Succeeded)
     };
     log.end(after(5), end);
@@ -456,6 +485,8 @@ fn lost_servers_are_in_downtime_from_the_end_on_and_an_operators_longer_one_stay
     assert_eq!(log.state.downtimes[&key("a")].begins_at, after(5));
     assert_eq!(reason("b"), "disk");
     assert_eq!(reason("c"), "lost-in-recovery");
+    assert_eq!(reason("d"), "disk");
+    assert!(!log.state.downtimes.contains_key(&key("e")), "it is over");
 }
 
 #[test]
@@ -497,7 +528,15 @@ fn the_same_is_detected_once_while_it_lasts() {
         ..detection(5, "a")
     };
     assert_eq!(log.detect(after(3_600), later), Reply::Done);
-    let over = refusal(log.detect(after(9_000), detection(6, "q")));
+    // Over is what would be neither active nor kept from now on.
+    let over = refusal(log.detect(after(3_600), detection(6, "q")));
+    assert_eq!(over, Refusal::AlreadyOver);
+    let not_kept = RegisterDetection {
+        active_until: after(9_001),
+        kept_until: after(9_000),
+        ..detection(7, "q")
+    };
+    let over = refusal(log.detect(after(9_000), not_kept));
     assert_eq!(over, Refusal::AlreadyOver);
 }
 
@@ -617,6 +656,13 @@ fn what_is_old_expires_with_all_that_hangs_on_it_and_what_is_under_way_never() {
     assert_eq!(log.state.recoveries.len(), 1);
     assert_eq!(log.state.notes_of(id(1)).count(), 1);
     log.end(after(2 * week), ended(1, RecoveryOutcome::Succeeded));
+    // Another detection is kept for longer, and is none of its own.
+    let other = RegisterDetection {
+        active_until: after(4 * week),
+        kept_until: after(4 * week),
+        ..detection(5, "q")
+    };
+    assert_eq!(log.detect(after(2 * week), other), Reply::Done);
     log.take(after(3 * week - 1), Command::Expire);
     assert_eq!(log.state.recoveries.len(), 1);
     log.take(after(3 * week), Command::Expire);
@@ -650,7 +696,7 @@ fn too_many_lines_are_refused_and_change_nothing() {
 }
 
 #[test]
-fn another_plan_takes_the_place_of_the_first_before_receivers_are_all_stopped() {
+fn another_plan_takes_the_place_of_the_first_until_somebody_is_promoted() {
     let mut log = Log::default();
     log.register(NOON, recovery(1));
     let of_old = |number| (number, vec![9]);
@@ -681,13 +727,20 @@ fn another_plan_takes_the_place_of_the_first_before_receivers_are_all_stopped() 
     let states: Vec<_> = steps.iter().map(|(n, row)| (*n, &row.state[..])).collect();
     assert_eq!(states, [(1, &[8][..])], "the old plan's steps are gone");
     assert_eq!(log.state.notes_of(id(1)).count(), 1);
-    let enter = RecoveryStepCommand::Enter {
+    let enter = |phase| RecoveryStepCommand::Enter {
         fence: fence(1),
-        phase: Phase::ReceiversStopped,
+        phase,
         news: RecoveryNews::default(),
     };
-    log.step(after(2), 1, enter);
-    let reply = log.step(after(3), 1, replan(1));
+    log.step(after(2), 1, enter(Phase::ReceiversStopped));
+    assert_eq!(log.step(after(3), 1, replan(1)), Reply::Done);
+    let row = log.recovery(1);
+    assert_eq!(row.phase, Phase::Registered, "receivers may run again");
+    let phases: Vec<_> = row.entered.iter().map(|(phase, _)| *phase).collect();
+    assert_eq!(phases, [Phase::Registered]);
+    log.step(after(4), 1, enter(Phase::ReceiversStopped));
+    log.step(after(5), 1, enter(Phase::Promoted));
+    let reply = log.step(after(6), 1, replan(1));
     assert!(matches!(refusal(reply), Refusal::PhaseOutOfOrder { .. }));
 }
 
@@ -861,4 +914,115 @@ fn the_limit_of_each_list_of_a_command_is_exact() {
             is_as_expected(log.step(NOON, 1, watch), "connections of a watch");
         }
     }
+}
+
+#[test]
+fn what_is_recorded_of_steps_alone_leaves_the_recovery_as_it_is() {
+    let mut log = Log::default();
+    log.register(NOON, recovery(1));
+    let record = RecoveryStepCommand::Record {
+        fence: fence(1),
+        news: RecoveryNews {
+            steps: vec![(0, vec![1])],
+            ..RecoveryNews::default()
+        },
+    };
+    let step = Box::new(record);
+    let applied = log.take(after(1), Command::RecoveryStep { id: id(1), step });
+    assert!(
+        matches!(&applied.changes[..], [RowChange::PutRecoveryStep(..)]),
+        "{:?}",
+        applied.changes
+    );
+}
+
+#[test]
+fn a_note_needs_a_recovery_or_the_detection_of_one() {
+    let mut log = Log::default();
+    log.detect(NOON, detection(9, "a"));
+    let say = |notes| RecoveryStepCommand::Note { notes };
+    let why = refusal(log.step(after(1), 5, say(vec![note("x")])));
+    assert_eq!(why, Refusal::UnknownRecovery);
+    assert_eq!(log.step(after(1), 9, say(vec![])), Reply::Unchanged);
+    assert_eq!(log.step(after(1), 9, say(vec![note("x")])), Reply::Done);
+}
+
+#[test]
+fn connections_that_come_and_go_after_the_end_are_told_in_one_command() {
+    let mut log = Log::default();
+    log.register(NOON, recovery(1));
+    log.end(after(5), ended(1, RecoveryOutcome::Failed));
+    let last = log.recovery(1).entered.last();
+    assert_eq!(last, Some(&(Phase::Ended, after(5))));
+    let watch = RecoveryStepCommand::Watch {
+        opened: vec![session("c", 8)],
+        ended: vec![session("b", 7)],
+    };
+    assert_eq!(log.step(after(6), 1, watch), Reply::Done);
+    assert_eq!(log.recovery(1).sessions, [session("c", 8)]);
+}
+
+#[test]
+fn nothing_is_noted_twice_and_no_alias_is_nobodys() {
+    let mut log = Log::default();
+    let without_alias = RegisterRecovery {
+        cluster_alias: String::new(),
+        ..recovery(1)
+    };
+    log.register(NOON, without_alias);
+    log.detect(NOON, detection(1, "a"));
+    for elsewhere in [by_cluster("q:3306", ""), by_cluster("q:3306", "other")] {
+        assert_eq!(log.acknowledge(after(1), elsewhere), Reply::Unchanged);
+    }
+    // When it is over, there is nothing to close about the detection.
+    let all = || by_cluster("a:3306", "");
+    assert_eq!(log.acknowledge(after(3_600), all()), Reply::Acknowledged(1));
+    assert_eq!(log.acknowledge(after(3_601), all()), Reply::Unchanged);
+    assert_eq!(
+        log.acknowledge(after(3_601), Acknowledged::All),
+        Reply::Unchanged
+    );
+}
+
+#[test]
+fn what_a_detection_is_kept_for_outlives_a_shorter_recovery() {
+    let mut log = Log::default();
+    log.detect(NOON, detection(1, "a"));
+    let short = RegisterRecovery {
+        kept_for: HOUR,
+        ..recovery(1)
+    };
+    log.register(NOON, short);
+    assert_eq!(log.state.sessions_left().count(), 0, "it is under way");
+    let notes = vec![note("x")];
+    log.step(NOON, 1, RecoveryStepCommand::Note { notes });
+    log.end(NOON, ended(1, RecoveryOutcome::Succeeded));
+    assert_eq!(log.state.sessions_left().count(), 1);
+    let kept = |log: &Log| {
+        let state = &log.state;
+        let notes = state.notes_of(id(1)).count();
+        (state.recoveries.len(), state.detections.len(), notes)
+    };
+    log.take(after(3_599), Command::Expire);
+    assert_eq!(kept(&log), (1, 1, 1));
+    log.take(after(3_600), Command::Expire);
+    assert_eq!(kept(&log), (0, 1, 1));
+    let week = WEEK.as_secs();
+    log.take(after(week - 1), Command::Expire);
+    assert_eq!(kept(&log), (0, 1, 1));
+    log.take(after(week), Command::Expire);
+    assert_eq!(kept(&log), (0, 0, 0));
+}
+
+#[test]
+fn a_recovery_and_its_detection_that_are_over_at_once_leave_nothing() {
+    let mut log = Log::default();
+    log.detect(NOON, detection(1, "a"));
+    log.register(NOON, recovery(1));
+    let notes = vec![note("x")];
+    log.step(NOON, 1, RecoveryStepCommand::Note { notes });
+    log.end(NOON, ended(1, RecoveryOutcome::Succeeded));
+    log.take(after(WEEK.as_secs()), Command::Expire);
+    assert!(log.state.recoveries.is_empty() && log.state.detections.is_empty());
+    assert!(log.state.recovery_notes.is_empty());
 }

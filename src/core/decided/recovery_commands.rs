@@ -214,8 +214,8 @@ pub enum RecoveryStepCommand {
         /// The lines.
         notes: Vec<(Timestamp, String)>,
     },
-    /// The plan no longer holds, and this one takes its place in the first phase only. What was
-    /// recorded of the old plan's steps is dropped; `news` holds what is known of the new one's.
+    /// The plan no longer holds, and this one takes its place, as long as nobody was promoted; the recovery goes on in its first phase.
+    /// What was recorded of the old plan's steps is dropped; `news` holds what is known of the new one's.
     Replan {
         /// Under which leadership.
         fence: Fence,

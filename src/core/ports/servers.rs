@@ -35,7 +35,7 @@ pub enum Change {
         /// A replica of the same topology that has a profile.
         profile_of: Option<InstanceKey>,
     },
-    /// Start receiver and applier.
+    /// Start receiver and applier. On MariaDB with GTID only while one of them runs, or with nothing to apply.
     StartReplication,
     /// Forget the source.
     ForgetSource,

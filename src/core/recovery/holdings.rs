@@ -250,3 +250,6 @@ impl fmt::Display for Unapplied {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,8 @@ pub struct Config {
     pub analysis: AnalysisPolicy,
     /// About recoveries.
     pub recovery: RecoveryPolicy,
+    /// `RecoverIntermediateMasterClusterFilters`, as written: what hooks are told.
+    pub intermediate_clusters: Vec<String>,
     /// Hooks.
     pub hooks: HookLists,
     /// `FailureDetectionPeriodBlockMinutes`: for so long the same is not written down again.
@@ -36,6 +38,7 @@ impl Default for Config {
             look_every: Duration::from_secs(1),
             analysis: AnalysisPolicy::default(),
             recovery: RecoveryPolicy::default(),
+            intermediate_clusters: Vec::new(),
             hooks: HookLists::default(),
             detection_block_period: Duration::from_secs(3600),
             kept_for: Duration::from_secs(7 * 24 * 3600),

@@ -9,7 +9,7 @@ use orchestrator_core::domain::{Detection, Fence, RecoveryId, RecoveryKind, Time
 use orchestrator_core::legacy::hooks::{HookCommand, HookFacts, HookSubject};
 use orchestrator_core::recovery::hooks::HookMoment;
 
-use super::look::{View, recovers_by_itself};
+use super::look::{View, domain_of, is_named};
 use super::moments::Hooks;
 use super::{Config, Deps, WhyNot, metrics};
 
@@ -109,12 +109,20 @@ async fn tell_hooks(
         description: finding.sentence.to_owned(),
         command: HookCommand::None,
         cluster: finding.cluster.to_string(),
-        recovers_primary: recovers_by_itself(config, &finding.cluster, &cluster_alias),
+        recovers_primary: is_named(
+            &config.recovery.primary_clusters,
+            &finding.cluster,
+            &cluster_alias,
+        ),
+        recovers_intermediate: is_named(
+            &config.intermediate_clusters,
+            &finding.cluster,
+            &cluster_alias,
+        ),
         cluster_alias,
-        cluster_domain: String::new(),
+        cluster_domain: domain_of(&view.picture, &finding.subject),
         replicas: finding.facts.replicas.all.clone(),
         is_in_downtime: finding.facts.downtime.is_some(),
-        recovers_intermediate: false,
         node: deps.node.clone(),
         recovery: id,
         attempt: 1,

@@ -106,11 +106,18 @@ impl View {
     }
 }
 
-/// Whether dead primaries of a cluster are replaced by themselves.
-pub(super) fn recovers_by_itself(config: &Config, cluster: &str, alias: &str) -> bool {
+/// Whether filters of configuration, by which dead servers are replaced by themselves, name a cluster.
+pub(super) fn is_named(filters: &[String], cluster: &str, alias: &str) -> bool {
     let alias = match alias {
         "" => cluster,
         alias => alias,
     };
-    cluster_filters_match(&config.recovery.primary_clusters, cluster, alias)
+    cluster_filters_match(filters, cluster, alias)
+}
+
+/// Domain of a primary's cluster, as that was when it was last seen; empty when it has none.
+pub(super) fn domain_of(picture: &Picture, primary: &InstanceKey) -> String {
+    let seen = picture.observation(primary);
+    seen.map(|seen| seen.cluster_domain.clone())
+        .unwrap_or_default()
 }

@@ -7,6 +7,7 @@ use orchestrator_core::legacy::hooks::{HookCommand, HookFacts, HookList, TakenSo
 use orchestrator_core::recovery::hooks::{HookMoment, hook_lists};
 
 use super::hooks::HookListRun;
+use super::look::{domain_of, is_named};
 use super::scope::Scope;
 use super::{Config, Deps};
 
@@ -75,14 +76,16 @@ impl Hooks {
 
 /// What hooks are told of a recovery, as far as it is known before its end.
 pub(super) fn facts_of(scope: &Scope, recovery: &Recovery, command: HookCommand) -> HookFacts {
+    let (config, subject) = (&scope.config, &recovery.subject);
+    let is_named = |filters| is_named(filters, &recovery.cluster, &recovery.cluster_alias);
+    let decided = scope.deps.decisions.decided();
     HookFacts {
         description: description(recovery.code),
         command,
-        recovers_primary: super::look::recovers_by_itself(
-            &scope.config,
-            &recovery.cluster,
-            &recovery.cluster_alias,
-        ),
+        recovers_primary: is_named(&config.recovery.primary_clusters),
+        recovers_intermediate: is_named(&config.intermediate_clusters),
+        cluster_domain: domain_of(&scope.deps.picture.picture(), subject),
+        is_in_downtime: decided.downtime_at(subject, scope.now()).is_some(),
         node: scope.deps.node.clone(),
         ..HookFacts::of(scope.id, recovery)
     }

@@ -72,6 +72,7 @@ pub fn executor(settings: &Settings, changes_nothing: bool) -> executor::Config 
         look_every: live.discovery.poll_interval.min(LOOK_EVERY),
         analysis: analysis(settings),
         recovery: recovery(settings),
+        intermediate_clusters: live.recovery.intermediate_of.written.clone(),
         hooks: executor::HookLists {
             lines: hook_lines(&live.hooks),
             timeout: live.hooks.timeout,

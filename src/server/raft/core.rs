@@ -1,6 +1,6 @@
 //! What the parts of a node share, and the running library inside of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -65,8 +65,8 @@ pub(super) struct Core {
     pub alarms: Mutex<Vec<String>>,
     /// Why no command may be written now: a member would not understand it.
     pub unreadable: ArcSwapOption<String>,
-    /// Taken while a member is let in.
-    pub admission: tokio::sync::Mutex<()>,
+    /// Taken while a member is let in. Attempts whose node was written down as heard before it acknowledged anything.
+    pub admission: tokio::sync::Mutex<BTreeMap<NodeId, u64>>,
     pub is_stopping: AtomicBool,
     me: AtomicU64,
     engine: ArcSwapOption<Engine>,

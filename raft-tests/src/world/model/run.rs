@@ -560,6 +560,8 @@ impl Run {
                 self.now(),
                 "nobody could succeed the primary: no second failover",
             );
+            // What began a moment ago may end.
+            self.until(SECOND_WITHIN, Self::is_calm).await?;
             return Ok(());
         }
         // An order of before, which waited for a leader, may have switched them off again.

@@ -40,6 +40,8 @@ pub(super) struct Answer {
 
 /// Error of a statement that a server refuses for no reason of ours, such as a lock that it could not get.
 const LOCK_WAIT: u16 = 1205;
+/// In place of an error number: the statement was not sent, because what was read just before said that it would discard something.
+pub(super) const WITHHELD: u16 = u16::MAX;
 /// How late a statement lands at most whose answer is lost: longer than any client waits.
 const LATE_MAX: Duration = Duration::from_secs(14);
 
@@ -124,9 +126,12 @@ impl Fleet {
     }
 
     fn land(&mut self, flight: Flight) {
-        let (said, discarded) = match flight.is_refused {
-            true => (Err(LOCK_WAIT), 0),
-            false => self.execute(flight.server, &flight.change),
+        let (said, discarded) = if flight.is_refused {
+            (Err(LOCK_WAIT), 0)
+        } else if self.is_withheld(flight.server, &flight.change) {
+            (Err(WITHHELD), 0)
+        } else {
+            self.execute(flight.server, &flight.change)
         };
         let landed = Landed {
             at: self.now,

@@ -11,6 +11,7 @@ use orchestrator_core::ports::{
 };
 use tokio::time::{sleep, timeout};
 
+use super::flight::WITHHELD;
 use super::{Fleet, Place, Power, ServerId, SessionOwner, SharedFleet};
 use crate::world::{Gate, NodeClock};
 
@@ -265,6 +266,10 @@ impl SimSession {
         let said = timeout(deadline, answer).await;
         let result = match said {
             Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(WITHHELD))) => Err(ChangeError::Unapplied {
+                server: self.server.clone(),
+                unapplied: "some transactions".to_owned(),
+            }),
             Ok(Ok(Err(errno))) => Err(ChangeError::Refused {
                 server: self.server.clone(),
                 errno,

@@ -71,6 +71,17 @@ impl Fleet {
         }
     }
 
+    /// Whether whoever makes a change does not send it, by what it reads just before: replication is not started on a server that would
+    /// begin its relay logs anew. The plan alone has to see to it that no other change discards anything.
+    pub(super) fn is_withheld(&self, id: ServerId, change: &Change) -> bool {
+        let server = &self.servers[id];
+        let starts_from_none = |link: &Link| !link.receiver.is_started() && !link.applies();
+        *change == Change::StartReplication
+            && !server.product.keeps_relay_logs(Moment::StartFromNone)
+            && (server.link.as_ref())
+                .is_some_and(|link| starts_from_none(link) && !link.relay.is_empty())
+    }
+
     /// Whether a change has nothing to do: every one is looked at before it is made.
     fn is_done(&self, id: ServerId, change: &Change) -> bool {
         let link = self.servers[id].link.as_ref();

@@ -114,6 +114,10 @@ mod tests {
                 "io=no io-error=\"error connecting to master 'r@a:3306'\"",
                 true,
             ),
+            (
+                "io=no io-errno=1236 io-error=\"error connecting to source\"",
+                false,
+            ),
             ("io=yes io-errno=2003", false),
         ] {
             assert_eq!(is_failing_to_connect(&link(words)), expected, "{words}");

@@ -15,7 +15,7 @@ use super::{AnalysisPolicy, Facts};
 use crate::domain::FindingCode;
 
 /// Which servers a rule is about, and whether others may hold beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// First match wins. Not asked about members of a replication group, which look after their primary themselves.
     Main,

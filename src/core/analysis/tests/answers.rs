@@ -75,6 +75,67 @@ fn a_hanging_probe_is_told_as_one() {
 }
 
 #[test]
+fn a_probe_that_failed_is_told_as_such_while_the_next_one_hangs() {
+    let finding = the_finding("a [unreachable probing=2500ms seen=7s]\n+ b [io=connecting]");
+    assert_eq!(
+        sentences(&finding)[0],
+        "The last probe failed (connection refused or reset); it was last seen 7 s ago."
+    );
+}
+
+#[test]
+fn lagging_replicas_and_a_log_that_stands_still_are_told_with_their_limits() {
+    let lagging = the_finding("a [unreachable]\n+ b [lag=11s]\n+ c [lag=1m delay=30s]");
+    assert_eq!(
+        sentences(&lagging)[1],
+        "Replicas that lag by more than 10 s: 2; delayed on purpose: 1."
+    );
+    for (words, told) in [
+        (
+            "on:0/1 stalled=12s",
+            "The end of its binary log has not moved for 12 s; 10 s count as locked.",
+        ),
+        (
+            "on:0/1",
+            "Whether its binary log moves is not known yet; 10 s without count as locked.",
+        ),
+    ] {
+        let waiting = the_finding(&format!("a [semi-sync-source={words}]\n+ b"));
+        assert_eq!(
+            sentences(&waiting),
+            [
+                "Semi-sync is on: it waits for 1 replicas, and 0 are connected.",
+                told
+            ]
+        );
+    }
+}
+
+#[test]
+fn replicas_without_common_positions_are_told_with_how_many_could_be_asked() {
+    let told = |text: &str| {
+        let warnings = analysis(text, &AnalysisPolicy::default()).warnings;
+        let [warning] = &warnings[..] else {
+            panic!("{warnings:?}");
+        };
+        assert_eq!(warning.code, FindingCode::NoFailoverSupport);
+        sentences(warning).pop()
+    };
+    assert_eq!(
+        told("a [no-gtid]\n+ b [no-gtid]\n+ c [no-gtid]").as_deref(),
+        Some(
+            "Of its 2 replicas that can be probed, not all use GTIDs; Pseudo-GTID is not in use, and they are no binlog servers."
+        )
+    );
+    assert_eq!(
+        told("a\n+ b [unreachable]\n+ c [unreachable]").as_deref(),
+        Some(
+            "None of its replicas can be probed, so none is known to have positions in common with another."
+        )
+    );
+}
+
+#[test]
 fn a_check_is_valid_up_to_a_poll_and_the_time_allowed_for_a_probe() {
     let is_found = |text: &str| {
         let found = analysis(text, &AnalysisPolicy::default());
@@ -203,6 +264,39 @@ fn secondaries_of_a_group_are_no_replicas_of_its_primary() {
     assert!(a.is_primary && a.is_group_member);
 }
 
+#[test]
+fn a_member_that_is_offline_in_its_group_is_judged_like_any_other_server() {
+    let told = |group: &str| {
+        let text = format!("a [unreachable group={group}]");
+        told(&analysis(&text, &AnalysisPolicy::default()))
+    };
+    assert_eq!(told("g/primary"), "=> nothing");
+    assert_eq!(told("g/primary/OFFLINE"), "=> a DeadMasterWithoutReplicas");
+}
+
+#[test]
+fn a_probe_that_got_its_first_answer_is_a_success_in_part() {
+    let is_in_part = |words: &str| {
+        let stage = Stage::of(&format!("a [{words}]"));
+        let facts = super::fixtures::all_facts(&stage, &AnalysisPolicy::default());
+        facts[0].check.is_partial_success
+    };
+    assert!(is_in_part("seen=1s") && is_in_part("partial"));
+    assert!(!is_in_part("unreachable") && !is_in_part("unreachable=refuses-us"));
+}
+
+#[test]
+fn replicas_are_counted_by_what_they_are_set_to() {
+    let stage = Stage::of(
+        "a\n+ b [semi-sync-replica=on]\n+ c [semi-sync-replica=on downtime]\n+ d [delay=1h log-updates=off]",
+    );
+    let facts = super::fixtures::all_facts(&stage, &AnalysisPolicy::default());
+    let replicas = &facts[0].replicas;
+    assert_eq!(replicas.semi_sync_enabled, 2);
+    assert_eq!((replicas.in_downtime, replicas.delayed), (1, 1));
+    assert_eq!(replicas.logging, 2);
+}
+
 /// A picture in which the head was seen at `seconds` with its log at `offset`.
 fn seen_at(text: &str, seconds: i64, offset: u64) -> Picture {
     let drawing = drawn(text);
@@ -240,6 +334,12 @@ fn a_waiting_primary_stalls_from_the_first_look_until_its_log_moves() {
     assert_eq!(stalled(&stalls, &moved), Some(0));
     let served = seen_at("a [semi-sync-source=on:1/1]", 130, 5);
     assert_eq!(stalls.after(&served), Stalls::default(), "it waits no more");
+    // Whose log stood still for other reasons has not waited for so long when it begins to.
+    for idle in ["idle:0/1", "disabled-but-on:0/1", "on:1/1"] {
+        let text = format!("a [semi-sync-source={idle}]");
+        let stalls = Stalls::default().after(&seen_at(&text, 100, 4));
+        assert_eq!(stalls, Stalls::default(), "{idle}");
+    }
 }
 
 #[test]

@@ -39,6 +39,7 @@ mod answers;
 mod changes;
 mod fixtures;
 mod grid;
+mod needed;
 mod table;
 
 use super::{Analysis, AnalysisPolicy, Scene, Stalls, analyze};

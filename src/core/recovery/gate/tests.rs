@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::{Acknowledgement, Fence, Phase, RecoveryEnd, TimeSplit};
 use crate::recovery::testing::{NOW, Stage, key};
 
 const DEAD: &str = "a [unreachable]\n+ b [io=connecting]\n+ c [io=connecting]";
@@ -146,6 +147,10 @@ fn one_recovery_at_a_time_for_each_server_also_when_forced() {
         panic!("{reason}");
     };
     assert_eq!((server, subject), (key("c"), key("z")));
+    let mut two = past("x", None);
+    two.servers.extend(past("b", None).servers);
+    let reason = blocked(DEAD, &history(vec![two]), &policy(), false);
+    assert!(matches!(reason, Blocked::UnderWay { .. }), "{reason}");
     let elsewhere = history(vec![past("x", None)]);
     assert!(matches!(
         ask(DEAD, &elsewhere, &policy(), false),
@@ -210,6 +215,16 @@ fn so_many_at_once_are_more_likely_our_own_fault() {
         ask(DEAD, &many(19), &policy(), false),
         Gate::Proceed(_)
     ));
+    // Those that ended count no more.
+    assert!(matches!(
+        ask(
+            DEAD,
+            &history(vec![past("x", Some(1)); 20]),
+            &policy(),
+            false
+        ),
+        Gate::Proceed(_)
+    ));
     let reason = blocked(DEAD, &many(20), &policy(), true);
     assert_eq!(
         reason,
@@ -227,4 +242,75 @@ fn a_server_that_was_never_seen_is_not_replaced_without_being_asked() {
     let drawing = format!("a [never-seen unreachable]\n{below}");
     let reason = blocked(&drawing, &history(vec![]), &policy(), true);
     assert_eq!(reason, Blocked::NeverSeen { subject: key("a") });
+}
+
+/// A recovery as it is decided, ended with this outcome.
+fn decided(outcome: Option<RecoveryOutcome>, is_acknowledged: bool) -> Recovery {
+    let end = |outcome| RecoveryEnd {
+        at: NOW.minus(Duration::from_secs(1)),
+        outcome,
+        successor: None,
+        successor_alias: String::new(),
+        lost: vec![],
+        participants: vec![],
+        errors: vec![],
+        data_loss: None,
+        times: TimeSplit::default(),
+    };
+    let acknowledgement = Acknowledgement {
+        at: NOW,
+        by: "ann".to_owned(),
+        comment: String::new(),
+    };
+    Recovery {
+        number: 1,
+        kind: RecoveryKind::DeadPrimary,
+        code: FindingCode::DeadPrimary,
+        subject: key("z"),
+        cluster: "z:3306".to_owned(),
+        cluster_alias: String::new(),
+        replicas: vec![],
+        servers: past("b", None).servers,
+        requested_by: String::new(),
+        detection: 0,
+        plan: vec![],
+        registered_at: NOW.minus(Duration::from_secs(9000)),
+        node: "n".to_owned(),
+        fence: Fence::from_number(1),
+        attempt: 1,
+        phase: Phase::Registered,
+        entered: vec![],
+        sessions: vec![],
+        stale_sessions: vec![],
+        kept_for: Duration::from_secs(604_800),
+        end: outcome.map(end),
+        acknowledgement: is_acknowledged.then_some(acknowledgement),
+    }
+}
+
+#[test]
+fn what_is_decided_about_a_recovery_holds_others_back_unless_it_touched_nobody_or_is_acknowledged()
+{
+    let answer = |outcome, is_acknowledged| {
+        let one = PastRecovery::of(
+            RecoveryId::from_number(1),
+            &decided(outcome, is_acknowledged),
+        );
+        ask(DEAD, &history(vec![one]), &policy(), false)
+    };
+    let proceed = Gate::Proceed(RecoveryKind::DeadPrimary);
+    for outcome in [RecoveryOutcome::Succeeded, RecoveryOutcome::Failed] {
+        let blocked = answer(Some(outcome), false);
+        assert!(
+            matches!(blocked, Gate::Blocked(Blocked::BlockPeriod { .. })),
+            "{outcome:?}: {blocked:?}"
+        );
+        assert_eq!(answer(Some(outcome), true), proceed, "{outcome:?}");
+    }
+    assert_eq!(answer(Some(RecoveryOutcome::CalledOff), false), proceed);
+    let blocked = answer(None, false);
+    assert!(
+        matches!(blocked, Gate::Blocked(Blocked::UnderWay { .. })),
+        "{blocked:?}"
+    );
 }

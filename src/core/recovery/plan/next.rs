@@ -93,6 +93,9 @@ pub fn next(plan: &Plan, progress: &Progress, scene: &Scene<'_>) -> Next {
     let statuses = statuses(plan, progress, scene);
     let of_phase = |number: &StepNumber| plan.steps[*number].phase == progress.phase;
     let current: Vec<StepNumber> = (0..plan.steps.len()).filter(of_phase).collect();
+    if let Some(why) = head_no_more(plan, progress, &statuses, scene) {
+        return Next::Replan(why);
+    }
     let news = news(&current, &statuses, progress);
     if !news.is_empty() {
         return Next::Record(news);
@@ -120,7 +123,7 @@ pub fn next(plan: &Plan, progress: &Progress, scene: &Scene<'_>) -> Next {
         return Next::Wait;
     }
     if progress.phase == Phase::Registered
-        && let Some(why) = no_longer_covered(plan, &statuses, scene)
+        && let Some(why) = no_longer_covered(plan, &statuses, scene).next()
     {
         return Next::Replan(why);
     }
@@ -250,19 +253,35 @@ fn cannot_end(plan: &Plan, step: &Step, scene: &Scene<'_>, since: Timestamp) -> 
     }
 }
 
-/// Whether a step would put a replica below a promoted server that gave up what this replica has: it would go on with
-/// transactions that its source never had.
+/// Whether a step would put a replica below a promoted server that lacks what this replica has: it would go on with
+/// transactions that its source never had. Where the promoted server gave something up, it has to be seen that this is not so.
 fn would_bury(plan: &Plan, step: &Step, before: &[Status], scene: &Scene<'_>) -> bool {
     let promoted = &plan.choice.promoted;
-    let is_move = matches!(&step.action, Action::Repoint { source } if source == promoted);
-    let mut ended = before.iter();
-    if !is_move || !ended.any(|status| matches!(status, Status::GivenUp { .. })) {
+    if !matches!(&step.action, Action::Repoint { source } if source == promoted) {
         return false;
     }
-    let seen = |key| fresh(scene, key, plan.made_at);
-    match (seen(&step.on), seen(promoted)) {
-        (Some(own), Some(source)) => !Holdings::is_all_applied_at(own, source, plan.ground),
-        _ => true,
+    let of_promoted = || {
+        let steps = plan.steps.iter().zip(before);
+        steps
+            .filter(|(step, _)| step.on == *promoted)
+            .map(|it| it.1)
+    };
+    let has_given_up = of_promoted().any(|status| matches!(status, Status::GivenUp { .. }));
+    let done_at = of_promoted().filter_map(|status| match status {
+        Status::Done(at) => Some(*at),
+        _ => None,
+    });
+    // With its last step, it has everything it will ever have of the dead primary.
+    let since = match has_given_up {
+        true => plan.made_at,
+        false => done_at.max().unwrap_or(plan.made_at),
+    };
+    let own = fresh(scene, &step.on, plan.made_at);
+    match (own, fresh(scene, promoted, since)) {
+        (Some(own), Some(source)) if has_given_up || Holdings::read(own, plan.ground).is_some() => {
+            !Holdings::is_all_applied_at(own, source, plan.ground)
+        }
+        _ => has_given_up,
     }
 }
 
@@ -302,29 +321,65 @@ fn required_failure(
         })
 }
 
-/// With all receivers stopped, what each has is final. Whoever did not stop is left out: its steps have failed.
-fn no_longer_covered(plan: &Plan, statuses: &[Status], scene: &Scene<'_>) -> Option<Replan> {
+/// Why the head is it no longer although all receivers are stopped: its server was restarted and has lost relay logs, as with
+/// `relay_log_recovery`, or another has more all the same. Once it is written down that it has applied everything, there is nothing to
+/// lose, and the first step that cannot be taken back comes later.
+fn head_no_more(
+    plan: &Plan,
+    progress: &Progress,
+    statuses: &[Status],
+    scene: &Scene<'_>,
+) -> Option<Replan> {
     let head = &plan.choice.head;
-    let stopped_at = |key: &InstanceKey| {
+    let mut steps = plan.steps.iter();
+    let applies = steps.position(|step| {
+        step.phase == Phase::ReceiversStopped
+            && step.on == *head
+            && step.action == Action::AwaitApplied
+    })?;
+    let is_open = matches!(
+        progress.steps.get(&applies),
+        None | Some(StepState::Begun(_))
+    );
+    if progress.phase != Phase::ReceiversStopped || !is_open {
+        return None;
+    }
+    no_longer_covered(plan, statuses, scene).find(|why| match why {
+        Replan::HasMore { .. } => true,
+        // Others get what they have lost from the promoted one.
+        Replan::Shrank { on, .. } => on == head,
+        // It will be, or it has its deadline.
+        Replan::Unreadable { .. } => false,
+    })
+}
+
+/// With all receivers stopped, what each has is final, unless it is lost. Whoever did not stop is left out: its steps have failed.
+fn no_longer_covered(
+    plan: &Plan,
+    statuses: &[Status],
+    scene: &Scene<'_>,
+) -> impl Iterator<Item = Replan> {
+    let head = &plan.choice.head;
+    let stopped_at = move |key: &InstanceKey| {
         let steps = plan.steps.iter().zip(statuses);
-        let mut stops = steps.filter(|(step, _)| {
-            step.on == *key
-                && step.action == Action::StopReceiver
-                && step.phase == Phase::Registered
-        });
+        let mut stops =
+            steps.filter(|(step, _)| step.on == *key && step.action == Action::StopReceiver);
         stops.find_map(|(_, status)| match status {
             Status::Done(at) => Some(*at),
             _ => None,
         })
     };
-    let has = |key: &InstanceKey| {
+    let has = move |key: &InstanceKey| {
         let seen = fresh(scene, key, stopped_at(key)?)?;
         Holdings::read(seen, plan.ground)
     };
-    let Some(most) = has(head) else {
-        return Some(Replan::Unreadable { on: head.clone() });
-    };
-    for key in plan.kept().filter(|key| stopped_at(key).is_some()) {
+    let most = has(head);
+    let of_head = most
+        .is_none()
+        .then(|| Replan::Unreadable { on: head.clone() });
+    let kept = plan.kept().filter(move |key| stopped_at(key).is_some());
+    let of_kept = kept.filter_map(move |key| {
+        let most = most.as_ref()?;
         let on = key.clone();
         let Some(own) = has(key) else {
             return Some(Replan::Unreadable { on });
@@ -334,12 +389,13 @@ fn no_longer_covered(plan: &Plan, statuses: &[Status], scene: &Scene<'_>) -> Opt
             return Some(Replan::Shrank { on, set });
         }
         if !most.covers(&own) {
-            let set = own.missing_in(&most);
+            let set = own.missing_in(most);
             let head = head.clone();
             return Some(Replan::HasMore { on, head, set });
         }
-    }
-    None
+        None
+    });
+    of_head.into_iter().chain(of_kept)
 }
 
 /// Replicas that were to be moved, and a step of theirs failed.

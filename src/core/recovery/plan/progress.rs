@@ -98,10 +98,8 @@ pub enum WhyFailed {
         /// What it was.
         action: super::Action,
     },
-    /// It has what the promoted server gave up.
-    #[error(
-        "{on} is left as it is: it has what the promoted server had not applied when that was given up"
-    )]
+    /// It has what the promoted server gave up, or lost.
+    #[error("{on} is left as it is: it has transactions that the promoted server has not")]
     HasMore {
         /// The server.
         on: InstanceKey,

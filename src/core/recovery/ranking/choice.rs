@@ -100,6 +100,7 @@ pub fn choose_named(
         });
     }
     let best = ranking.order.first().unwrap_or(one);
+    // Either nothing speaks against it, or it can feed others.
     let head = ahead_of(best, ranking, policy).unwrap_or(best);
     if is_level(one, head) {
         return Ok(Choice {
@@ -110,7 +111,7 @@ pub fn choose_named(
     }
     let by_gtid = one.holdings.as_ref().is_some_and(Holdings::is_by_gtid);
     let head_key = head.key.clone();
-    match by_gtid && head.can_feed() && follows(one, head, policy) {
+    match by_gtid && follows(one, head, policy) {
         true => Ok(Choice {
             head: head_key,
             promoted: named,

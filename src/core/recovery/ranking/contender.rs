@@ -39,14 +39,14 @@ pub struct Contender {
 }
 
 impl Contender {
-    /// Whether others can get from it what they lack, although it may not be promoted itself: it holds data that counts,
-    /// can apply all of it, and logs it.
+    /// Whether others can get from it what they lack, although it may not be promoted itself: nothing speaks against it but
+    /// that it is not wanted as the primary. That it can be read, applies, and logs is said by vetoes of other kinds.
     pub fn can_feed(&self) -> bool {
-        self.holdings.is_some() && self.vetoes.iter().all(Veto::is_about_promotion_only)
+        self.vetoes.iter().all(Veto::is_about_promotion_only)
     }
 
     /// Whether what it has received counts: it answers, nobody has taken it out, and it has nothing of its own.
     pub fn counts(&self) -> bool {
-        self.is_reachable && self.holdings.is_some() && !self.vetoes.iter().any(Veto::is_outside)
+        !self.vetoes.iter().any(Veto::is_outside)
     }
 }

@@ -18,6 +18,7 @@ mod rank;
 #[cfg(test)]
 pub(super) mod tests;
 mod veto;
+mod vetoes;
 
 pub use choice::{CandidateRefused, Choice, Preference, choose, choose_named};
 pub use contender::{Contender, Traits};

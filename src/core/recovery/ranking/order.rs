@@ -69,9 +69,18 @@ impl Criterion {
 
 /// Which of two is the better one (`Less`: `a`), and by what. Never `Equal` for two different servers.
 pub fn compare(a: &Contender, b: &Contender) -> (Ordering, Criterion) {
-    Criterion::ALL
-        .into_iter()
-        .map(|criterion| (criterion.compare(a, b), criterion))
+    compare_by(&Criterion::ALL, a, b)
+}
+
+/// The same by any criteria, so that a test can leave one out.
+pub(super) fn compare_by(
+    criteria: &[Criterion],
+    a: &Contender,
+    b: &Contender,
+) -> (Ordering, Criterion) {
+    criteria
+        .iter()
+        .map(|criterion| (criterion.compare(a, b), *criterion))
         .find(|(ordering, _)| ordering.is_ne())
         .unwrap_or((Ordering::Equal, Criterion::Address))
 }

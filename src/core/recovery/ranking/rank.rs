@@ -1,3 +1,4 @@
+use super::vetoes::{self, Check};
 use super::{Comparison, Contender, compare, gather};
 use crate::analysis::Scene;
 use crate::domain::InstanceKey;
@@ -58,7 +59,17 @@ pub fn rank(
     dead: &InstanceKey,
     policy: &RecoveryPolicy,
 ) -> Result<Ranking, RankingRefused> {
-    let (ground, contenders) = gather::contenders(scene, dead, policy);
+    rank_by(&vetoes::ALL, scene, dead, policy)
+}
+
+/// The same by any checks, so that a test can leave one out.
+pub(super) fn rank_by(
+    checks: &[Check],
+    scene: &Scene<'_>,
+    dead: &InstanceKey,
+    policy: &RecoveryPolicy,
+) -> Result<Ranking, RankingRefused> {
+    let (ground, contenders) = gather::contenders(scene, dead, policy, checks);
     refuse_two_histories(&contenders)?;
     let (mut order, vetoed): (Vec<_>, Vec<_>) = contenders
         .into_iter()

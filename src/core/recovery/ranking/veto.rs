@@ -131,15 +131,11 @@ impl Veto {
     }
 
     /// Whether what the server has received does not count for the others: it does not answer, was taken out by an
-    /// operator, or has a history of its own.
+    /// operator, or has a history of its own. One that was never seen, or cannot be read, has nothing that could count.
     pub fn is_outside(&self) -> bool {
         matches!(
             self,
-            Self::NeverSeen
-                | Self::Unreachable
-                | Self::Downtime { .. }
-                | Self::Errant { .. }
-                | Self::Illegible
+            Self::Unreachable | Self::Downtime { .. } | Self::Errant { .. }
         )
     }
 

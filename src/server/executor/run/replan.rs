@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use orchestrator_core::analysis::{Scene, Stalls};
 use orchestrator_core::decided::RecoveryStepCommand;
 use orchestrator_core::decided::codec::encode;
-use orchestrator_core::domain::{InstanceKey, Picture};
+use orchestrator_core::domain::{InstanceKey, Phase, Picture};
 use orchestrator_core::recovery::plan::{Action, Plan, Replan, StepNumber, StepState, plan_for};
 use orchestrator_core::recovery::ranking::rank;
 use orchestrator_core::topology::Topology;
@@ -17,7 +17,7 @@ use crate::executor::scope::Lost;
 const REPLANS_MAX: u32 = 3;
 
 impl Run {
-    /// Makes another plan for the same recovery, which goes on in its first phase: its id, its record and what it holds back
+    /// Makes another plan for the same recovery, which goes on in its first phase, also after the second: its id, its record and what it holds back
     /// stay. That a receiver was stopped stays recorded too.
     pub(super) async fn replan(&mut self, why: &Replan) -> Result<Turn, Lost> {
         self.replans += 1;
@@ -47,11 +47,14 @@ impl Run {
         self.scope
             .step(step, move |decided| {
                 let recovery = decided.recoveries.get(&id);
-                recovery.is_some_and(|it| it.plan == wanted && it.fence == fence)
+                recovery.is_some_and(|it| {
+                    it.plan == wanted && it.fence == fence && it.phase == Phase::Registered
+                })
             })
             .await?;
         tracing::info!(promoted = %plan.choice.promoted, "the recovery has another plan");
         self.progress.steps = steps;
+        self.progress.phase = Phase::Registered;
         self.stop_is_recorded = stop_is_recorded(&plan, &self.progress);
         self.plan = plan;
         self.flush().await?;
@@ -86,7 +89,7 @@ impl Run {
     /// Stops of the new plan on servers whose receiver may have been stopped by the old one.
     fn stopped_before(&self, plan: &Plan) -> BTreeMap<StepNumber, StepState> {
         let stops = |step: &orchestrator_core::recovery::plan::Step| {
-            step.action == Action::StopReceiver && step.phase == self.progress.phase
+            step.action == Action::StopReceiver && step.phase == Phase::Registered
         };
         let old = self.plan.steps.iter().enumerate();
         let touched: Vec<&InstanceKey> = old

@@ -70,6 +70,8 @@ struct State {
     ended: Vec<(String, u64, usize)>,
     judge: Option<Judge>,
     judge_of_ends: Option<JudgeOfEnds>,
+    /// A server whose applier runs and gets nowhere.
+    busy: Option<InstanceKey>,
 }
 
 /// All servers.
@@ -114,6 +116,11 @@ impl Fleet {
     /// Says each time whether connections on a server can be ended.
     pub fn judge_ends(&self, judge: impl FnMut(&str) -> bool + Send + 'static) {
         self.lock().judge_of_ends = Some(Box::new(judge));
+    }
+
+    /// Keeps the applier of one server, or of none, from getting anywhere.
+    pub fn keep_busy(&self, name: Option<&str>) {
+        self.lock().busy = name.map(key);
     }
 
     pub fn set_power(&self, name: &str, power: Power) {
@@ -196,11 +203,10 @@ impl Fleet {
 
     fn observe(&self, server: &InstanceKey) -> Observation {
         let mut state = self.lock();
+        let is_busy = state.busy.as_ref() == Some(server);
         let seen = &mut state.servers.get_mut(server).unwrap().seen;
-        let applies = seen
-            .replication
-            .as_ref()
-            .is_some_and(|link| link.applier.is_running());
+        let link = seen.replication.as_ref();
+        let applies = !is_busy && link.is_some_and(|link| link.applier.is_running());
         if let (true, Some(Holdings::Oracle { received, .. })) =
             (applies, Holdings::read(seen, Ground::Oracle))
         {

@@ -200,6 +200,34 @@ async fn more_that_came_in_before_receivers_stopped_makes_another_plan() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_head_that_loses_its_relay_logs_is_not_promoted_while_another_has_more() {
+    let world = World::of(SIMPLE);
+    world.fleet.keep_busy(Some("b"));
+    let _node = world.start("node1", 1);
+    let is_stopped = || {
+        let all = world.recoveries();
+        all.first()
+            .is_some_and(|(_, one)| one.phase == Phase::ReceiversStopped)
+    };
+    world.until("all receivers are stopped", is_stopped).await;
+    // It is restarted, and begins its relay logs anew.
+    world.fleet.set_power("b", Power::Down);
+    world.fleet.change("b", |seen| {
+        let link = seen.replication.as_mut().unwrap();
+        link.retrieved.clear();
+    });
+    world.fleet.keep_busy(None);
+    world.fleet.restart("b", true);
+    let (_, recovery) = world.ended().await;
+    let end = recovery.end.clone().unwrap();
+    assert_eq!(end.outcome, RecoveryOutcome::Succeeded, "{:?}", end.errors);
+    assert_eq!(end.successor, Some(key("c")), "it has most now");
+    assert_eq!(world.recoveries().len(), 1, "it is the same recovery");
+    assert!(world.fleet.seen("b").gtid.executed.ends_with("-95"));
+    assert_eq!(world.fleet.seen("b").source(), Some(&key("c")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_failover_works_too() {
     let mut world = World::of(SIMPLE);
     world.config.recovery.block_period = Duration::from_secs(60);

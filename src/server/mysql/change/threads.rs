@@ -2,7 +2,7 @@
 //!
 //! MariaDB with GTID throws its relay logs away when a thread starts while the other one is stopped too (measured on 10.11; see
 //! the table that `raft-tests/tests/changes_real/relay_logs.rs` checks). So there a receiver is not stopped while an applier that has work does
-//! not run, and an applier that has work is not started or stopped while the receiver does not run.
+//! not run, and an applier that has work is not started or stopped while the receiver does not run; nor are both started then.
 
 use orchestrator_core::domain::ThreadState;
 use orchestrator_core::ports::ChangeError;
@@ -58,6 +58,8 @@ pub(super) async fn start_replication(on: &mut Statements<'_>) -> Result<(), Cha
     if !link.receiver_is_stopped() && link.seen.applier.is_running() {
         return Ok(());
     }
+    let both_are_stopped = link.receiver_is_stopped() && link.applier_is_stopped();
+    refuse_dropping(on, &link, both_are_stopped)?;
     let replica = on.dialect.replica();
     on.change(&format!("START {replica}{}", link.for_channel))
         .await?;

@@ -1,9 +1,10 @@
 use std::collections::HashMap;
 
-use orchestrator_core::domain::ReplicationLink;
+use orchestrator_core::domain::{BinlogPosition, ReplicationLink};
 
 use super::ask::{Asker, FEW_ROWS};
 use super::status::heartbeat_period;
+use super::text::name;
 use crate::mysql::Answer;
 use crate::mysql::dialect::semi_sync as names;
 use crate::mysql::failure::StepError;
@@ -39,6 +40,22 @@ pub(super) fn complete(counters: &Listed, link: &mut ReplicationLink) {
     link.heartbeats_received = link.heartbeats_received.or_else(received);
 }
 
+/// The end of MariaDB's binary log. `SHOW MASTER STATUS` says the same, but waits there for commits that wait for an acknowledgement
+/// of semi-sync: a primary without replicas that acknowledge would look dead, and a promoted one never writable. These do not wait; they
+/// lag by transactions that are written and not acknowledged (observed on 10.11.19).
+const LOG_FILE: &str = "Binlog_snapshot_file";
+const LOG_OFFSET: &str = "Binlog_snapshot_position";
+
+/// The end of the binary log, of a server that counts it; see [`LOG_FILE`].
+pub(super) fn binlog_position(counters: &Listed) -> Option<BinlogPosition> {
+    let file = counters.get(LOG_FILE).filter(|file| !file.is_empty())?;
+    let offset = counters.get(LOG_OFFSET)?.parse().ok()?;
+    Some(BinlogPosition {
+        file: name(Some(file)),
+        offset,
+    })
+}
+
 /// Uptime and the counters of semi-sync and heartbeats, in one statement.
 pub(super) async fn ask(asker: &mut Asker<'_>) -> Result<Listed, StepError> {
     let answer = asker
@@ -56,7 +73,7 @@ fn statement() -> String {
     ]
     .iter()
     .flat_map(|names| [names.new, names.old])
-    .chain(["Uptime", HEARTBEAT_PERIOD, HEARTBEATS])
+    .chain(["Uptime", HEARTBEAT_PERIOD, HEARTBEATS, LOG_FILE, LOG_OFFSET])
     .map(|name| format!("'{name}'"))
     .collect();
     format!(
@@ -78,5 +95,22 @@ mod tests {
         let listed = Listed::read(&answer);
         assert_eq!(listed.get("uptime").as_deref(), Some("42"));
         assert_eq!(listed.get("x"), None);
+    }
+
+    #[test]
+    fn a_server_without_a_log_or_without_these_counters_has_no_counted_end() {
+        let of = |rows: &[&[Option<&str>]]| {
+            binlog_position(&Listed::read(&Answer::table(
+                &["Variable_name", "Value"],
+                rows,
+            )))
+        };
+        let file: &[_] = &[Some(LOG_FILE), Some("b.000002")];
+        let offset: &[_] = &[Some(LOG_OFFSET), Some("334")];
+        let end = of(&[file, offset]).expect("it is counted");
+        assert_eq!((end.file.as_str(), end.offset), ("b.000002", 334));
+        assert_eq!(of(&[&[Some(LOG_FILE), Some("")], offset]), None);
+        assert_eq!(of(&[file]), None);
+        assert_eq!(of(&[]), None);
     }
 }

@@ -38,7 +38,7 @@ pub(super) async fn ask_all(
     seen.key = key.with_host(own_host(key, &found, config.own_name)?);
     let counters = counters::ask(asker).await?;
     let plugins = settings(asker, profile, &counters, &mut seen).await?;
-    replication(asker, profile, &mut seen).await?;
+    replication(asker, profile, &counters, &mut seen).await?;
     if let Some(link) = &mut seen.replication {
         counters::complete(&counters, link);
     }
@@ -102,6 +102,7 @@ async fn settings(
 async fn replication(
     asker: &mut Asker<'_>,
     profile: &Profile,
+    counters: &Listed,
     seen: &mut Observation,
 ) -> Result<(), StepError> {
     const STATUS: &str = "reading the replica status";
@@ -111,6 +112,12 @@ async fn replication(
         .await?;
     seen.replication = status::link(&answer).map_err(at(STATUS))?;
     if seen.binlog.enabled {
+        if profile.dialect.is_mariadb()
+            && let Some(end) = counters::binlog_position(counters)
+        {
+            seen.binlog.position = Some(end);
+            return Ok(());
+        }
         let answer = asker
             .must(LOG, profile.dialect.show_binlog_status(), FEW_ROWS)
             .await?;

@@ -35,8 +35,8 @@ use self::write_behind::WriteBehind;
 use super::identity::{Founded, Identity};
 use super::log::Flushed;
 use super::types::{
-    Entry, LogId, NodeId, Outcome, Payload, PayloadKind, StoredMembership, TypeConfig, index_of,
-    to_envelope,
+    Entry, LogId, NO_GROUP, NodeId, Outcome, Payload, PayloadKind, StoredMembership, TypeConfig,
+    index_of, to_envelope,
 };
 use crate::store::{AppliedEntry, InstallMode};
 
@@ -418,15 +418,17 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let meta_of_file = meta.clone();
         let snapshot = blocking(move || {
             let snapshot = Snapshot::from_bytes(&bytes).map_err(io::Error::other)?;
+            // One that was made before the group had a name says nothing about it.
+            let group = Some(snapshot.group()).filter(|group| *group != NO_GROUP);
             let ours = inner.identity.group().get();
-            if let Some(ours) = ours.filter(|ours| *ours != snapshot.group()) {
+            if let (Some(ours), Some(group)) = (ours, group)
+                && ours != group
+            {
                 return Err(io::Error::other(format!(
-                    "a snapshot of group {} was sent to a member of group {ours}",
-                    snapshot.group()
+                    "a snapshot of group {group} was sent to a member of group {ours}"
                 )));
             }
-            if ours.is_none() {
-                let group = snapshot.group();
+            if let (None, Some(group)) = (ours, group) {
                 let founded = Founded { group, at: 0 };
                 inner.identity.found(founded).map_err(io::Error::other)?;
             }
@@ -480,11 +482,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
             last_log_id: self.place.last,
             last_membership: self.place.members.as_ref().clone(),
         };
-        let group = inner
-            .identity
-            .group()
-            .get()
-            .unwrap_or(super::types::NO_GROUP);
+        let group = inner.identity.group().get().unwrap_or(NO_GROUP);
         // The log is purged behind a snapshot: what the store lacks must not be what the log lost.
         inner.store.wait_for(state.applied_index).await?;
         blocking(move || {

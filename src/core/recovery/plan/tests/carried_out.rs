@@ -251,6 +251,87 @@ fn received_that_shrank_makes_another_plan() {
     assert_eq!(answer, Next::Replan(Replan::Unreadable { on: key("b") }));
 }
 
+/// The world when all receivers are stopped, and nobody has applied what it received.
+fn in_second_phase(text: &str) -> World {
+    let mut world = World::of(text);
+    while world.progress.phase < Phase::ReceiversStopped {
+        let answer = world.ask();
+        assert!(world.follow(answer), "it ended before");
+    }
+    world
+}
+
+/// As a server is after a restart with `relay_log_recovery`.
+fn forget_received(world: &mut World, name: &str) {
+    world.change(&key(name), |seen| {
+        let link = seen.replication.as_mut().expect("a link");
+        link.retrieved.clear();
+    });
+}
+
+#[test]
+fn a_head_that_loses_its_relay_logs_before_it_has_applied_them_is_the_head_no_more() {
+    let mut world = in_second_phase(SIMPLE);
+    forget_received(&mut world, "b");
+    let answer = world.ask();
+    let Next::Replan(Replan::Shrank { on, .. }) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(on, key("b"));
+
+    // The head of two steps, and not the one that gets everything from it.
+    let text = "a [unreachable]\n+ b [io=connecting gtid=..1-90 received=..1-100]\n+ c [io=connecting gtid=..1-85 received=..1-95 promotion=prefer]";
+    let mut world = in_second_phase(text);
+    assert_eq!(world.plan.choice.promoted, key("c"));
+    forget_received(&mut world, "c");
+    let answer = world.ask();
+    assert!(!matches!(answer, Next::Replan(_)), "{answer:?}");
+    forget_received(&mut world, "b");
+    let answer = world.ask();
+    assert!(
+        matches!(answer, Next::Replan(Replan::Shrank { .. })),
+        "{answer:?}"
+    );
+
+    // Applied is not lost by a restart.
+    let mut world = in_second_phase(SIMPLE);
+    while world
+        .seen("b")
+        .replication
+        .as_ref()
+        .is_some_and(|link| link.applier.is_running())
+    {
+        let answer = world.ask();
+        assert!(world.follow(answer), "it ended before");
+    }
+    forget_received(&mut world, "b");
+    assert_eq!(world.run(), succeeded());
+}
+
+#[test]
+fn a_replica_with_more_than_the_promoted_server_is_not_put_below_it() {
+    let mut world = World::of(SIMPLE);
+    while world.progress.phase < Phase::Published {
+        let answer = world.ask();
+        assert!(world.follow(answer), "it ended before");
+    }
+    // What its relay logs were not seen to hold.
+    world.change(&key("c"), |seen| {
+        let (uuid, _) = seen.gtid.executed.split_once(':').expect("a set");
+        seen.gtid.executed = format!("{uuid}:1-101");
+    });
+    let answer = world.run();
+    let Next::End(EndOfRecovery::Succeeded { unmoved }) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(unmoved, [(key("c"), WhyFailed::HasMore { on: key("c") })]);
+    assert_eq!(
+        world.seen("c").source(),
+        Some(&key("a")),
+        "it is left as it was"
+    );
+}
+
 #[test]
 fn a_promoted_server_that_does_not_apply_in_time_ends_the_recovery_with_nothing_discarded() {
     let mut world = World::of(SIMPLE);

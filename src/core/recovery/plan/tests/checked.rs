@@ -173,6 +173,13 @@ fn the_promoted_server_gets_all_that_a_kept_one_has() {
         without(plan, number.expect("a step"));
     });
     assert_eq!(answer, Err(Unsound::Uncovered(key("b"))));
+    // That another one gets it is no help.
+    let answer = with(|plan| {
+        let mut steps = plan.steps.iter_mut();
+        let fetch = steps.find(|step| matches!(step.action, Action::AwaitAllOf { .. }));
+        fetch.expect("a step").on = key("d");
+    });
+    assert_eq!(answer, Err(Unsound::Uncovered(key("b"))));
 }
 
 #[test]
@@ -205,6 +212,11 @@ fn steps_are_in_order_and_bounded() {
         plan.steps.resize(20_001, step);
     });
     assert_eq!(answer, Err(Unsound::TooLong(20_001)));
+    let answer = with(|plan| {
+        let step = plan.steps[0].clone();
+        plan.steps.resize(20_000, step);
+    });
+    assert!(matches!(answer, Err(Unsound::Unchained(_))), "{answer:?}");
 }
 
 #[test]

@@ -1,7 +1,9 @@
-use crate::recovery::plan::{DataLoss, Progress, data_loss, data_loss_when_read, plan};
+use crate::recovery::plan::{
+    Action, DataLoss, Progress, StepState, data_loss, data_loss_when_read, plan,
+};
 use crate::recovery::ranking::rank;
 use crate::recovery::testing::{NOW, Stage, key};
-use crate::recovery::{Ground, Holdings, RecoveryPolicy};
+use crate::recovery::{Ground, Holdings, RecoveryPolicy, Unapplied};
 
 fn loss(text: &str) -> DataLoss {
     let stage = Stage::of(text);
@@ -38,6 +40,11 @@ fn nothing_is_lost_where_every_acknowledgement_is_covered() {
     assert!(!proven(&semi_sync("on:2/1", "", "unreachable")));
     assert!(!proven(&semi_sync("idle:2/1", "", "")));
     assert!(!proven(&semi_sync("off:2/1", "", "")));
+    assert!(!proven(&semi_sync("disabled-but-on:2/1", "", "")));
+    // What nobody had to acknowledge, and nobody can be asked for, was promised to nobody.
+    assert!(proven(&format!(
+        "a [unreachable semi-sync-source=on:1/1 {WAITS}]\n+ b [io=connecting semi-sync-replica=on]\n+ c [unreachable received=..1-105]"
+    )));
     // A reachable replica that is left has more.
     assert!(!proven(&semi_sync(
         "on:2/1",
@@ -61,6 +68,8 @@ fn a_primary_that_may_have_gone_on_without_acknowledgements_proves_nothing() {
         ("semi-sync-waiting=0", ""),
         // A wait that has begun since may have ended.
         ("semi-sync-timeout=10s", "semi-sync-timeout=2s"),
+        // The probe took a millisecond, and may have asked at its beginning.
+        ("semi-sync-timeout=10s", "semi-sync-timeout=2001ms"),
         ("seen=2s", "seen=10s"),
     ] {
         let told = loss(&waiting(&WAITS.replace(is, instead), "on:2/1", "", ""));
@@ -109,4 +118,25 @@ fn an_old_primary_that_can_be_read_makes_it_exact() {
         data_loss_when_read(&read("b"), &read("a")),
         DataLoss::NoneProven
     );
+}
+
+#[test]
+fn an_applier_that_was_given_up_and_applied_all_the_same_has_lost_nothing() {
+    let stage = Stage::of(&semi_sync("on:2/1", "", ""));
+    let policy = RecoveryPolicy::default();
+    let ranking = rank(&stage.scene(), &key("a"), &policy).expect("one history");
+    let plan = plan(&stage.scene(), &key("a"), &policy).expect("a plan");
+    let dead = stage.drawing.picture.observation(&key("a"));
+    let loss = |given_up: &Action| {
+        let is_it = |number: &usize| plan.steps[*number].action == *given_up;
+        let number = (0..plan.steps.len()).find(is_it).expect("a step");
+        let mut progress = Progress::registered();
+        let unapplied = Some(Unapplied::Transactions(10));
+        let state = StepState::GivenUp { at: NOW, unapplied };
+        progress.steps.insert(number, state);
+        let dead = dead.map(AsRef::as_ref);
+        data_loss(Some(&ranking), &plan, &progress, dead, NOW)
+    };
+    assert_eq!(loss(&Action::StartApplier), DataLoss::NoneProven);
+    assert_ne!(loss(&Action::AwaitApplied), DataLoss::NoneProven);
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{planned, sound};
-use crate::recovery::plan::NoPlan;
+use crate::recovery::plan::{Action, NoPlan};
 use crate::recovery::{Durability, RecoveryPolicy, UnappliedRelayLog};
 
 fn told(text: &str) -> String {
@@ -195,6 +195,8 @@ fn acknowledgements_that_nobody_covers_are_refused_where_policy_says_so() {
         text("on:2/2", "unreachable semi-sync-replica=on"),
         text("on:2/1", "unreachable"),
         text("idle:2/1", "unreachable semi-sync-replica=on"),
+        text("disabled-but-on:2/1", "unreachable semi-sync-replica=on"),
+        text("on:2/0", "unreachable semi-sync-replica=on"),
         text("on:2/1", "io=connecting semi-sync-replica=on"),
     ] {
         planned(&covered, &strict).unwrap_or_else(|why| panic!("{why}\n{covered}"));
@@ -222,5 +224,102 @@ fn semi_sync_is_switched_before_the_first_write_where_the_dead_primary_had_it() 
     ] {
         let plan = told(&drawing(dead, replica));
         assert!(!plan.contains("semi-sync"), "{plan}");
+    }
+}
+
+#[test]
+fn a_replica_of_mariadb_that_wrote_itself_is_left_also_where_its_number_is_passed() {
+    // By numbers alone b has all that e has; but 100 of e is not 100 of b.
+    let plan = sound(
+        "a [10.11.6-MariaDB server-id=1 gtid=0-1-99 unreachable]
++ b [server-id=3 io=connecting gtid=0-1-105]
++ e [server-id=2 io=connecting gtid=0-2-100]",
+    );
+    let told = plan.to_string().replace(":3306", "");
+    let left = "left e: it has what the promoted server has not: 0-2-100";
+    assert!(told.contains(left), "{told}");
+    assert!(!told.contains("e: replicate from b"), "{told}");
+}
+
+#[test]
+fn what_a_plan_remembers_is_what_those_have_that_it_keeps() {
+    let plan = sound(
+        "a [unreachable]\n+ b [io=connecting]\n+ c [io=connecting]\n+ e [io=connecting errant]",
+    );
+    let remembered: Vec<&str> = plan
+        .holdings
+        .keys()
+        .map(|key| key.host().as_str())
+        .collect();
+    assert_eq!(remembered, ["b", "c"]);
+}
+
+#[test]
+fn what_decides_about_being_writable_again_comes_first() {
+    let told = told(
+        "a [unreachable]\n+ b [io=connecting gtid=..1-90]\n+ c [io=connecting]\n+ d [io=connecting gtid=..1-95 promotion=prefer]",
+    );
+    let stops: Vec<&str> = told
+        .lines()
+        .filter(|line| line.contains("Registered") && line.ends_with("stop the receiver"))
+        .collect();
+    let expected = [
+        "1 Registered d: stop the receiver",
+        "3 Registered c: stop the receiver",
+        "5 Registered b: stop the receiver",
+    ];
+    assert_eq!(stops, expected, "{told}");
+}
+
+#[test]
+fn a_replica_is_moved_if_it_has_nothing_to_apply_or_can_do_so_in_time() {
+    for (c, is_moved) in [
+        ("delay=60s gtid=..1-50 received=..1-100", true),
+        ("delay=61s gtid=..1-50 received=..1-100", false),
+        ("delay=1h", true),
+        ("sql=no sql-errno=1062 gtid=..1-50 received=..1-100", false),
+        ("sql=no sql-errno=1062", true),
+    ] {
+        let text = format!("a [unreachable]\n+ b [io=connecting]\n+ c [io=connecting {c}]");
+        let told = told(&text);
+        assert_eq!(
+            told.contains("c: replicate from b"),
+            is_moved,
+            "{c}\n{told}"
+        );
+        assert_eq!(
+            told.contains("left c: it has yet to apply"),
+            !is_moved,
+            "{c}"
+        );
+    }
+}
+
+#[test]
+fn every_step_has_its_time_and_only_the_promoted_server_may_take_longer() {
+    let policy = RecoveryPolicy {
+        unapplied: UnappliedRelayLog::Wait,
+        apply_timeout: Duration::from_secs(7),
+        ..RecoveryPolicy::default()
+    };
+    let plan = planned(
+        "a [unreachable semi-sync-source=on:1/1]
++ b [io=connecting semi-sync-replica=on]
++ c [io=connecting semi-sync-replica=on gtid=..1-95 promotion=prefer]",
+        &policy,
+    );
+    let plan = plan.expect("a plan");
+    for step in &plan.steps {
+        let is_promoted = step.on.host().as_str() == "c";
+        let expected = match step.action {
+            Action::AwaitApplied if is_promoted => None,
+            Action::AwaitApplied | Action::AwaitAllOf { .. } => Some(7),
+            Action::MakeWritable | Action::SemiSyncSource(_) | Action::SemiSyncReplica(_) => {
+                Some(60)
+            }
+            _ => Some(10),
+        };
+        let expected = expected.map(Duration::from_secs);
+        assert_eq!(step.deadline, expected, "{} on {}", step.action, step.on);
     }
 }

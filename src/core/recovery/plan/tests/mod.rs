@@ -5,7 +5,10 @@ mod checked;
 mod demanded;
 mod loss;
 mod made;
+mod recognised;
+mod steps;
 mod stored;
+mod too_soon;
 mod world;
 
 use super::{NoPlan, Plan, plan};

@@ -171,6 +171,12 @@ fn tiers_of_preference_are_kept() {
             "dc=z",
             "c after b: Preferred",
         ),
+        (
+            "dc=y env=q",
+            "dc=z promotion=prefer",
+            "dc=y env=r promotion=prefer",
+            "c after b: Preferred",
+        ),
         ("dc=y", "dc=x env=p", "dc=x env=p", "b: MostAdvanced"),
         (
             "dc=y promotion=prefer_not",

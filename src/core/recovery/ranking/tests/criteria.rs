@@ -121,6 +121,20 @@ fn then_the_format_of_the_majority() {
 }
 
 #[test]
+fn a_version_or_format_that_nobody_knows_is_not_the_one_of_the_majority() {
+    check(
+        "a [8.4.6 unreachable]\n+ b [8.x io=connecting]\n+ c [8.4.6 io=connecting]",
+        "c > b: Version
+         => c: MostAdvanced",
+    );
+    check(
+        "a [unreachable]\n+ b [io=connecting format=OTHER]\n+ c [io=connecting]",
+        "c > b: Format
+         => c: MostAdvanced",
+    );
+}
+
+#[test]
 fn then_who_can_be_followed_by_more() {
     check(
         "a [unreachable]

@@ -2,6 +2,8 @@
 
 mod constraints;
 mod criteria;
+mod heads;
+mod needed;
 pub(in crate::recovery) mod properties;
 mod vetoes;
 

@@ -49,10 +49,13 @@ fn a_host_of_the_promotion_filter_is_never_promoted() {
 fn what_cannot_be_probed_is_not_promoted() {
     vetoed("unreachable", "unreachable");
     vetoed("probing=5s seen=7s", "unreachable");
-    check(
-        "a [unreachable]\n+ b [io=connecting probing=3s seen=5s]",
-        "=> b: MostAdvanced",
-    );
+    // One that hangs is borne for as long as a poll and a probe may take; one that nobody probes is not known to be gone.
+    for words in ["probing=3s seen=6s", "seen=1h"] {
+        check(
+            &format!("a [unreachable]\n+ b [io=connecting {words}]"),
+            "=> b: MostAdvanced",
+        );
+    }
 }
 
 #[test]
@@ -106,10 +109,14 @@ fn without_logging_replica_updates_it_is_not_promoted_where_others_must_follow()
         "a [unreachable]\n+ b [io=connecting log-updates=off]",
         "=> b: MostAdvanced",
     );
-    check(
-        "a [unreachable]\n+ b [io=connecting log-updates=off]\n+ c [unreachable]",
-        "- c: unreachable\n=> b: MostAdvanced",
-    );
+    for (c, veto) in [("unreachable", "unreachable"), ("downtime=1h", "downtime")] {
+        check(
+            &format!(
+                "a [unreachable]\n+ b [io=connecting log-updates=off]\n+ c [io=connecting {c}]"
+            ),
+            &format!("- c: {veto}\n=> b: MostAdvanced"),
+        );
+    }
 }
 
 #[test]
@@ -145,6 +152,18 @@ fn one_with_transactions_of_its_own_is_not_promoted() {
 }
 
 #[test]
+fn what_a_co_primary_wrote_itself_does_not_speak_against_it() {
+    check(
+        "a [8.4.6 unreachable]\n<-> b [io=connecting errant]",
+        "=> b: MostAdvanced",
+    );
+    check(
+        "a [10.11.6-MariaDB server-id=1 unreachable]\n<-> b [server-id=2 io=connecting gtid=0-1-100,1-2-7]",
+        "=> b: MostAdvanced",
+    );
+}
+
+#[test]
 fn one_whose_gtids_cannot_be_read_is_not_promoted() {
     vetoed("gtid=nonsense", "illegible");
     vetoed("received=nonsense", "illegible");
@@ -163,6 +182,11 @@ fn one_that_cannot_apply_what_it_has_received_is_not_promoted() {
         "a [unreachable]\n+ b [io=connecting sql=no sql-errno=1062]",
         "=> b: MostAdvanced",
     );
+    // Somebody has mended it, and it applies again.
+    check(
+        "a [unreachable]\n+ b [io=connecting sql-errno=1062 gtid=..1-90 received=..1-100]",
+        "=> b: MostAdvanced",
+    );
 }
 
 #[test]
@@ -174,6 +198,7 @@ fn one_whose_relay_logs_would_be_gone_with_the_first_thread_that_starts_is_not_p
     // While one thread runs nothing is lost, nor on MySQL, nor where nothing is left to apply.
     for fine in [
         "a [10.11.6-MariaDB unreachable]\n+ b [io=connecting sql=no gtid=0-1-90 received=0-1-100]",
+        "a [10.11.6-MariaDB unreachable]\n+ b [io=no gtid=0-1-90 received=0-1-100]",
         "a [10.11.6-MariaDB unreachable]\n+ b [io=no sql=no]",
         "a [unreachable]\n+ b [io=no sql=no gtid=..1-90 received=..1-100]",
     ] {
@@ -284,9 +309,21 @@ fn two_histories_are_refused_and_both_are_named() {
     refused(
         "a [never-seen unreachable]\n+ b [10.11.6-MariaDB io=connecting gtid=0-2-10]\n+ c [10.11.6-MariaDB io=connecting gtid=0-3-10]",
     );
+    // One that is only not wanted as the primary has a history all the same.
+    refused(
+        "a [never-seen unreachable]\n+ b [io=connecting promotion=must_not gtid=..1-9,<b>:1-2]\n+ c [io=connecting gtid=..1-10]",
+    );
     // One of them out of the way, the other is right.
     check(
         "a [never-seen unreachable]\n+ b [io=connecting gtid=..1-9,<b>:1-2]\n+ c [io=connecting gtid=..1-10 downtime=1h]",
         "- c: downtime\n=> b: MostAdvanced",
+    );
+    check(
+        "a [never-seen unreachable]\n+ b [io=connecting gtid=..1-9,<b>:1-2]\n+ c [unreachable gtid=..1-10]",
+        "- c: unreachable\n=> b: MostAdvanced",
+    );
+    check(
+        "a [unreachable]\n+ b [io=connecting gtid=..1-9]\n+ c [io=connecting gtid=..1-8,<c>:1-2]",
+        "- c: errant\n=> b: MostAdvanced",
     );
 }
