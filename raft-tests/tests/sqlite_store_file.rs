@@ -119,6 +119,37 @@ fn dump(connection: &Connection, table: &str) -> Vec<Vec<Value>> {
 }
 
 #[test]
+fn a_store_that_is_derived_from_a_log_keeps_what_owes_effects_and_the_last_of_each_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = SqliteOptions {
+        is_derived: true,
+        ..options(&dir.path().join("one"))
+    };
+    let store = SqliteStore::open(&options, &OneId, START).unwrap();
+    let mut history = History::new(store.identity().unwrap().group, 1);
+    let forget = |name| Command::Forget { key: key(name) };
+    let mut entry = |command| history.entry(START, command);
+    let batch = vec![
+        entry(Command::Expire),
+        entry(forget("a")),
+        entry(Command::Expire),
+        entry(Command::Expire),
+    ];
+    store.commit(batch).unwrap();
+    store.commit(vec![entry(Command::Expire)]).unwrap();
+    store.commit(vec![entry(forget("b"))]).unwrap();
+    let indices = |entries: Vec<orchestrator::store::LoggedEntry>| -> Vec<u64> {
+        entries.iter().map(|entry| entry.index).collect()
+    };
+    drop(store);
+    let store = SqliteStore::open(&options, &OneId, START).unwrap();
+    assert_eq!(indices(store.log_tail(9).unwrap()), [2, 4, 5, 6]);
+    assert_eq!(indices(store.owed_after(0, 9).unwrap()), [2, 6]);
+    assert_eq!(store.applied_index(), Ok(6));
+    assert_eq!(&store.load().unwrap(), history.state());
+}
+
+#[test]
 fn every_table_of_decided_state_is_in_load_digest_and_snapshot() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("one");

@@ -154,7 +154,7 @@ impl Node {
         self.starts += 1;
         let mut options =
             SqliteOptions::new(Place::File(self.directory.join("orchestrator.sqlite3")));
-        options.is_relaxed = true;
+        options.is_derived = true;
         let store = SqliteStore::open(&options, world.ids.as_ref(), Timestamp::from_seconds(1));
         let store = store.map_err(|error| error.to_string())?;
         self.switch = Switch::default();

@@ -161,7 +161,8 @@ impl Group {
         .await
     }
 
-    /// Waits until all that are named are at one entry with one digest.
+    /// Waits until all that are named are at one entry with one digest, and have it in their stores, which are written
+    /// behind.
     ///
     /// # Errors
     /// When they are not after half a minute; the sentence shows what they have.
@@ -177,6 +178,12 @@ impl Group {
                 "{states:?}"
             );
             ensure!(states.iter().all(|state| *state == states[0]), "{states:?}");
+            let stored: Vec<Option<u64>> = numbers.iter().map(|n| self.stored(*n).ok()).collect();
+            let at = states[0].0.as_u64();
+            ensure!(
+                stored.iter().all(|s| *s >= at),
+                "{stored:?} are stored of {at:?}"
+            );
             Ok(())
         })
         .await
@@ -196,7 +203,16 @@ impl Group {
         .await
     }
 
-    /// Hosts that a node's store has downtimes of, read from its file.
+    /// The last entry that a node's store has, read from its file.
+    fn stored(&self, number: usize) -> Result<u64> {
+        let connection = self.store(number)?;
+        let sql = "SELECT applied_index FROM store_meta";
+        let index: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+        Ok(index.unsigned_abs())
+    }
+
+    /// Hosts that a node's store has downtimes of, read from its file: those of the last entry that it has, which is a
+    /// moment behind what the node applied.
     ///
     /// # Errors
     /// When the file cannot be read.

@@ -105,6 +105,7 @@ async fn the_haproxy_example_leads_to_the_leader_and_to_the_next_one() -> Result
     ensure!(second != first);
     change("db2").await?;
     leads(second).await?;
+    group.agree(&[second]).await?;
     let stored = group.downtimed_hosts(second)?;
     ensure!(
         stored.contains("db1") && stored.contains("db2"),

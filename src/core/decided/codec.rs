@@ -20,6 +20,9 @@ use crate::domain::{Detection, InstanceRecord, Recovery};
 /// bytes cannot make us reserve more than this.
 pub const ENCODED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Room for most values.
+const USUAL_BYTES: usize = 128;
+
 const CONFIG: Configuration<LittleEndian, Varint, Limit<ENCODED_BYTES_MAX>> =
     bincode::config::standard().with_limit::<ENCODED_BYTES_MAX>();
 
@@ -125,21 +128,33 @@ pub enum DecodeError {
 /// # Errors
 /// [`EncodeError`] when it is too large.
 pub fn encode<T: Stored>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    let mut bytes = vec![T::FORMAT];
-    let body =
-        bincode::serde::encode_to_vec(value, CONFIG).map_err(|error| EncodeError::Unencodable {
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    encode_into(value, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The same, added to other bytes.
+///
+/// # Errors
+/// [`EncodeError`] when it is too large; what was added then is no value.
+pub fn encode_into<T: Stored>(value: &T, bytes: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let before = bytes.len();
+    bytes.push(T::FORMAT);
+    bincode::serde::encode_into_std_write(value, bytes, CONFIG).map_err(|error| {
+        EncodeError::Unencodable {
             what: T::NAME,
             detail: error.to_string(),
-        })?;
-    bytes.extend_from_slice(&body);
+        }
+    })?;
     // The limit of the configuration counts when decoding only.
-    if bytes.len() > ENCODED_BYTES_MAX {
+    let length = bytes.len() - before;
+    if length > ENCODED_BYTES_MAX {
         return Err(EncodeError::TooLarge {
             what: T::NAME,
-            length: bytes.len(),
+            length,
         });
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// The value of bytes that [`encode`] wrote.

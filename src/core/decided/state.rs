@@ -244,9 +244,11 @@ impl Decided {
             }
             RowChange::DeleteRecoveriesDisabled => self.recoveries_disabled = None,
             RowChange::PutAnswer(request, answer) => {
-                self.drop_answer(*request);
+                // Removing what is not there would copy as much of the map as a change.
+                if let Some(old) = self.answers.insert(*request, answer.clone()) {
+                    self.answered.remove(&old.index);
+                }
                 self.answered.insert(answer.index, *request);
-                self.answers.insert(*request, answer.clone());
             }
             RowChange::DeleteAnswer(request) => self.drop_answer(*request),
         }

@@ -27,8 +27,8 @@ const OFFERS_MAX: u32 = 30;
 pub struct Effects {
     /// Which effects are owed.
     pub log: Arc<dyn EffectLog>,
-    /// The last applied index, as it grows.
-    pub applied: watch::Receiver<u64>,
+    /// The last index that the log of effects has, as it grows.
+    pub stored: watch::Receiver<u64>,
     /// Performs them.
     pub discovery: Arc<dyn Discovery>,
     /// What is decided.
@@ -63,7 +63,7 @@ impl Effects {
             let idle = noted == performed;
             tokio::select! {
                 () = stop.cancelled() => break,
-                changed = self.applied.changed() => if changed.is_err() { break },
+                changed = self.stored.changed() => if changed.is_err() { break },
                 () = self.clock.sleep(NOTED_EVERY), if !idle => self.note(performed, &mut noted).await,
             }
         }
@@ -79,7 +79,7 @@ impl Effects {
         }
     }
 
-    /// Performs everything up to the applied index.
+    /// Performs everything up to the stored index.
     async fn perform_owed(
         &mut self,
         performed: &mut u64,
@@ -88,8 +88,8 @@ impl Effects {
     ) -> Result<(), Stopped> {
         let mut last_note = self.clock.monotonic();
         loop {
-            let applied = *self.applied.borrow_and_update();
-            if *performed >= applied {
+            let stored = *self.stored.borrow_and_update();
+            if *performed >= stored {
                 return Ok(());
             }
             let owed = match self.log.owed_after(*performed, READ_AT_ONCE).await {
@@ -107,7 +107,7 @@ impl Effects {
                 *performed = index;
             }
             if is_all {
-                *performed = applied.max(*performed);
+                *performed = stored.max(*performed);
             }
             // A steady stream of commits does not leave this loop.
             if self.clock.monotonic().saturating_sub(last_note) >= NOTED_EVERY {

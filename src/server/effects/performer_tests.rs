@@ -73,7 +73,7 @@ impl Node {
     fn start(&self) -> (CancellationToken, JoinHandle<()>) {
         let effects = Effects {
             log: Arc::new(StoreEffectLog::new(self.store.clone())),
-            applied: self.proposer.applied(),
+            stored: self.proposer.applied(),
             discovery: self.discovery.clone(),
             decisions: self.proposer.clone(),
             leadership: FakeLeadership::leading(false),

@@ -33,10 +33,11 @@ impl Deciding {
         }
     }
 
-    pub fn applied(&self) -> watch::Receiver<u64> {
+    /// The last index that the store has, as it grows.
+    pub fn stored(&self) -> watch::Receiver<u64> {
         match self {
             Self::Alone(local) => local.applied(),
-            Self::Together(group) => group.applied(),
+            Self::Together(group) => group.stored(),
         }
     }
 

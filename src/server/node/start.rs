@@ -171,7 +171,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
     let (stop_serving, stop_loops) = (CancellationToken::new(), CancellationToken::new());
     let effects = Effects {
         log: Arc::new(StoreEffectLog::new(stores.decisions.clone())),
-        applied: deciding.applied(),
+        stored: deciding.stored(),
         discovery: discovery.clone() as Arc<dyn Discovery>,
         decisions: decisions.clone(),
         leadership: leadership.clone(),
@@ -283,7 +283,7 @@ fn open_stores(
     let now = clock.now();
     let mut options = SqliteOptions::new(place.clone());
     // A member applies its durable log again; a single node has nothing else.
-    options.is_relaxed = settings.startup.raft.group.is_some();
+    options.is_derived = settings.startup.raft.group.is_some();
     let decisions = SqliteStore::open(&options, ids, now)?;
     let observations = SqliteObservations::open(&place.observations(), now)?;
     Ok(Stores {

@@ -138,10 +138,15 @@ impl Core {
     }
 
     pub fn metrics(&self) -> Option<Metrics> {
-        let engine = self.engine()?;
-        let metrics = engine.metrics();
+        self.look_at_metrics(Metrics::clone)
+    }
+
+    /// What `look` makes of the metrics, which are not cloned for it. It must be quick: the library waits.
+    fn look_at_metrics<T>(&self, look: impl FnOnce(&Metrics) -> T) -> Option<T> {
+        let engine = self.engine.load();
+        let metrics = engine.as_ref()?.metrics();
         let metrics = metrics.borrow_watched();
-        Some(metrics.clone())
+        Some(look(&metrics))
     }
 
     /// This process has to end, for this reason. The first one counts.
@@ -257,23 +262,20 @@ impl Core {
         if self.failed.borrow().is_some() {
             return false;
         }
-        let Some(metrics) = self.metrics() else {
-            return false;
-        };
-        let Some((term, fence)) = self.leadership(&metrics) else {
-            return false;
-        };
-        // Who is told that this node leads finds that it does.
-        if *self.fence.borrow() != Some(fence) {
-            return false;
-        }
-        if is_planted(Bug::StaleReadByOldLeader) {
-            return true;
-        }
-        let until = self
-            .acks
-            .holds_until(Self::voters(&metrics), self.me(), term);
-        until.is_some_and(|until| self.now() < until)
+        let leads = self.look_at_metrics(|metrics| {
+            let (term, fence) = self.leadership(metrics)?;
+            // Who is told that this node leads finds that it does.
+            if *self.fence.borrow() != Some(fence) {
+                return None;
+            }
+            if is_planted(Bug::StaleReadByOldLeader) {
+                return Some(true);
+            }
+            let voters = Self::voters(metrics);
+            let until = self.acks.holds_until(voters, self.me(), term)?;
+            Some(self.now() < until)
+        });
+        leads.flatten().unwrap_or(false)
     }
 
     /// Leadership of `term` is given away: this node does not claim it any more, whatever comes of it.
@@ -291,9 +293,9 @@ impl Core {
     /// Tells those who wait for it whether this node leads.
     pub fn refresh_fence(&self) {
         let fence = self
-            .metrics()
+            .look_at_metrics(|metrics| self.leadership(metrics))
+            .flatten()
             .filter(|_| self.failed.borrow().is_none())
-            .and_then(|metrics| self.leadership(&metrics))
             .map(|(_, fence)| fence);
         self.fence.send_if_modified(|known| {
             let changed = *known != fence;

@@ -10,6 +10,7 @@ use openraft::ChangeMembers;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use orchestrator_core::decided::GroupId;
 use orchestrator_core::ports::Successor;
+use tokio::sync::watch;
 
 use super::bring_up::Ended;
 use super::core::{Core, Engine, Metrics, lock};
@@ -17,7 +18,7 @@ use super::exchange::{EXCHANGE_EVERY, group_of};
 use super::network::group_bytes;
 use super::service::MEMBERSHIP_WITHIN;
 use super::timing::Timing;
-use super::types::{Member, NodeId, Payload, PayloadKind};
+use super::types::{Member, NodeId, Payload, PayloadKind, StoredMembership};
 use super::v1;
 
 /// How long the store may fail before leadership is handed away; the process ends after 30 s of it.
@@ -67,6 +68,8 @@ impl Core {
     async fn watch_core(self: Arc<Self>) {
         let mut engines = self.engine_changes();
         let mut applied = self.machine.applied();
+        let mut broken = self.machine.broken();
+        let mut seen_members = None;
         let mut known_members = None;
         let mut known_group = None;
         loop {
@@ -74,6 +77,7 @@ impl Core {
             let Some(engine) = engine else {
                 tokio::select! {
                     () = self.stop.cancelled() => return,
+                    reason = reason_in(&mut broken) => return self.fail(reason),
                     changed = engines.changed() => if changed.is_err() { return },
                 }
                 continue;
@@ -81,19 +85,28 @@ impl Core {
             let mut metrics = engine.metrics();
             loop {
                 self.refresh_fence();
-                self.tell_members(&mut known_members, &mut known_group);
-                let seen = metrics.borrow_watched().clone();
-                if let Err(fatal) = &seen.running_state
-                    && self.is_current(&engine)
+                // Others than the last time, or the same made anew: this comes round several times for each command.
+                let members = self.machine.members();
+                if !seen_members
+                    .as_ref()
+                    .is_some_and(|seen| Arc::ptr_eq(seen, &members))
                 {
+                    self.tell_members(&members, &mut known_members);
+                    seen_members = Some(members);
+                }
+                self.tell_group(&mut known_group);
+                // Looked at in place: this comes round several times for each command.
+                let fatal = metrics.borrow_watched().running_state.clone().err();
+                if let Some(fatal) = fatal.filter(|_| self.is_current(&engine)) {
                     return self.fail(format!("the raft core failed: {fatal}"));
                 }
-                if self.leadership(&seen).is_some() && self.identity.group().get().is_none() {
+                if self.identity.group().get().is_none() && self.fence.borrow().is_some() {
                     self.tasks
                         .spawn(Arc::clone(&self).name_group(Arc::clone(&engine)));
                 }
                 tokio::select! {
                     () = self.stop.cancelled() => return,
+                    reason = reason_in(&mut broken) => return self.fail(reason),
                     changed = metrics.changed() => if changed.is_err() {
                         if self.is_current(&engine) {
                             return self.fail("the raft core ended by itself".to_owned());
@@ -112,13 +125,15 @@ impl Core {
             .is_some_and(|current| Arc::ptr_eq(&current, engine))
     }
 
-    fn tell_members(&self, known: &mut Option<Vec<String>>, group: &mut Option<GroupId>) {
-        let members = self.machine.members();
+    fn tell_members(&self, members: &StoredMembership, known: &mut Option<Vec<String>>) {
         let names: Vec<String> = members.nodes().map(|(_, m)| m.name.clone()).collect();
         if known.as_ref() != Some(&names) {
             self.deps.condition.members_changed(&names);
             *known = Some(names);
         }
+    }
+
+    fn tell_group(&self, group: &mut Option<GroupId>) {
         let now = self.identity.group().get();
         if let Some(now) = now.filter(|now| *group != Some(*now)) {
             self.deps.condition.group_known(now);
@@ -348,5 +363,15 @@ impl Core {
         }
         warnings.extend(self.deps.condition.warnings());
         warnings
+    }
+}
+
+/// Why the store takes nothing any more, once that is so.
+async fn reason_in(broken: &mut watch::Receiver<Option<String>>) -> String {
+    let reason = broken.wait_for(Option::is_some).await;
+    match reason.map(|reason| reason.clone().unwrap_or_default()) {
+        Ok(reason) => format!("what was decided cannot be stored: {reason}"),
+        // Nobody can say so any more.
+        Err(_) => std::future::pending().await,
     }
 }

@@ -44,6 +44,9 @@ const SNAPSHOT_WITHIN: Duration = Duration::from_secs(60);
 /// Time for the last hand-over of a node that is told to stop.
 const LAST_HAND_OVER: Duration = Duration::from_secs(2);
 
+/// Time for the store to take what was applied last, when a node is told to stop.
+const LAST_STORED: Duration = Duration::from_secs(2);
+
 /// A member counts as well when it was heard this lately.
 pub(super) const WELL_WITHIN: Duration = Duration::from_secs(5);
 
@@ -131,9 +134,9 @@ impl RaftGroup {
         }
     }
 
-    /// The last applied index, as it grows.
-    pub fn applied(&self) -> watch::Receiver<u64> {
-        self.core.machine.applied()
+    /// The last index that the store has, as it grows: a moment behind what is applied.
+    pub fn stored(&self) -> watch::Receiver<u64> {
+        self.core.machine.stored()
     }
 
     /// Hands leadership over when this node leads; nobody hands it back. Bounded.
@@ -150,12 +153,21 @@ impl RaftGroup {
         }
     }
 
-    /// Ends the core and every task; what was acknowledged is on disk.
+    /// Ends the core and every task; what was acknowledged is on disk. What the store has not yet is in the log, so a store
+    /// that fails is not waited for.
     pub async fn stop(&self) {
         self.core.stop.cancel();
         self.core.stop_engine().await;
         self.core.tasks.close();
         self.core.tasks.wait().await;
+        tokio::select! {
+            stored = self.core.machine.wait_until_stored() => if let Err(error) = stored {
+                tracing::warn!(%error, "what was decided last is in the log only; the next start stores it");
+            },
+            () = self.core.sleep(LAST_STORED) => {
+                tracing::warn!("what was decided last is in the log only: the store does not take it; the next start stores it");
+            }
+        }
     }
 
     /// Its inside, for tests of this module.

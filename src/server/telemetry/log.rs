@@ -1,5 +1,6 @@
 //! Log lines for the person who reads them at night, in the predecessor's form: `YYYY-MM-DD HH:MM:SS LEVEL text field=value`.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use jiff::{Zoned, tz::TimeZone};
@@ -104,18 +105,12 @@ struct Line {
 impl Line {
     fn push(&mut self, field: &Field, value: &str) {
         // A line is a line: whatever came from outside cannot begin another.
-        let clean: String = value
-            .chars()
-            .flat_map(|c| {
-                if c.is_control() {
-                    c.escape_default().collect()
-                } else {
-                    vec![c]
-                }
-            })
-            .collect();
+        let clean = match value.contains(char::is_control) {
+            false => Cow::Borrowed(value),
+            true => Cow::Owned(escaped(value)),
+        };
         if field.name() == "message" {
-            self.message = clean;
+            self.message = clean.into_owned();
         } else if !clean.is_empty() {
             let quoted = clean.contains(' ');
             let mark = if quoted { "\"" } else { "" };
@@ -123,6 +118,17 @@ impl Line {
                 .expect("a string takes all text");
         }
     }
+}
+
+fn escaped(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len() + 16);
+    for c in value.chars() {
+        match c.is_control() {
+            true => escaped.extend(c.escape_default()),
+            false => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 impl Visit for Line {

@@ -32,6 +32,14 @@ impl Hearing {
         (hearing, status)
     }
 
+    /// The same without what it was read from. A leader, through which every change goes, is quick to say so.
+    pub(in crate::api) fn now(group: &dyn Group) -> Self {
+        match group.is_serving_leader() {
+            true => Self::Leads,
+            false => Self::of(group).0,
+        }
+    }
+
     /// The leader, when it is beyond doubt or heard.
     pub(in crate::api) fn leader<'a>(&'a self, status: &'a GroupStatus) -> Option<&'a GroupMember> {
         match self {

@@ -85,7 +85,7 @@ pub(in crate::api) async fn relay(
     if relay.answered_locally || !relay.takes(request.method()) {
         return here(&relay, group.as_ref(), next.run(request).await);
     }
-    let (hearing, _) = Hearing::of(group.as_ref());
+    let hearing = Hearing::now(group.as_ref());
     match hearing {
         Hearing::Leads | Hearing::LeadsInDoubt => {
             here(&relay, group.as_ref(), next.run(request).await)

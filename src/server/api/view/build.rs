@@ -46,20 +46,34 @@ pub struct View {
     /// The clusters.
     pub(super) topology: Arc<Topology>,
     /// Names of the clusters.
-    pub(super) aliases: Aliases,
+    pub(super) aliases: Arc<Aliases>,
     /// All instances, ordered by host and port.
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Arc<[Entry]>,
 }
 
 impl View {
     /// Derives everything; linear in the number of instances but for sorting. What did not change since `previous` is
-    /// taken from there: most pictures differ from the one before in what a few probes saw, and not in their links.
+    /// taken from there: most pictures differ from the one before in what a few probes saw, and not in their links. When
+    /// only something was decided, that is everything else.
     pub fn build(
         previous: Option<&View>,
         picture: Arc<Picture>,
         decided: Arc<Decided>,
         config: Arc<ApiConfig>,
     ) -> Self {
+        let is_all_the_same = |view: &&View| {
+            Arc::ptr_eq(&view.picture, &picture) && Arc::ptr_eq(&view.config, &config)
+        };
+        if let Some(view) = previous.filter(is_all_the_same) {
+            return Self {
+                picture,
+                decided,
+                config,
+                topology: Arc::clone(&view.topology),
+                aliases: Arc::clone(&view.aliases),
+                entries: Arc::clone(&view.entries),
+            };
+        }
         let previous = previous.filter(|view| has_same_links(&view.picture, &picture));
         let topology = match previous {
             Some(view) => Arc::clone(&view.topology),
@@ -87,7 +101,7 @@ impl View {
             decided,
             config,
             topology,
-            aliases,
+            aliases: Arc::new(aliases),
             entries,
         }
     }

@@ -298,6 +298,32 @@ fn a_view_made_from_the_one_before_equals_one_made_anew() {
     }
 }
 
+#[test]
+fn a_view_shares_all_but_the_decided_state_when_only_that_changed() {
+    use std::sync::Arc;
+    let picture = Arc::new(two_clusters().picture());
+    let config = config();
+    let before = View::build(None, picture.clone(), Default::default(), config.clone());
+    let decided = Arc::new(orchestrator_core::decided::Decided {
+        applied_index: 7,
+        ..Default::default()
+    });
+    let after = View::build(
+        Some(&before),
+        picture.clone(),
+        decided.clone(),
+        config.clone(),
+    );
+    assert!(Arc::ptr_eq(&after.decided, &decided));
+    assert!(Arc::ptr_eq(&after.entries, &before.entries));
+    // Another picture, even of the same version, and another configuration are looked at anew.
+    let same = Arc::new((*picture).clone());
+    let anew = View::build(Some(&before), same, decided.clone(), config);
+    assert!(!Arc::ptr_eq(&anew.aliases, &before.aliases));
+    let anew = View::build(Some(&before), picture, decided, self::config());
+    assert!(!Arc::ptr_eq(&anew.aliases, &before.aliases));
+}
+
 fn config() -> std::sync::Arc<crate::api::ApiConfig> {
     std::sync::Arc::new(super::super::samples::config())
 }

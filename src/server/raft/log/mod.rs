@@ -34,6 +34,9 @@ const VOTE: &str = "vote";
 const PURGED: &str = "purged";
 const COMMITTED: &str = "committed";
 
+/// How often it is written down what is committed: a page more in each sync is as much as a command.
+const MARKED_EVERY: Duration = Duration::from_secs(1);
+
 /// Most bytes of payload in one message to a follower. One command is at most 64 KiB; more in a message only delays the
 /// commands behind it.
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
@@ -122,6 +125,8 @@ struct State {
     committed: Option<LogId>,
     /// Whether `committed` is newer than its mark on disk, which goes with the next entries.
     is_committed_unsaved: bool,
+    /// When that mark was written the last time (monotonic).
+    marked_at: Option<Duration>,
 }
 
 impl Memory {
@@ -167,6 +172,7 @@ impl LogStore {
             purged,
             committed: position(COMMITTED)?,
             is_committed_unsaved: false,
+            marked_at: None,
         };
         Ok(Self {
             disk,
@@ -471,7 +477,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         Ok(())
     }
 
-    /// Goes to disk with the next entries: it only saves a restarted node from waiting for a leader.
+    /// Goes to disk with the next entries, and not with all of them: it only saves a restarted node from waiting for a
+    /// leader.
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
         let mut state = self.lock();
         state.committed = committed;
@@ -502,10 +509,14 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 state.cache.push(entry);
             }
             let mut marks = Vec::new();
+            let now = self.memory.clock.monotonic();
+            let is_due = |at: Duration| now.saturating_sub(at) >= MARKED_EVERY;
             if state.is_committed_unsaved
+                && state.marked_at.is_none_or(is_due)
                 && let Some(committed) = state.committed
             {
                 state.is_committed_unsaved = false;
+                state.marked_at = Some(now);
                 let bytes = convert::position(committed).encode_to_vec();
                 marks.push((COMMITTED, bytes));
             }

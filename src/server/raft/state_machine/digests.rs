@@ -1,13 +1,13 @@
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use orchestrator_core::decided::{Decided, Digest};
 
-/// A digest is made at every such index, so that busy nodes have some in common. At ten thousand entries a second that is
-/// a few each second.
+/// Of such indices a busy node makes a digest of one each second, so that it has some in common with the others.
 const CHECKPOINT: u64 = 4_096;
 
-/// Digests that are remembered: checkpoints of the last seconds, and those of quiet moments.
+/// Digests that are remembered: of the last seconds, and of quiet moments.
 const REMEMBERED: usize = 16;
 
 /// Digests of decided state at some indices: nodes at the same index must have the same one.
@@ -16,6 +16,8 @@ pub struct Digests {
     made: Mutex<VecDeque<(u64, [u8; 32])>>,
     /// States at checkpoints of which the digest is yet to be made.
     waiting: Mutex<Vec<Arc<Decided>>>,
+    /// Where the state was when digests were made the last time.
+    before: AtomicU64,
 }
 
 impl Digests {
@@ -29,11 +31,17 @@ impl Digests {
         }
     }
 
-    /// Makes what waits, and the digest of `now`. Computes for a while: call it where that is allowed.
+    /// Makes the digest of a checkpoint that waits, and of `now` when nothing was applied since the last call: else no other
+    /// node is likely to have one of the same entry. Computes for a while: call it where that is allowed.
     pub fn make(&self, now: &Arc<Decided>) {
-        let mut states = std::mem::take(&mut *lock(&self.waiting));
-        states.push(Arc::clone(now));
-        for state in states {
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        // Of several one is enough, and all nodes choose in the same way.
+        let checkpoint = waiting
+            .into_iter()
+            .max_by_key(|state| (state.applied_index.trailing_zeros(), state.applied_index));
+        let is_quiet = self.before.swap(now.applied_index, Ordering::Relaxed) == now.applied_index;
+        let quiet = is_quiet.then(|| Arc::clone(now));
+        for state in checkpoint.into_iter().chain(quiet) {
             let index = state.applied_index;
             if index == 0 || lock(&self.made).iter().any(|(known, _)| *known == index) {
                 continue;
@@ -84,6 +92,8 @@ mod tests {
         for index in CHECKPOINT - 1..CHECKPOINT + 3 {
             digests.at_checkpoint(&state(index));
         }
+        digests.make(&state(CHECKPOINT + 2));
+        digests.make(&state(CHECKPOINT + 3));
         digests.make(&state(CHECKPOINT + 3));
         let indices: Vec<u64> = digests.all().iter().map(|(index, _)| *index).collect();
         assert_eq!(indices, [CHECKPOINT, CHECKPOINT + 3]);
@@ -92,10 +102,24 @@ mod tests {
     }
 
     #[test]
+    fn of_several_checkpoints_all_nodes_choose_the_same() {
+        for first in 1..4 {
+            let digests = Digests::default();
+            for number in first..=first + 4 {
+                digests.at_checkpoint(&state(number * CHECKPOINT));
+            }
+            digests.make(&state(9 * CHECKPOINT));
+            let indices: Vec<u64> = digests.all().iter().map(|(index, _)| *index).collect();
+            assert_eq!(indices, [4 * CHECKPOINT]);
+        }
+    }
+
+    #[test]
     fn a_difference_is_found_at_its_first_index_and_other_indices_say_nothing() {
         let digests = Digests::default();
-        digests.make(&state(7));
-        digests.make(&state(9));
+        for index in [7, 7, 9, 9] {
+            digests.make(&state(index));
+        }
         assert_eq!(digests.first_difference(&digests.all()), None);
         assert_eq!(digests.first_difference(&[(8, [1; 32])]), None);
         let others = [(9, [1; 32]), (7, [1; 32])];

@@ -1,13 +1,16 @@
 //! Decided state under the log: a thin shell over the core's `apply_once` and the store.
 //!
-//! Entries are applied purely to a copy of the state; then all of a batch go to the store in one transaction with the
-//! applied index; then the new state is seen, and then proposers are answered. The store may lose its last transactions
-//! to a power cut: the log has them.
+//! Entries are applied purely to a copy of the state; when this node's log has them on disk, the new state is seen, and
+//! then proposers are answered. The store gets the rows a moment later, and may lose its last transactions to a power
+//! cut: the log has them.
 
 mod digests;
+#[cfg(test)]
+mod faulty;
 mod open;
 mod snapshots;
 mod store_writer;
+mod write_behind;
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +31,7 @@ pub(super) use self::digests::Digests;
 pub use self::open::OpenError;
 use self::snapshots::SnapshotFiles;
 pub(super) use self::snapshots::{Meta, head_of, meta_from};
-use self::store_writer::StoreWriter;
+use self::write_behind::WriteBehind;
 use super::identity::{Founded, Identity};
 use super::log::Flushed;
 use super::types::{
@@ -37,7 +40,7 @@ use super::types::{
 };
 use crate::store::{AppliedEntry, InstallMode};
 
-/// Most entries in one transaction of the store, so that the first does not wait long for the last.
+/// Most entries that are seen and answered together, so that the first does not wait long for the last.
 const BATCH_MAX: usize = 512;
 
 /// The instances of this node, of which a snapshot carries the keys.
@@ -77,7 +80,7 @@ struct Inner {
     /// How far the log is on disk: the store never has more.
     flushed: Flushed,
     identity: Identity,
-    store: StoreWriter,
+    store: WriteBehind,
     files: SnapshotFiles,
     known: Arc<dyn KnownInstances>,
     decided: ArcSwap<Decided>,
@@ -91,10 +94,10 @@ struct Inner {
 #[derive(Clone, Default)]
 struct Place {
     last: Option<LogId>,
-    members: StoredMembership,
+    members: Arc<StoredMembership>,
 }
 
-/// Entries that were applied to a copy of the state and wait for the store.
+/// Entries that were applied to a copy of the state, which nobody has seen yet.
 struct Batch {
     state: Decided,
     entries: Vec<AppliedEntry>,
@@ -166,13 +169,31 @@ impl Machine {
         self.inner.store.failing()
     }
 
+    /// Why the store takes nothing any more, once that is so.
+    pub fn broken(&self) -> watch::Receiver<Option<String>> {
+        self.inner.store.broken()
+    }
+
+    /// The last index that the store has, as it grows: a moment behind what is applied.
+    pub fn stored(&self) -> watch::Receiver<u64> {
+        self.inner.store.stored()
+    }
+
+    /// Completes when the store has everything that was applied.
+    ///
+    /// # Errors
+    /// When it takes nothing any more.
+    pub async fn wait_until_stored(&self) -> io::Result<()> {
+        self.inner.store.wait_for_all().await
+    }
+
     /// Digests of the state at some indices.
     pub(super) fn digests(&self) -> &Digests {
         &self.inner.digests
     }
 
     /// Members as applied.
-    pub fn members(&self) -> StoredMembership {
+    pub fn members(&self) -> Arc<StoredMembership> {
         self.place().members
     }
 
@@ -213,7 +234,8 @@ impl Machine {
                 Done::nothing()
             }
             EntryPayload::Membership(members) => {
-                batch.place.members = StoredMembership::new(Some(entry.log_id), members.clone());
+                let members = StoredMembership::new(Some(entry.log_id), members.clone());
+                batch.place.members = Arc::new(members);
                 Done::nothing()
             }
             EntryPayload::Normal(payload) => command(&mut batch.state, index, payload)?,
@@ -237,16 +259,14 @@ impl Machine {
         Ok(())
     }
 
-    /// Stores a batch; then everybody sees it; then proposers hear of it.
-    async fn settle(&self, mut batch: Batch) -> io::Result<()> {
+    /// When this node's disk has a batch, everybody sees it; the store gets it; proposers hear of it.
+    async fn settle(&self, batch: Batch) -> io::Result<()> {
         if let Some(last) = batch.entries.last() {
             self.inner.flushed.wait_for(last.index).await?;
         }
-        self.inner
-            .store
-            .commit(std::mem::take(&mut batch.entries))
-            .await?;
+        self.inner.store.wait_for_room().await?;
         self.publish(batch.state, batch.place, batch.leading);
+        self.inner.store.push(batch.entries);
         for (responder, outcome) in batch.answers {
             responder.send(outcome);
         }
@@ -307,7 +327,8 @@ impl Machine {
                 effects: Vec::new(),
                 decided_at: batch.state.decided_at,
             };
-            self.inner.store.commit(vec![entry]).await?;
+            self.inner.store.wait_for_room().await?;
+            self.inner.store.push(vec![entry]);
         }
         self.publish(batch.state, batch.place, None);
         Ok(())
@@ -345,7 +366,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
         let _turn = self.turn().await?;
         let place = self.place();
-        Ok((place.last, place.members))
+        Ok((place.last, place.members.as_ref().clone()))
     }
 
     async fn apply<S>(&mut self, mut entries: S) -> Result<(), io::Error>
@@ -423,7 +444,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
             .await?;
         let place = Place {
             last: meta.last_log_id,
-            members: meta.last_membership.clone(),
+            members: Arc::new(meta.last_membership.clone()),
         };
         self.publish(snapshot.decided(), place, None);
         self.inner.known.learn(snapshot.known());
@@ -459,9 +480,11 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         let (inner, state) = (Arc::clone(&self.inner), Arc::clone(&self.state));
         let meta = SnapshotMeta {
             last_log_id: self.place.last,
-            last_membership: self.place.members.clone(),
+            last_membership: self.place.members.as_ref().clone(),
         };
         let group = inner.identity.group().get().unwrap_or(NO_GROUP);
+        // The log is purged behind a snapshot: what the store lacks must not be what the log lost.
+        inner.store.wait_for(state.applied_index).await?;
         blocking(move || {
             let snapshot = Snapshot::of(group, &state, inner.known.known());
             let bytes = snapshot.to_bytes().map_err(io::Error::other)?;

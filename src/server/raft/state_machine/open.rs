@@ -12,7 +12,7 @@ use super::super::identity::Identity;
 use super::super::log::LogStore;
 use super::super::types::{LogId, StoredMembership, index_of, log_id, raft_index};
 use super::snapshots::Meta;
-use super::{Digests, Inner, KnownInstances, Machine, Place, SnapshotFiles, StoreWriter};
+use super::{Digests, Inner, KnownInstances, Machine, Place, SnapshotFiles, WriteBehind};
 use crate::store::{self, DecisionStore};
 use crate::wire::Envelope;
 
@@ -108,7 +108,7 @@ impl Machine {
             turn: tokio::sync::Mutex::default(),
             flushed: log.flushed(),
             identity,
-            store: StoreWriter::new(store, clock),
+            store: WriteBehind::new(store, clock, state.applied_index),
             files,
             known,
             applied: watch::Sender::new(state.applied_index),
@@ -191,7 +191,10 @@ fn place(
         .and_then(membership_of)
         .or_else(|| snapshot.map(|meta| meta.last_membership.clone()))
         .unwrap_or_default();
-    Ok(Place { last, members })
+    Ok(Place {
+        last,
+        members: Arc::new(members),
+    })
 }
 
 fn membership_of(entry: &super::Entry) -> Option<StoredMembership> {

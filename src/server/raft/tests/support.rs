@@ -391,6 +391,6 @@ impl World {
 
 pub fn open_store(directory: &Path, ids: &dyn Ids) -> Arc<SqliteStore> {
     let mut options = SqliteOptions::new(Place::File(directory.join("orchestrator.sqlite3")));
-    options.is_relaxed = true;
+    options.is_derived = true;
     Arc::new(SqliteStore::open(&options, ids, Timestamp::from_seconds(1)).unwrap())
 }

@@ -9,6 +9,9 @@ use super::fault::Fault;
 /// than such a tool needs for its own commit, shorter than the patience of a caller.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Statements that the writing connection keeps prepared: all that write rows, and those around them.
+const STATEMENTS_MAX: usize = 64;
+
 /// When a commit is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Durability {
@@ -53,6 +56,7 @@ pub(super) fn open_writer(
         .pragma_update_and_check(None, "wal_autocheckpoint", 0, |row| row.get::<_, i64>(0))?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     if let Some(pages) = pages_max {
         connection
             .pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0))?;

@@ -24,9 +24,10 @@ pub struct SqliteOptions {
     pub place: Place,
     /// How many entries of the log are kept.
     pub log_entries_kept: u64,
-    /// Whether a commit may be lost by a power cut: for a node of a group, which applies its durable log again. Never damages
-    /// the file.
-    pub is_relaxed: bool,
+    /// Whether everything is in a durable log elsewhere, which is applied again: for a node of a group. Then a commit may be
+    /// lost by a power cut (which never damages the file), and of the log here only the last entry of each commit is
+    /// kept, and those that owe effects.
+    pub is_derived: bool,
     /// Largest size of the file in pages of 4 KiB; `None` for no bound but the disk's. Behaves as a full disk.
     pub pages_max: Option<u32>,
 }
@@ -37,7 +38,7 @@ impl SqliteOptions {
         Self {
             place,
             log_entries_kept: LOG_ENTRIES_KEPT,
-            is_relaxed: false,
+            is_derived: false,
             pages_max: None,
         }
     }
@@ -47,6 +48,7 @@ impl SqliteOptions {
 pub struct SqliteStore {
     store: String,
     log_entries_kept: u64,
+    is_derived: bool,
     // Closed in this order: readers, writer, lock.
     readers: Option<Readers>,
     writer: Writer,
@@ -64,7 +66,7 @@ impl SqliteStore {
         let SqliteOptions {
             place,
             log_entries_kept,
-            is_relaxed,
+            is_derived,
             pages_max,
         } = options;
         let path = match place {
@@ -79,10 +81,11 @@ impl SqliteStore {
             store: StoreId::from_number(ids.unique()),
             group: GroupId::from_number(ids.unique()),
         };
-        let connection = prepare(path, durability(*is_relaxed), *pages_max, identity, now)
+        let connection = prepare(path, durability(*is_derived), *pages_max, identity, now)
             .map_err(|fault| fault.at(&store))?;
         Ok(Self {
             log_entries_kept: *log_entries_kept,
+            is_derived: *is_derived,
             readers: path.map(|path| Readers::new(path.to_owned())),
             writer: Writer::start(store.clone(), connection, None)?,
             _lock: lock,
@@ -103,8 +106,8 @@ impl SqliteStore {
     }
 }
 
-fn durability(is_relaxed: bool) -> Durability {
-    match is_relaxed {
+fn durability(is_derived: bool) -> Durability {
+    match is_derived {
         true => Durability::Relaxed,
         false => Durability::Full,
     }
@@ -140,7 +143,9 @@ fn write_batch(
     connection: &Connection,
     batch: &[AppliedEntry],
     log_entries_kept: u64,
+    is_derived: bool,
 ) -> Result<(), Fault> {
+    let last = batch.last().map_or(0, |entry| entry.index);
     let mut applied = meta::progress(connection)?.applied_index;
     for entry in batch {
         if entry.index != applied + 1 {
@@ -149,12 +154,17 @@ fn write_batch(
                 found: entry.index,
             });
         }
-        log::append(connection, entry)?;
+        if !is_derived || entry.index == last || !entry.effects.is_empty() {
+            log::append(connection, entry)?;
+        }
         for change in &entry.changes {
             rows::write(connection, change)?;
         }
-        meta::advance(connection, entry.index, entry.decided_at)?;
         applied = entry.index;
+    }
+    // Once for all: nothing of the batch is seen before all of it.
+    if let Some(latest) = batch.iter().map(|entry| entry.decided_at).max() {
+        meta::advance(connection, applied, latest)?;
     }
     log::trim(connection, applied.saturating_sub(log_entries_kept))
 }
@@ -210,9 +220,9 @@ impl DecisionStore for SqliteStore {
         if batch.is_empty() {
             return Ok(());
         }
-        let kept = self.log_entries_kept;
+        let (kept, is_derived) = (self.log_entries_kept, self.is_derived);
         self.writer
-            .run(move |connection| write_batch(connection, &batch, kept))
+            .run(move |connection| write_batch(connection, &batch, kept, is_derived))
     }
 
     fn log_tail(&self, max: usize) -> Result<Vec<LoggedEntry>, Error> {

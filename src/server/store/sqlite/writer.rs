@@ -70,7 +70,7 @@ impl Writer {
     }
 
     /// Does `work` in a transaction, together with others that wait, and returns when it is committed. `work` may run
-    /// twice when the first transaction did not come about.
+    /// twice when the first transaction did not come about, or when one of the others refused.
     pub fn run<T: Send + 'static>(
         &self,
         work: impl FnMut(&Connection) -> Result<T, Fault> + Send + 'static,
@@ -217,12 +217,14 @@ impl Loop {
 
     fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
         self.execute("BEGIN IMMEDIATE")?;
-        for job in group {
-            if let Err(error) = self.one(job.as_mut()) {
-                return Err(self.abandon(error));
-            }
+        let done = match self.together(group) {
+            Err(error) if !self.takes_all_with_it(&error) => self.one_by_one(group),
+            done => done,
+        };
+        if let Err(error) = done {
+            return Err(self.abandon(error));
         }
-        match self.connection.execute_batch("COMMIT") {
+        match self.run_sql("COMMIT") {
             Ok(()) => Ok(()),
             Err(error) if is_sync_failure(&error) => Err(self.fail(&error)),
             // A commit whose last page could not be written is none: recovery finds no end of it. So nothing changed.
@@ -233,22 +235,44 @@ impl Loop {
         }
     }
 
-    /// One job; an error means that the whole transaction has to go, not that the job refused.
-    fn one(&self, job: &mut dyn Job) -> Result<(), Error> {
-        self.execute("SAVEPOINT job")?;
-        match job.perform(&self.connection) {
-            Ok(()) => self.execute("RELEASE job"),
-            // SQLite ends the whole transaction by itself after some errors, such as a full disk.
-            Err(error) if self.connection.is_autocommit() => Err(error),
-            Err(error) if self.reopen.is_some() && is_damage(&error) => Err(error),
-            Err(_) => self.execute("ROLLBACK TO job; RELEASE job"),
+    /// All jobs, as if none could refuse: savepoints cost as much as a short job.
+    fn together(&self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        group
+            .iter_mut()
+            .try_for_each(|job| job.perform(&self.connection))
+    }
+
+    /// All jobs from the beginning, each so that what it did can be taken back alone. An error means that the whole
+    /// transaction has to go, not that a job refused.
+    fn one_by_one(&self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        self.execute("ROLLBACK")?;
+        self.execute("BEGIN IMMEDIATE")?;
+        for job in group {
+            self.execute("SAVEPOINT job")?;
+            match job.perform(&self.connection) {
+                Ok(()) => {}
+                Err(error) if self.takes_all_with_it(&error) => return Err(error),
+                Err(_) => self.execute("ROLLBACK TO job")?,
+            }
+            self.execute("RELEASE job")?;
         }
+        Ok(())
+    }
+
+    /// Whether the whole transaction goes with the job that had this error.
+    fn takes_all_with_it(&self, error: &Error) -> bool {
+        // SQLite ends the whole transaction by itself after some errors, such as a full disk.
+        self.connection.is_autocommit() || self.reopen.is_some() && is_damage(error)
     }
 
     fn execute(&self, sql: &str) -> Result<(), Error> {
-        self.connection
-            .execute_batch(sql)
+        self.run_sql(sql)
             .map_err(|error| Fault::Sqlite(error).at(&self.store))
+    }
+
+    /// One statement, parsed once only.
+    fn run_sql(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute([]).map(drop)
     }
 
     /// Rolls back, and returns the error that led to it.
@@ -369,6 +393,22 @@ mod tests {
         let answers: Vec<(i64, bool)> = (0..4).map(|_| answers.recv().unwrap()).collect();
         assert_eq!(answers, [(1, true), (2, true), (2, false), (3, true)]);
         assert_eq!(count(&writer), 3);
+    }
+
+    #[test]
+    fn a_job_alone_in_its_transaction_takes_back_what_it_wrote_when_it_fails() {
+        let writer = writer();
+        let refused = writer.run(|c| {
+            insert(1)(c)?;
+            Err::<(), _>(Fault::Gap {
+                applied: 1,
+                found: 3,
+            })
+        });
+        assert!(matches!(refused, Err(Error::Gap { .. })), "{refused:?}");
+        assert_eq!(count(&writer), 0);
+        writer.run(insert(1)).unwrap();
+        assert_eq!(count(&writer), 1);
     }
 
     #[test]
