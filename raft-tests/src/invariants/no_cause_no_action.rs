@@ -12,7 +12,7 @@ use orchestrator_core::domain::RecoveryId;
 use super::history::{History, Statements};
 use super::{Invariant, Violation, broken};
 use crate::world::model::View;
-use crate::world::mysql::{Fleet, Place, ServerId};
+use crate::world::mysql::{Fleet, Link, Place, ServerId};
 
 /// How long a probe's result may be the newest there is, beside the time between two probes: one that hangs, one that is slow,
 /// and the time for planning and opening connections.
@@ -25,6 +25,7 @@ pub(super) struct NoCauseNoAction {
     statements: Statements,
     /// When each server was last gone, as each node could know.
     gone_at: BTreeMap<(ServerId, usize), Duration>,
+    looked_at: Duration,
     begun: Vec<RecoveryId>,
     read: usize,
     is_disabled: bool,
@@ -36,7 +37,14 @@ impl Invariant for NoCauseNoAction {
             for node in nodes_that_see_it_gone(view, id) {
                 self.gone_at.insert((id, node), view.now);
             }
+            // What was gone stays so while there is nobody left who could say otherwise.
+            if is_out_of_everybodys_reach(view, id) {
+                let of_it = (self.gone_at.iter_mut()).filter(|((server, _), _)| *server == id);
+                let until_now = of_it.filter(|(_, at)| **at == self.looked_at);
+                until_now.for_each(|(_, at)| *at = view.now);
+            }
         }
+        self.looked_at = view.now;
         self.history.read(view);
         self.nothing_while_disabled(view)?;
         for landed in self.statements.new_ones(view) {
@@ -109,11 +117,23 @@ fn nodes_that_see_it_gone(view: &View<'_>, id: ServerId) -> Vec<usize> {
     nodes.filter(hears_so).collect()
 }
 
+/// Whether no node and no replica that runs can talk with it.
+fn is_out_of_everybodys_reach(view: &View<'_>, id: ServerId) -> bool {
+    let subject = Place::Server(id);
+    let replicas = replicas_that_run(view.fleet, id).map(Place::Server);
+    let nodes = (0..view.group.members.len()).map(Place::Node);
+    !nodes
+        .chain(replicas)
+        .any(|one| view.fleet.network.talks(one, subject))
+}
+
+/// Replicas that could hear from it. One whose receiver somebody has stopped cannot.
 fn replicas_that_run(fleet: &Fleet, source: ServerId) -> impl Iterator<Item = ServerId> {
     let servers = fleet.servers.iter().enumerate();
     servers
         .filter(move |(_, one)| {
-            one.is_up() && one.link.as_ref().is_some_and(|link| link.source == source)
+            let hears = |link: &Link| link.source == source && link.receiver.is_started();
+            one.is_up() && one.link.as_ref().is_some_and(hears)
         })
         .map(|(id, _)| id)
 }

@@ -19,13 +19,18 @@ fn number(name: &str) -> Option<u64> {
     )
 }
 
-/// Where fresh seeds begin: `MODEL_FIRST`, else the time.
+/// Where seeds begin in continuous integration, whose verdict has to depend on the change alone: fresh seeds still find a fault now and
+/// then (docs/testing.md).
+const FIRST_IN_CI: u64 = 1;
+
+/// Where seeds begin: `MODEL_FIRST`, else the time, so that they are fresh.
 #[allow(
     clippy::disallowed_methods,
     reason = "fresh seeds come from the clock, and are printed"
 )]
 fn first() -> u64 {
-    number("MODEL_FIRST").unwrap_or_else(|| {
+    let of_ci = std::env::var_os("CI").map(|_| FIRST_IN_CI);
+    number("MODEL_FIRST").or(of_ci).unwrap_or_else(|| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         now.as_secs() * 100_000
     })

@@ -10,7 +10,9 @@ use orchestrator_core::domain::{
 };
 use orchestrator_core::legacy::hooks::HookList;
 use orchestrator_core::recovery::hooks::HookMoment;
-use orchestrator_core::recovery::plan::{Action, EndOfRecovery, WhyFailed, data_loss};
+use orchestrator_core::recovery::plan::{
+    Action, EndOfRecovery, Step, StepState, WhyFailed, data_loss,
+};
 
 use super::steps::Server;
 use super::{Ended, Run, Stage, Turn};
@@ -223,16 +225,17 @@ impl Run {
     /// watched like an old primary, for another one may be promoted next.
     fn perhaps_writable(&self) -> Vec<InstanceKey> {
         // Between forgetting its source, before which there is a command, and its being writable there is none. So an earlier leader may
-        // have done all of it.
-        let was_taken_over = self.recovery.attempt > 1;
-        let makes = |wanted: &Action| self.plan.steps.iter().any(|step| step.action == *wanted);
-        let forgetting_counts = was_taken_over && makes(&Action::MakeWritable);
-        let mut begun = self.progress.steps.keys();
-        let is_begun = begun.any(|number| {
+        // have done all of it; and one that is told to forget late, and after the end, has no source then.
+        let makes_writable = |step: &Step| step.action == Action::MakeWritable;
+        let is_made_writable = self.plan.steps.iter().any(makes_writable);
+        let was_not_done =
+            |state: &StepState| matches!(state, StepState::Failed(WhyFailed::Refused { .. }));
+        let mut begun = self.progress.steps.iter();
+        let is_begun = begun.any(|(number, state)| {
             let step = self.plan.steps.get(*number);
             step.is_some_and(|step| match step.action {
                 Action::MakeWritable => true,
-                Action::ForgetSource => forgetting_counts,
+                Action::ForgetSource => is_made_writable && !was_not_done(state),
                 _ => false,
             })
         });
