@@ -113,6 +113,14 @@ mod tests {
     use super::*;
     use crate::invariants::testing::{Stage, end, register};
 
+    /// Node 0 leads, and a recovery of `db0` is committed.
+    fn under_way() -> Stage {
+        let mut stage = Stage::new();
+        stage.reign(0, 1);
+        stage.commit(register(1, "db0"));
+        stage
+    }
+
     #[test]
     fn a_statement_of_no_recovery_is_noticed() {
         let mut stage = Stage::new();
@@ -124,9 +132,7 @@ mod tests {
     #[test]
     fn a_statement_after_the_end_is_noticed_unless_it_closes() {
         for (change, is_fine) in [(Change::Close, true), (Change::MakeWritable, false)] {
-            let mut stage = Stage::new();
-            stage.reign(0, 1);
-            stage.commit(register(1, "db0"));
+            let mut stage = under_way();
             stage.commit(end(1));
             stage.pass(2);
             stage.land(0, 1, change);
@@ -136,9 +142,7 @@ mod tests {
 
     #[test]
     fn a_statement_after_the_leadership_is_noticed() {
-        let mut stage = Stage::new();
-        stage.reign(0, 1);
-        stage.commit(register(1, "db0"));
+        let mut stage = under_way();
         stage.end_reign();
         stage.pass(1);
         stage.land(0, 1, Change::StopReceiver);
@@ -147,9 +151,7 @@ mod tests {
 
     #[test]
     fn an_old_fence_after_a_greater_one_is_noticed() {
-        let mut stage = Stage::new();
-        stage.reign(0, 1);
-        stage.commit(register(1, "db0"));
+        let mut stage = under_way();
         stage.land(0, 1, Change::StopReceiver);
         stage.end_reign();
         stage.reign(1, 2);
@@ -163,9 +165,7 @@ mod tests {
 
     #[test]
     fn an_effect_long_after_the_deadline_is_noticed() {
-        let mut stage = Stage::new();
-        stage.reign(0, 1);
-        stage.commit(register(1, "db0"));
+        let mut stage = under_way();
         stage.land(0, 1, Change::StopReceiver);
         let landed = stage.fleet.ledger.landed.last_mut().expect("it landed");
         landed.at = landed.deadline_at + Duration::from_secs(2);
@@ -183,9 +183,7 @@ mod tests {
     #[test]
     fn an_effect_of_a_session_that_nobody_could_reach_is_noticed_once_it_can_be_ended() {
         for (back, late, is_fine) in [(7, 8, true), (7, 10, false)] {
-            let mut stage = Stage::new();
-            stage.reign(0, 1);
-            stage.commit(register(1, "db0"));
+            let mut stage = under_way();
             late_after_standing_still(&mut stage, back, late);
             assert_eq!(stage.look(&mut Fenced::default()).is_ok(), is_fine);
         }
@@ -193,9 +191,7 @@ mod tests {
 
     #[test]
     fn a_recovery_that_ends_while_a_server_is_out_of_reach_leaves_its_session() {
-        let mut stage = Stage::new();
-        stage.reign(0, 1);
-        stage.commit(register(1, "db0"));
+        let mut stage = under_way();
         late_after_standing_still(&mut stage, 7, 60);
         stage.commit(end(1));
         assert_eq!(stage.look(&mut Fenced::default()), Ok(()));

@@ -694,5 +694,5 @@ impl Decided {
 }
 
 #[cfg(test)]
-#[path = "recoveries_tests.rs"]
+#[path = "recoveries_tests/mod.rs"]
 mod tests;

@@ -30,6 +30,13 @@ fn not_yet(reason: impl Into<String>) -> v1::JoinResponse {
     }
 }
 
+fn votes() -> v1::JoinResponse {
+    v1::JoinResponse {
+        is_voter: true,
+        ..not_yet("")
+    }
+}
+
 impl Core {
     /// Lets a newcomer in, a step at each call: as learner, and as voter when it has caught up.
     pub(super) async fn admit(&self, request: v1::JoinRequest) -> Result<v1::JoinResponse, String> {
@@ -81,10 +88,7 @@ impl Core {
             return self.note_first(engine, metrics, request, attempts).await;
         }
         if voters.contains(&request.id) {
-            return Ok(v1::JoinResponse {
-                is_voter: true,
-                ..not_yet("")
-            });
+            return Ok(votes());
         }
         let holder = members
             .nodes()
@@ -150,10 +154,7 @@ impl Core {
         } else if metrics.last_applied < *members.log_id() {
             return Ok(not_yet("the group has not taken it in yet"));
         }
-        Ok(v1::JoinResponse {
-            is_voter: true,
-            ..not_yet("")
-        })
+        Ok(votes())
     }
 
     /// The newcomer takes the vote of the old holder, when it has what the group has and a majority is there without the
@@ -193,10 +194,7 @@ impl Core {
             old,
             "a new data directory took the place of the old one"
         );
-        Ok(v1::JoinResponse {
-            is_voter: true,
-            ..not_yet("")
-        })
+        Ok(votes())
     }
 
     fn is_reachable(&self, id: NodeId) -> bool {

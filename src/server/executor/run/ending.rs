@@ -163,7 +163,7 @@ impl Run {
         let is_good = outcome == RecoveryOutcome::Succeeded;
         let lost = match is_good {
             true => self.lost(),
-            false => self.perhaps_writable(),
+            false => self.perhaps_promoted(),
         };
         let successor = is_good.then(|| self.plan.choice.promoted.clone());
         let command = EndRecovery {
@@ -221,9 +221,9 @@ impl Run {
         of_hands.chain(of_old).map(named)
     }
 
-    /// The server that was to be promoted, where the recovery failed and it may have been made writable all the same: it is
-    /// watched like an old primary, for another one may be promoted next.
-    fn perhaps_writable(&self) -> Vec<InstanceKey> {
+    /// The server that was to be promoted, where the recovery failed and it may have forgotten its source or been made writable all
+    /// the same: it is watched like an old primary, for another one may be promoted next.
+    fn perhaps_promoted(&self) -> Vec<InstanceKey> {
         // Between forgetting its source, before which there is a command, and its being writable there is none. So an earlier leader may
         // have done all of it; and one that is told to forget late, and after the end, has no source then.
         let makes_writable = |step: &Step| step.action == Action::MakeWritable;

@@ -251,14 +251,19 @@ fn received_that_shrank_makes_another_plan() {
     assert_eq!(answer, Next::Replan(Replan::Unreadable { on: key("b") }));
 }
 
-/// The world when all receivers are stopped, and nobody has applied what it received.
-fn in_second_phase(text: &str) -> World {
+/// The world when it has come to a phase.
+fn in_phase(phase: Phase, text: &str) -> World {
     let mut world = World::of(text);
-    while world.progress.phase < Phase::ReceiversStopped {
+    while world.progress.phase < phase {
         let answer = world.ask();
         assert!(world.follow(answer), "it ended before");
     }
     world
+}
+
+/// When all receivers are stopped, and nobody has applied what it received.
+fn in_second_phase(text: &str) -> World {
+    in_phase(Phase::ReceiversStopped, text)
 }
 
 /// As a server is after a restart with `relay_log_recovery`.
@@ -310,11 +315,7 @@ fn a_head_that_loses_its_relay_logs_before_it_has_applied_them_is_the_head_no_mo
 
 #[test]
 fn a_replica_with_more_than_the_promoted_server_is_not_put_below_it() {
-    let mut world = World::of(SIMPLE);
-    while world.progress.phase < Phase::Published {
-        let answer = world.ask();
-        assert!(world.follow(answer), "it ended before");
-    }
+    let mut world = in_phase(Phase::Published, SIMPLE);
     // What its relay logs were not seen to hold.
     world.change(&key("c"), |seen| {
         let (uuid, _) = seen.gtid.executed.split_once(':').expect("a set");
@@ -334,11 +335,7 @@ fn a_replica_with_more_than_the_promoted_server_is_not_put_below_it() {
 
 #[test]
 fn a_promoted_server_that_does_not_apply_in_time_ends_the_recovery_with_nothing_discarded() {
-    let mut world = World::of(SIMPLE);
-    while world.progress.phase < Phase::ReceiversStopped {
-        let answer = world.ask();
-        assert!(world.follow(answer), "it ended before");
-    }
+    let mut world = in_second_phase(SIMPLE);
     world.dumb.push(key("b"));
     let answer = world.run();
     let Next::End(EndOfRecovery::Failed { on, why }) = answer else {
@@ -354,11 +351,7 @@ fn a_promoted_server_that_does_not_apply_in_time_ends_the_recovery_with_nothing_
 
 #[test]
 fn a_promoted_server_that_is_told_to_wait_without_bound_waits() {
-    let mut world = World::of(SIMPLE);
-    while world.progress.phase < Phase::ReceiversStopped {
-        let answer = world.ask();
-        assert!(world.follow(answer), "it ended before");
-    }
+    let mut world = in_second_phase(SIMPLE);
     world.dumb.push(key("b"));
     for step in &mut world.plan.steps {
         if step.action == Action::AwaitApplied && step.on == key("b") {
@@ -427,11 +420,7 @@ fn an_applier_whose_start_would_discard_relay_logs_is_left_alone() {
 
 #[test]
 fn a_wait_on_a_server_that_receives_again_ends() {
-    let mut world = World::of(SIMPLE);
-    while world.progress.phase < Phase::ReceiversStopped {
-        let answer = world.ask();
-        assert!(world.follow(answer), "it ended before");
-    }
+    let mut world = in_second_phase(SIMPLE);
     // Its process was started anew, and with it its receiver.
     world.change(&key("b"), |seen| {
         let link = seen.replication.as_mut().expect("a link");
