@@ -10,25 +10,35 @@ const CORE: [(&str, &[&str]); 8] = [
     ("beats", &["domain"]),
     ("topology", &["domain", "legacy"]),
     ("decided", &["domain"]),
-    ("analysis", &["domain", "topology", "decided", "legacy"]),
+    (
+        "analysis",
+        &["domain", "topology", "decided", "beats", "legacy"],
+    ),
     (
         "recovery",
-        &["domain", "topology", "decided", "analysis", "legacy"],
+        &[
+            "domain", "topology", "decided", "beats", "analysis", "legacy",
+        ],
     ),
     ("legacy", &["domain"]),
-    ("ports", &["domain", "decided"]),
+    ("ports", &["domain", "decided", "beats"]),
 ];
 
 /// Modules of the service: (name, its own siblings it may import, modules of the core it may import).
-const SERVER: [(&str, &[&str], &[&str]); 15] = [
+const SERVER: [(&str, &[&str], &[&str]); 16] = [
     ("sockets", &[], &[]),
+    (
+        "beats",
+        &[],
+        &["domain", "beats", "ports", "analysis", "topology"],
+    ),
     ("wire", &[], &["domain", "decided"]),
     (
         "store",
         &["wire"],
         &["domain", "decided", "ports", "legacy"],
     ),
-    ("mysql", &[], &["domain", "ports", "legacy"]),
+    ("mysql", &[], &["domain", "beats", "ports", "legacy"]),
     ("resolve", &[], &["domain", "ports"]),
     (
         "discovery",
@@ -45,7 +55,7 @@ const SERVER: [(&str, &[&str], &[&str]); 15] = [
         "executor",
         &[],
         &[
-            "domain", "decided", "ports", "topology", "analysis", "recovery", "legacy",
+            "domain", "beats", "decided", "ports", "topology", "analysis", "recovery", "legacy",
         ],
     ),
     ("effects", &[], &["domain", "decided", "ports"]),
@@ -54,7 +64,7 @@ const SERVER: [(&str, &[&str], &[&str]); 15] = [
         "api",
         &["sockets"],
         &[
-            "domain", "decided", "ports", "legacy", "topology", "analysis", "recovery",
+            "domain", "beats", "decided", "ports", "legacy", "topology", "analysis", "recovery",
         ],
     ),
     ("cli", &["config"], &["domain", "legacy"]),
@@ -65,6 +75,7 @@ const SERVER: [(&str, &[&str], &[&str]); 15] = [
             "wire",
             "store",
             "mysql",
+            "beats",
             "resolve",
             "hooks",
             "discovery",
@@ -77,7 +88,7 @@ const SERVER: [(&str, &[&str], &[&str]); 15] = [
             "config",
         ],
         &[
-            "domain", "decided", "ports", "legacy", "topology", "analysis", "recovery",
+            "domain", "beats", "decided", "ports", "legacy", "topology", "analysis", "recovery",
         ],
     ),
 ];

@@ -4,7 +4,7 @@
 //! what decides over people's data is tested without a server. Modules import downwards only:
 //!
 //! * [`domain`]: the nouns (instance key, observation, picture, downtime …); imports nothing of ours.
-//! * [`beats`]: what primaries say between probes, and when silence is evidence; nothing feeds it yet.
+//! * [`beats`]: what primaries say between probes, and when silence is evidence.
 //! * [`topology`]: the graph of replication links, built from a picture; how its members are; their text.
 //! * [`analysis`]: what is wrong, and how we know: findings about the servers of a picture.
 //! * [`recovery`]: what to do about a dead primary: gate, ranking, plan, the next step.

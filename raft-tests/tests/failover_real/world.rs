@@ -55,9 +55,18 @@ impl World {
 
     /// The same with one node that has seen all of it.
     pub async fn with_node(flavour: Flavour) -> Result<(Self, Node)> {
-        let world = Self::build(flavour, TREE).await?;
+        Self::with_node_as(flavour, TREE, |plan| plan).await
+    }
+
+    /// The same with another tree and another configuration.
+    pub async fn with_node_as(
+        flavour: Flavour,
+        tree: &str,
+        change: impl FnOnce(NodePlan) -> NodePlan,
+    ) -> Result<(Self, Node)> {
+        let world = Self::build(flavour, tree).await?;
         let plan = NodePlan::on(world.fleet.node_address()?);
-        let node = Node::start(recovering(plan, &world.fleet)).await?;
+        let node = Node::start(change(recovering(plan, &world.fleet))).await?;
         world.seen_by(&node).await?;
         world.writers.write_on(&world.fleet["a"], SOME_ROWS).await?;
         Ok((world, node))

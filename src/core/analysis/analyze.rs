@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::rules::{self, Rule};
 use super::{AnalysisPolicy, Evidence, Facts, Finding, Stalls};
+use crate::beats::Beats;
 use crate::decided::Decided;
 use crate::domain::{FindingCode, InstanceKey, Picture, Timestamp};
 use crate::topology::Topology;
@@ -18,6 +19,8 @@ pub struct Scene<'a> {
     pub decided: &'a Decided,
     /// Which binary logs stand still; see [`Stalls::after`].
     pub stalls: &'a Stalls,
+    /// What primaries say between probes.
+    pub beats: &'a Beats,
     /// The moment of the analysis, by the clock that the times in the picture are of.
     pub now: Timestamp,
 }

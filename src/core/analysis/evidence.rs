@@ -1,6 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::beats::Standing;
 use crate::domain::{InstanceKey, ProbeFailureKind};
 
 /// One fact that made a finding, with its numbers. Prints as one sentence.
@@ -11,6 +12,13 @@ pub enum Evidence {
         /// Why; `None` when no reason is kept.
         why: Option<ProbeFailureKind>,
         /// How long ago it was last seen; `None` when never.
+        seen_ago: Option<Duration>,
+    },
+    /// Its beats speak against it: it is gone or silent.
+    Beats {
+        /// How it stands.
+        standing: Standing,
+        /// How long ago it was last seen by a probe; `None` when never.
         seen_ago: Option<Duration>,
     },
     /// A probe has been under way for too long.
@@ -39,10 +47,12 @@ pub enum Evidence {
         /// Of those: with both threads running.
         replicating: usize,
     },
-    /// Nobody answers these receivers, and no other is connected.
+    /// Nobody answers these receivers, or nothing comes to them, and no other is connected.
     CutOff {
-        /// Whose.
+        /// Those that nobody answers.
         replicas: Vec<InstanceKey>,
+        /// Those that look connected, and to which nothing has come for two heartbeat periods.
+        standing_still: Vec<InstanceKey>,
     },
     /// The replicas do not say that their source is gone.
     NotConfirmed {
@@ -149,7 +159,25 @@ impl fmt::Display for Evidence {
                 f,
                 "Of {count} known replicas, {valid} can be probed and {replicating} replicate."
             ),
-            Self::CutOff { replicas } => write!(
+            Self::Beats { standing, seen_ago } => write!(
+                f,
+                "{}; {}.",
+                match standing {
+                    Standing::Gone => "Its connection was closed, and a new one is refused",
+                    _ => "It says nothing over two connections, one of them new",
+                },
+                seen(*seen_ago)
+            ),
+            Self::CutOff {
+                replicas,
+                standing_still,
+            } if !standing_still.is_empty() => write!(
+                f,
+                "Receivers to which nothing has come for two heartbeat periods: {}; receivers that nobody answers: {}; no other is connected.",
+                list(standing_still),
+                list(replicas)
+            ),
+            Self::CutOff { replicas, .. } => write!(
                 f,
                 "Nobody answers the receivers of {}, and no other receiver is connected.",
                 list(replicas)

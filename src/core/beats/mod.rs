@@ -1,7 +1,5 @@
 //! Beats: what a primary says, or does not say, between two probes. Pure: no IO, no clock; monotonic times are passed in.
 //!
-//! **Nothing feeds this module yet**: the service finds dead primaries by polls alone. What follows is how it is meant to be used.
-//!
 //! Every node keeps a connection to every writable primary and asks something of it once a second, and each tenth of a
 //! second while it is in doubt. What comes of that is told to a [`Watch`], whose [`Standing`] follows:
 //!
@@ -9,6 +7,9 @@
 //! * **gone**: our connection was closed or reset, and a new one was refused;
 //! * **silent**: nothing came for as long as policy says, over two connections, one of them new;
 //! * **not ours**: so many servers fell silent together ([`is_own_link`]) that it is our own link.
+//!
+//! Going down in order does not look like a crash: a second connection, the vigil, waits in a statement with a request unread in the
+//! server's socket. Whoever closes it in order says so by that ([`VigilEnd`]).
 //!
 //! That a primary stands as gone or silent does not make it dead. Its replicas have a say, and after silence, when their
 //! receivers look connected, what they receive: [`Passive`].
@@ -27,4 +28,4 @@ pub use known::{Beat, Beats, Standing};
 pub use own_link::is_own_link;
 pub use passive::{Passive, Received};
 pub use policy::BeatPolicy;
-pub use watch::{Farewell, Heard, Over, Watch};
+pub use watch::{Farewell, Heard, Over, VigilEnd, Watch};

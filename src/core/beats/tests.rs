@@ -9,6 +9,7 @@ fn ms(millis: u64) -> Duration {
 }
 
 const ALIVE: Heard = Heard::Packet {
+    over: Over::New,
     refusal: None,
     keeps: true,
 };
@@ -37,6 +38,7 @@ const CLOSED: Heard = Heard::Closed(Farewell::None);
 #[test]
 fn each_story_ends_as_it_should() {
     let refusal = |refusal| Heard::Packet {
+        over: Over::New,
         refusal: Some(refusal),
         keeps: false,
     };
@@ -222,14 +224,100 @@ fn who_goes_down_in_an_orderly_way_gets_time_to_come_back_and_who_crashes_none()
     assert_eq!(left(&listener_first, 900), Some(ms(9800)));
 }
 
+/// A primary with a kept connection and a vigil, and what comes then.
+fn guarded(then: &[(u64, Heard)]) -> Watch {
+    watch(&[&[(0, ALIVE), (10, Heard::VigilStands)], then].concat())
+}
+
+const IN_ORDER: Heard = Heard::VigilEnded(VigilEnd::InOrder);
+const CUT: Heard = Heard::VigilEnded(VigilEnd::Cut);
+const PONG: Heard = Heard::Packet {
+    over: Over::Kept,
+    refusal: None,
+    keeps: true,
+};
+
+#[test]
+fn the_vigil_tells_an_orderly_end_from_a_crash_whatever_is_heard_first() {
+    let policy = BeatPolicy::default();
+    let left = |watch: &Watch, at| watch.restart_left(ms(at), &policy);
+    let orders: [fn(Heard) -> [(u64, Heard); 3]; 3] = [
+        |end| [(700, end), (701, CLOSED), (702, Heard::Refused)],
+        |end| [(700, CLOSED), (701, end), (702, Heard::Refused)],
+        |end| [(700, Heard::Refused), (701, CLOSED), (702, end)],
+    ];
+    for order in orders {
+        let orderly = guarded(&order(IN_ORDER));
+        assert_eq!(orderly.standing(ms(702), &policy), Standing::Gone);
+        assert!(left(&orderly, 702).is_some());
+        let crashed = guarded(&order(CUT));
+        assert_eq!(crashed.standing(ms(702), &policy), Standing::Gone);
+        assert_eq!(left(&crashed, 702), None);
+    }
+    // MySQL closes idle connections only two seconds after it stopped listening, and answers over them.
+    let slow = guarded(&[(700, IN_ORDER), (800, PONG), (2700, CLOSED)]);
+    assert_eq!(left(&slow, 2700), Some(ms(8000)));
+}
+
+#[test]
+fn who_ends_our_sessions_does_not_take_the_server_down() {
+    let policy = BeatPolicy::default();
+    let killed = guarded(&[(700, IN_ORDER), (701, CLOSED), (702, ALIVE)]);
+    assert_eq!(killed.standing(ms(702), &policy), WELL);
+    assert_eq!(killed.restart_left(ms(702), &policy), None);
+    let mut then = killed;
+    then.hear(Heard::VigilStands, ms(710));
+    for (at, heard) in [(900, CLOSED), (901, CUT), (902, Heard::Refused)] {
+        then.hear(heard, ms(at));
+    }
+    assert_eq!(then.standing(ms(902), &policy), Standing::Gone);
+    assert_eq!(then.restart_left(ms(902), &policy), None, "it crashed");
+}
+
+#[test]
+fn nobody_is_gone_before_the_vigil_has_had_its_say_or_its_time() {
+    let policy = BeatPolicy::default();
+    let unsaid = guarded(&[(700, CLOSED), (701, Heard::Refused)]);
+    assert_eq!(unsaid.standing(ms(899), &policy), Standing::Doubt);
+    assert_eq!(unsaid.standing(ms(900), &policy), Standing::Gone);
+    assert_eq!(unsaid.restart_left(ms(900), &policy), None);
+}
+
+#[test]
+fn a_listener_that_dies_with_its_process_is_not_closed_on_purpose() {
+    let policy = BeatPolicy::default();
+    let crashed = watch(&[(0, ALIVE), (700, Heard::Refused), (720, CLOSED)]);
+    assert_eq!(crashed.restart_left(ms(720), &policy), None);
+    let closed = watch(&[(0, ALIVE), (700, Heard::Refused), (900, CLOSED)]);
+    assert_eq!(closed.restart_left(ms(900), &policy), Some(ms(9800)));
+}
+
+fn any_over() -> impl Strategy<Value = Over> {
+    prop_oneof![Just(Over::Kept), Just(Over::New)]
+}
+
 fn any_heard() -> impl Strategy<Value = Heard> {
-    let over = prop_oneof![Just(Over::Kept), Just(Over::New)];
+    let end = prop_oneof![
+        Just(VigilEnd::InOrder),
+        Just(VigilEnd::Cut),
+        Just(VigilEnd::Unknown)
+    ];
     prop_oneof![
-        (any::<bool>(), proptest::option::of(1000_u16..2000))
-            .prop_map(|(keeps, refusal)| Heard::Packet { refusal, keeps }),
+        (
+            any_over(),
+            any::<bool>(),
+            proptest::option::of(1000_u16..2000)
+        )
+            .prop_map(|(over, keeps, refusal)| Heard::Packet {
+                over,
+                refusal,
+                keeps
+            }),
+        Just(Heard::VigilStands),
+        end.prop_map(Heard::VigilEnded),
         prop_oneof![Just(Farewell::None), Just(Farewell::Error(1053))].prop_map(Heard::Closed),
         Just(Heard::Refused),
-        (over, 0_u64..20_000).prop_map(|(over, asked)| nothing(over, asked)),
+        (any_over(), 0_u64..20_000).prop_map(|(over, asked)| nothing(over, asked)),
         Just(Heard::NotTried),
     ]
 }
@@ -240,13 +328,16 @@ proptest! {
     #[test]
     fn a_packet_always_makes_it_alive(
         heard in proptest::collection::vec((0_u64..20_000, any_heard()), 0..12),
+        over in any_over(),
         refusal in proptest::option::of(1000_u16..2000),
         keeps in any::<bool>(),
     ) {
         let mut watch = watch(&heard);
-        watch.hear(Heard::Packet { refusal, keeps }, ms(20_000));
+        watch.hear(Heard::Packet { over, refusal, keeps }, ms(20_000));
         prop_assert_eq!(watch.standing(ms(90_000), &BeatPolicy::default()), Standing::Alive { refusal });
-        prop_assert_eq!(watch.restart_left(ms(20_000), &BeatPolicy::default()), None);
+        let may_go_down = over == Over::Kept || refusal == Some(1053);
+        let left = watch.restart_left(ms(20_000), &BeatPolicy::default());
+        prop_assert!(left.is_none() || may_go_down, "{left:?}");
     }
 
     #[test]

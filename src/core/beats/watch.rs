@@ -11,6 +11,19 @@ pub enum Over {
     New,
 }
 
+/// How a vigil ended: a connection over which the server waits in a statement, while a request lies unread in its socket. A kernel
+/// resets such a connection when the process dies; a server that closes it by itself shuts it down first, and we hear its
+/// end (measured on MariaDB 10.11, MySQL 5.6 and 9.7, with SIGTERM, `SHUTDOWN`, SIGKILL, SIGABRT and SIGSEGV: no exception).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VigilEnd {
+    /// The server closed it: it goes down in order, or somebody ended the session.
+    InOrder,
+    /// It was reset: nobody was there any more to close it.
+    Cut,
+    /// It was given up, for whatever reason of ours.
+    Unknown,
+}
+
 /// What a server said before it closed a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Farewell {
@@ -23,7 +36,7 @@ pub enum Farewell {
 impl Farewell {
     /// Whether the server said that it is going down: 1053, *Server shutdown in progress*, of MySQL and MariaDB.
     pub fn is_going_down(self) -> bool {
-        self == Self::Error(1053)
+        self == Self::Error(SHUTDOWN)
     }
 }
 
@@ -32,6 +45,8 @@ impl Farewell {
 pub enum Heard {
     /// A packet.
     Packet {
+        /// Over which connection.
+        over: Over,
         /// The number of the error with which it refuses us; `None` when it does not.
         refusal: Option<u16>,
         /// Whether a connection is kept now.
@@ -48,6 +63,10 @@ pub enum Heard {
         /// When it was asked, or begun to be opened.
         asked: Duration,
     },
+    /// There is a vigil now.
+    VigilStands,
+    /// The vigil ended.
+    VigilEnded(VigilEnd),
     /// It could not be tried for a reason of our own: no address for the name, no more sockets.
     NotTried,
 }
@@ -62,32 +81,36 @@ pub struct Watch {
     has_kept: bool,
     /// When the first beat that failed since the last packet was sent, or the connection closed.
     failing_since: Option<Duration>,
-    is_closed: bool,
+    closed_at: Option<Duration>,
     refusals: u32,
     is_kept_silent: bool,
     is_new_silent: bool,
-    /// It said that it was going down, or stopped listening before it closed connections.
+    has_vigil: bool,
+    /// The vigil was cut: it did not go down in order.
+    was_cut: bool,
+    /// It said that it was going down, or closed the vigil in order.
     going_down_since: Option<Duration>,
+    /// It stopped listening while a connection was open.
+    deaf_since: Option<Duration>,
 }
 
 /// Refused connections that stand for a closed one, where the server lets us keep none.
 const REFUSALS_ALONE: u32 = 3;
 
+/// *Server shutdown in progress.*
+const SHUTDOWN: u16 = 1053;
+
 impl Watch {
     /// Takes in what was heard at `now`.
     pub fn hear(&mut self, heard: Heard, now: Duration) {
         match heard {
-            // Everything that was known before is answered by it.
-            Heard::Packet { refusal, keeps } => {
-                *self = Self {
-                    was_heard: true,
-                    refusal,
-                    has_kept: keeps,
-                    ..Self::default()
-                }
-            }
+            Heard::Packet {
+                over,
+                refusal,
+                keeps,
+            } => self.hear_packet(over, refusal, keeps, now),
             Heard::Closed(farewell) => {
-                self.is_closed = true;
+                self.closed_at.get_or_insert(now);
                 self.failing_since.get_or_insert(now);
                 if farewell.is_going_down() {
                     self.going_down_since.get_or_insert(now);
@@ -96,9 +119,8 @@ impl Watch {
             Heard::Refused => {
                 self.failing_since.get_or_insert(now);
                 self.refusals = self.refusals.saturating_add(1);
-                // A process that is killed loses its listener and its connections in one moment.
-                if self.has_kept && !self.is_closed {
-                    self.going_down_since.get_or_insert(now);
+                if self.has_kept && self.closed_at.is_none() {
+                    self.deaf_since.get_or_insert(now);
                 }
             }
             Heard::Nothing { over, asked } => {
@@ -108,13 +130,46 @@ impl Watch {
                     Over::New => self.is_new_silent = true,
                 }
             }
+            Heard::VigilStands => self.has_vigil = true,
+            Heard::VigilEnded(end) => {
+                self.has_vigil = false;
+                match end {
+                    VigilEnd::InOrder => {
+                        self.going_down_since.get_or_insert(now);
+                    }
+                    VigilEnd::Cut => self.was_cut = true,
+                    VigilEnd::Unknown => {}
+                }
+            }
             Heard::NotTried => {}
+        }
+    }
+
+    /// Everything that was known before is answered by it, but one thing: a server that goes down goes on answering over
+    /// connections that it has not closed yet.
+    fn hear_packet(&mut self, over: Over, refusal: Option<u16>, keeps: bool, now: Duration) {
+        let said = (refusal == Some(SHUTDOWN)).then_some(now);
+        let known = self.going_down_since.filter(|_| over == Over::Kept);
+        *self = Self {
+            was_heard: true,
+            refusal,
+            has_kept: keeps,
+            has_vigil: self.has_vigil,
+            going_down_since: known.or(said),
+            ..Self::default()
         }
     }
 
     /// Since when it fails to answer; `None` while it answers, or was never heard.
     pub fn failing_since(&self) -> Option<Duration> {
         self.failing_since.filter(|_| self.was_heard)
+    }
+
+    /// Since when it says nothing; `None` while anything comes over our link, be it that a connection is closed or refused.
+    pub fn silent_since(&self) -> Option<Duration> {
+        let is_silent = self.is_kept_silent || self.is_new_silent;
+        let came_back = self.closed_at.is_some() || self.refusals > 0;
+        self.failing_since().filter(|_| is_silent && !came_back)
     }
 
     /// How it stands at `now`, as far as its own beats tell.
@@ -127,12 +182,13 @@ impl Watch {
                 refusal: self.refusal,
             };
         };
-        let was_lost = match self.has_kept {
-            true => self.is_closed && self.refusals > 0,
-            false => self.refusals >= REFUSALS_ALONE,
+        let was_lost = match (self.has_kept, self.closed_at) {
+            (true, Some(at)) => self.refusals > 0 && !self.awaits_vigil(at, now),
+            (true, None) => false,
+            (false, _) => self.refusals >= REFUSALS_ALONE,
         };
-        let is_mute =
-            self.is_new_silent && (self.is_kept_silent || self.is_closed || !self.has_kept);
+        let is_closed = self.closed_at.is_some() || !self.has_kept;
+        let is_mute = self.is_new_silent && (self.is_kept_silent || is_closed);
         if was_lost {
             Standing::Gone
         } else if is_mute && now.saturating_sub(since) >= policy.silence {
@@ -142,11 +198,28 @@ impl Watch {
         }
     }
 
+    /// Whether the vigil has a moment more to say whether this is a crash.
+    fn awaits_vigil(&self, closed_at: Duration, now: Duration) -> bool {
+        self.has_vigil && now.saturating_sub(closed_at) < BeatPolicy::VIGIL_WITHIN
+    }
+
     /// How much is left of the time that a primary gets to come back which went down in an orderly way; `None` where it did
     /// not, or the time is over.
     pub fn restart_left(&self, now: Duration, policy: &BeatPolicy) -> Option<Duration> {
-        let since = self.going_down_since?;
+        if self.was_cut {
+            return None;
+        }
+        let since = self.going_down_since.or_else(|| self.deaf_on_purpose())?;
         let until = since.saturating_add(policy.restart_grace);
         until.checked_sub(now).filter(|left| !left.is_zero())
+    }
+
+    /// Since when it listens no more, where it kept connections open for longer than a process that dies: that loses its
+    /// listener and its connections in one moment.
+    fn deaf_on_purpose(&self) -> Option<Duration> {
+        let closed = self.closed_at;
+        self.deaf_since.filter(|since| {
+            closed.is_none_or(|at| at.saturating_sub(*since) >= BeatPolicy::VIGIL_WITHIN)
+        })
     }
 }

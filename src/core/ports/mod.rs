@@ -2,6 +2,7 @@
 //!
 //! Async methods return a [`BoxFuture`], so that this crate needs no runtime and a trait object can be shared.
 
+mod beats;
 mod clock;
 mod decisions;
 mod discovery;
@@ -18,6 +19,7 @@ mod servers;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use beats::{BeatLine, BeatReader, Beater, NoBeats, NoLine, Vigil};
 pub use clock::{Clock, Ids};
 pub use decisions::{Committed, DecisionReader, ProposeError, Proposer};
 pub use discovery::{DiscoverError, Discovery, PictureReader, ProbeState};

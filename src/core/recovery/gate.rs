@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::analysis::rules::Registration;
 use crate::analysis::{Finding, Muted, Scene};
+use crate::beats::Standing;
 use crate::domain::{
     FindingCode, InstanceKey, Recovery, RecoveryId, RecoveryKind, RecoveryOutcome, Timestamp,
     TouchedServer,
@@ -178,6 +179,25 @@ pub enum Blocked {
         /// How much of the block period is left.
         left: Duration,
     },
+    /// It went down in an orderly way a short while ago.
+    #[error(
+        "{subject} went down in an orderly way and has {} s more to come back (PrimaryRestartGraceSeconds)",
+        left.as_secs()
+    )]
+    Restarting {
+        /// The server.
+        subject: InstanceKey,
+        /// How much of its time is left.
+        left: Duration,
+    },
+    /// It is our own link.
+    #[error(
+        "more than half of all servers that were asked fell silent together with {subject}: it is the link of this node, most likely"
+    )]
+    OwnLink {
+        /// The server.
+        subject: InstanceKey,
+    },
     /// Too many at once.
     #[error(
         "{running} recoveries are under way, and no more than {max} are begun at once: so many dead servers may be a fault of the network"
@@ -217,6 +237,7 @@ pub fn gate(
     if !request.is_forced {
         reasons.extend(never_seen(finding));
         reasons.extend(finding.muted.clone().map(Blocked::Muted));
+        reasons.extend(beats_say_no(finding));
         reasons.extend(not_covered(request, policy));
         reasons.extend(switched_off(&history.switch));
         reasons.extend(block_period(request, kind, history, policy, now));
@@ -247,6 +268,16 @@ fn under_way(request: &Request<'_>, history: &History) -> Option<Blocked> {
 fn never_seen(finding: &Finding) -> Option<Blocked> {
     let subject = finding.subject.clone();
     (finding.facts.check.seen_ago.is_none()).then_some(Blocked::NeverSeen { subject })
+}
+
+fn beats_say_no(finding: &Finding) -> Option<Blocked> {
+    let beat = finding.facts.beat.as_ref()?;
+    let subject = finding.subject.clone();
+    if beat.standing == Standing::NotOurs {
+        return Some(Blocked::OwnLink { subject });
+    }
+    let left = beat.restart_left?;
+    Some(Blocked::Restarting { subject, left })
 }
 
 fn not_covered(request: &Request<'_>, policy: &RecoveryPolicy) -> Option<Blocked> {

@@ -1,6 +1,7 @@
 //! What tests of recoveries share: a drawing as a scene.
 
 use crate::analysis::{AnalysisPolicy, Finding, Scene, Stalls, analyze};
+use crate::beats::Beats;
 use crate::decided::Decided;
 use crate::domain::{InstanceKey, Timestamp};
 use crate::topology::Topology;
@@ -14,6 +15,7 @@ pub(super) struct Stage {
     pub topology: Topology,
     pub decided: Decided,
     stalls: Stalls,
+    pub beats: Beats,
 }
 
 impl Stage {
@@ -29,6 +31,7 @@ impl Stage {
             drawing,
             decided,
             stalls: Stalls::default(),
+            beats: Beats::default(),
         }
     }
 
@@ -38,6 +41,7 @@ impl Stage {
             topology: &self.topology,
             decided: &self.decided,
             stalls: &self.stalls,
+            beats: &self.beats,
             now: NOW,
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use orchestrator_core::analysis::AnalysisPolicy;
 use orchestrator_core::domain::HostFilters;
 use orchestrator_core::ports::{
-    BoxFuture, Clock, DecisionReader, Discovery, Group, Ids, PictureReader, Proposer, Recoveries,
-    Resolver,
+    BeatReader, BoxFuture, Clock, DecisionReader, Discovery, Group, Ids, PictureReader, Proposer,
+    Recoveries, Resolver,
 };
 use orchestrator_core::recovery::RecoveryPolicy;
 use regex::Regex;
@@ -108,6 +108,8 @@ pub trait Reload: Send + Sync {
 pub struct Deps {
     /// What is known of instances.
     pub picture: Arc<dyn PictureReader>,
+    /// What primaries say between probes.
+    pub beats: Arc<dyn BeatReader>,
     /// What is decided.
     pub decisions: Arc<dyn DecisionReader>,
     /// The way to decide something.
@@ -166,9 +168,11 @@ impl AppState {
 
     /// What analysis says of it.
     pub fn examined(&self) -> Arc<Examined> {
-        self.0
-            .examined
-            .current(self.view(), self.0.deps.clock.now())
+        self.0.examined.current(
+            self.view(),
+            self.0.deps.beats.beats(),
+            self.0.deps.clock.now(),
+        )
     }
 
     /// The configuration in force.

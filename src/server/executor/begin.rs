@@ -13,7 +13,7 @@ use orchestrator_core::recovery::{Demand, DemandLevel, recovery_for, servers_tou
 use tracing::Instrument as _;
 
 use super::detection;
-use super::fresh::{look_again, look_at_promoted};
+use super::fresh::{look_again, look_at_changed};
 use super::look::View;
 use super::proposing::Undecided;
 use super::recovery_loop::Shared;
@@ -71,6 +71,8 @@ pub(super) async fn recover(
     };
     let span = tracing::info_span!("recovery", id = %intent.id, fence = fence.number());
     let id = intent.id;
+    let steps = intent.plan.steps.iter();
+    let changed: BTreeSet<InstanceKey> = steps.map(|step| step.on.clone()).collect();
     let begun = register(&shared, scope, intent, &wanted);
     let run = begun.instrument(span.clone()).await?;
     shared.reasons.forget(&wanted.subject);
@@ -81,7 +83,7 @@ pub(super) async fn recover(
     if let Ok(ended) = &ended {
         // Its old primary is to be watched at once.
         shared.look_again();
-        look_at_promoted(&shared.deps, ended).await;
+        look_at_changed(&shared.deps, ended, changed).await;
     }
     Ok(Begun { id, ended })
 }
@@ -100,7 +102,12 @@ async fn intent(
     let skips_hooks = wanted.demand.skips_hooks;
     let id = detection::write_down(deps, config, fence, &view, &finding, skips_hooks).await?;
     view.gate(&finding, config, is_forced)?;
-    let mut servers = vec![wanted.subject.clone()];
+    let mut servers = Vec::new();
+    // Beats know it better than a probe, which would wait for a silent server.
+    let beat = finding.facts.beat.as_ref();
+    if !beat.is_some_and(|beat| beat.standing.is_against()) {
+        servers.push(wanted.subject.clone());
+    }
     servers.extend(view.topology.replicas_of(&wanted.subject).iter().cloned());
     look_again(deps, servers).await;
     let view = View::take(deps, stalls);

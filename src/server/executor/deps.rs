@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use orchestrator_core::ports::{
-    Clock, DecisionReader, Discovery, Histories, HookRunner, Ids, Leadership, PictureReader,
-    Proposer, Servers,
+    BeatReader, Clock, DecisionReader, Discovery, Histories, HookRunner, Ids, Leadership,
+    PictureReader, Proposer, Servers,
 };
 
 /// What recovering needs of the outside.
@@ -20,6 +20,8 @@ pub struct Deps {
     pub decisions: Arc<dyn DecisionReader>,
     /// What is seen.
     pub picture: Arc<dyn PictureReader>,
+    /// What primaries say between probes.
+    pub beats: Arc<dyn BeatReader>,
     /// Probes on request.
     pub discovery: Arc<dyn Discovery>,
     /// Runs hooks.

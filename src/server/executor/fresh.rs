@@ -1,5 +1,6 @@
 //! A closer look at servers, before anything is decided about them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,10 +34,14 @@ pub(super) async fn look_again(deps: &Arc<Deps>, servers: Vec<InstanceKey>) {
     }
 }
 
-/// Probes the server that a recovery promoted. Until it is seen without a source, the picture has it below the old primary: were it to
-/// die before, nobody would take it for a primary that is gone.
-pub(super) async fn look_at_promoted(deps: &Arc<Deps>, ended: &Ended) {
-    if let Some(promoted) = &ended.successor {
-        look_again(deps, vec![promoted.clone()]).await;
+/// Probes the servers that a recovery has changed. Until the promoted one is seen without a source, and others below it, the picture
+/// has all of them below the old primary: were it to die before, nobody would take it for a primary that is gone.
+pub(super) async fn look_at_changed(
+    deps: &Arc<Deps>,
+    ended: &Ended,
+    changed: BTreeSet<InstanceKey>,
+) {
+    if ended.successor.is_some() {
+        look_again(deps, changed.into_iter().collect()).await;
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use orchestrator_core::analysis::{Analysis, Finding, Scene, Stalls, analyze};
+use orchestrator_core::beats::Beats;
 use orchestrator_core::decided::Decided;
 use orchestrator_core::domain::{InstanceKey, Picture, RecoveryKind, Timestamp};
 use orchestrator_core::legacy::cluster_filters_match;
@@ -19,6 +20,7 @@ pub(super) struct View {
     pub topology: Topology,
     pub decided: Arc<Decided>,
     pub stalls: Stalls,
+    pub beats: Arc<Beats>,
     pub now: Timestamp,
 }
 
@@ -30,6 +32,7 @@ impl View {
             topology: Topology::build(&picture),
             stalls: before.after(&picture),
             picture,
+            beats: deps.beats.beats(),
             decided: deps.decisions.decided(),
             now: deps.clock.now(),
         }
@@ -41,6 +44,7 @@ impl View {
             topology: &self.topology,
             decided: &self.decided,
             stalls: &self.stalls,
+            beats: &self.beats,
             now: self.now,
         }
     }

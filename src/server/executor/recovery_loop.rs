@@ -9,7 +9,7 @@ use orchestrator_core::ports::{
     BoxFuture, FindingChanges, NothingDone, RecoverError, Recoveries, RecoveryAnswer,
     RecoveryRequest,
 };
-use orchestrator_core::recovery::{Blocked, Demand};
+use orchestrator_core::recovery::{Blocked, Demand, recovery_for};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -143,6 +143,7 @@ impl RecoveryLoop {
             shared: Arc::clone(&self.shared),
             tasks: JoinSet::new(),
             stalls: Stalls::default(),
+            beats_seen: 0,
             has_started: false,
             fence: None,
             demanded,
@@ -194,6 +195,8 @@ struct Rounds {
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
     stalls: Stalls,
+    /// The version of beats that was looked at last.
+    beats_seen: u64,
     started_at: Timestamp,
     started: Duration,
     /// Every known server was asked once since the start, or that took too long.
@@ -234,6 +237,8 @@ impl Rounds {
         let shared = Arc::clone(&self.shared);
         let pause = deps.clock.sleep(shared.config().look_every);
         tokio::pin!(pause);
+        let turned = deps.beats.changed(self.beats_seen);
+        tokio::pin!(turned);
         loop {
             tokio::select! {
                 biased;
@@ -241,6 +246,7 @@ impl Rounds {
                 Some(demanded) = self.demanded.recv() => self.take(fence, demanded),
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
                 () = shared.look.notified() => return,
+                () = &mut turned => return,
                 () = &mut pause => return,
             }
         }
@@ -263,6 +269,8 @@ impl Rounds {
     }
 
     fn round(&mut self, fence: Fence) {
+        // Before they are read, so that a change meanwhile is looked at too.
+        self.beats_seen = self.shared.deps.beats.version();
         let config = self.shared.config();
         if !config.changes_nothing {
             self.resume_unfinished(fence);
@@ -309,6 +317,10 @@ impl Rounds {
         }
         if let Some(muted) = &finding.muted {
             return Some(Blocked::Muted(muted.clone()).into());
+        }
+        let beat = finding.facts.beat.as_ref();
+        if beat.is_some_and(|beat| beat.is_asking) && recovery_for(finding.code).is_none() {
+            return Some(WhyNot::Asking);
         }
         let why = view.gate(finding, config, false).err()?;
         // What may not be acted on is written down all the same, once.

@@ -9,7 +9,7 @@ use orchestrator_core::domain::{
 };
 use orchestrator_core::recovery::plan::{OldPrimary, Plan, Progress, StepState, check};
 
-use super::fresh::look_at_promoted;
+use super::fresh::look_at_changed;
 use super::recovery_loop::Shared;
 use super::run::{Beginning, Ended, Run};
 use super::scope::{Lost, Scope};
@@ -36,6 +36,7 @@ pub(super) async fn resume(
     );
     match read(&scope, &recovery) {
         Ok((plan, progress)) => {
+            let changed = plan.steps.iter().map(|step| step.on.clone()).collect();
             let all = recovery.stale_sessions.iter().chain(&recovery.sessions);
             let stale = all.cloned().collect();
             let picture = scope.deps.picture.picture();
@@ -51,7 +52,7 @@ pub(super) async fn resume(
                 scope,
             });
             let ended = run.carry_out().await?;
-            look_at_promoted(&shared.deps, &ended).await;
+            look_at_changed(&shared.deps, &ended, changed).await;
             Ok(ended)
         }
         Err(why) => end_unreadable(&scope, &recovery, why).await,

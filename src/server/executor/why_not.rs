@@ -20,6 +20,9 @@ pub enum WhyNot {
     /// It was found a moment ago, and is being looked into.
     #[error("it is being looked into now")]
     UnderWay,
+    /// Its replicas are asked, for two seconds at most.
+    #[error("its beats speak against it, and its replicas are being asked now")]
+    Asking,
     /// The gate says no.
     #[error("{0}")]
     Blocked(#[from] Blocked),

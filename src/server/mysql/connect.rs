@@ -38,7 +38,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// `program_name` in the server's `performance_schema.session_connect_attrs`.
-    const fn program(self) -> &'static str {
+    pub(super) const fn program(self) -> &'static str {
         match self {
             Self::Probe => "orchestrator probe",
             Self::Beat => "orchestrator beat",
@@ -84,6 +84,12 @@ impl Connector {
     /// The configuration of this moment.
     pub fn config(&self) -> Arc<Config> {
         self.config.borrow().clone()
+    }
+
+    /// Whether a connection to this server is encrypted from the start, as far as is known.
+    pub(super) fn wants_tls(&self, key: &InstanceKey) -> bool {
+        let tls = &self.config.borrow().tls;
+        tls.mutual || (tls.mixed && self.memory.wants_tls(key, self.clock.monotonic()))
     }
 
     pub(super) fn clock(&self) -> &Arc<dyn Clock> {
@@ -248,7 +254,11 @@ fn unanswered(key: &InstanceKey, step: &str, limit: Duration) -> ProbeFailure {
     }
 }
 
-async fn addresses(key: &InstanceKey) -> Result<Vec<IpAddr>, ProbeFailure> {
+/// The addresses of a host, a few at most.
+///
+/// # Errors
+/// `UnknownHost`.
+pub(super) async fn addresses(key: &InstanceKey) -> Result<Vec<IpAddr>, ProbeFailure> {
     if let Some(ip) = key.host().as_ip() {
         return Ok(vec![ip]);
     }

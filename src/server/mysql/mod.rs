@@ -2,6 +2,7 @@
 //!
 //! * [`Connector`] opens connections: name lookup, deadlines, TLS (mutual, or only where a server wants it), login.
 //! * [`MysqlProber`] implements the `Prober` port over one kept connection for each instance.
+//! * [`MysqlBeater`] implements the `Beater` port; see `beat/`.
 //! * [`MysqlServers`] implements the ports `Servers` and `Histories`; see `change/`.
 //! * `driver/` is the adapter of the SQL driver, `dialect.rs` knows what each version calls its statements and variables, `probe/` holds one
 //!   file for each step of a probe.
@@ -19,6 +20,7 @@
 //!
 //! It does not decide when to probe or what to change, and keeps no picture. Nothing outside of `change/` changes a server.
 
+mod beat;
 mod change;
 mod config;
 mod connect;
@@ -28,6 +30,7 @@ mod failure;
 mod probe;
 mod tls_memory;
 
+pub use beat::MysqlBeater;
 pub use change::MysqlServers;
 pub use config::{Config, DetectQueries, OwnName, Patterns, TlsConfig};
 pub use connect::{Connector, Purpose};

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use orchestrator_core::analysis::AnalysisPolicy;
+use orchestrator_core::beats::BeatPolicy;
 use orchestrator_core::legacy::hooks::HookList;
 use orchestrator_core::recovery::{RecoveryPolicy, UnappliedRelayLog};
 use orchestrator_core::topology::ReplicationPolicy;
 
+use crate::beats;
 use crate::config::Settings;
 use crate::config::settings;
 use crate::executor;
@@ -28,6 +30,17 @@ pub fn analysis(settings: &Settings) -> AnalysisPolicy {
         enforces_exact_semi_sync: recovery.enforces_semi_sync_count,
         recovers_read_only_primary: recovery.recovers_read_only_primary,
         ignored_hosts: recovery.ignore.clone(),
+    }
+}
+
+/// What beats go by.
+pub fn beats(settings: &Settings) -> beats::Config {
+    let recovery = &settings.live.recovery;
+    beats::Config {
+        policy: BeatPolicy {
+            silence: recovery.primary_silence,
+            restart_grace: recovery.restart_grace,
+        },
     }
 }
 

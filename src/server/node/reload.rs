@@ -9,7 +9,7 @@ use crate::api::access::{AccessConfig, AuditSink, TokenLookup};
 use crate::api::serve::{TlsFiles, TlsMaterial};
 use crate::api::{ApiConfig, Reload};
 use crate::config::{Loaded, Settings, SystemSource};
-use crate::{discovery, executor, hooks, mysql, resolve};
+use crate::{beats, discovery, executor, hooks, mysql, resolve};
 
 /// What modules are told, and the means to tell them something new.
 pub(super) struct Told {
@@ -18,6 +18,7 @@ pub(super) struct Told {
     pub discovery: watch::Sender<Arc<discovery::Config>>,
     pub hooks: watch::Sender<Arc<hooks::Config>>,
     pub executor: watch::Sender<Arc<executor::Config>>,
+    pub beats: watch::Sender<Arc<beats::Config>>,
     pub api: watch::Sender<Arc<ApiConfig>>,
     pub access: watch::Sender<Arc<AccessConfig>>,
     /// Certificates of the HTTP service and where they come from; `None` when it serves plain HTTP.
@@ -50,6 +51,7 @@ impl Told {
             discovery: watch::Sender::new(Arc::new(mapping::discovery(settings, of.discovers))),
             hooks: watch::Sender::new(Arc::new(mapping::hooks(settings))),
             executor: watch::Sender::new(Arc::new(policy::executor(settings, of.changes_nothing))),
+            beats: watch::Sender::new(Arc::new(policy::beats(settings))),
             api: watch::Sender::new(Arc::new(mapping::api(
                 settings,
                 &of.node_name,
@@ -76,6 +78,7 @@ impl Told {
         self.hooks.send_replace(Arc::new(mapping::hooks(settings)));
         self.executor
             .send_replace(Arc::new(policy::executor(settings, of.changes_nothing)));
+        self.beats.send_replace(Arc::new(policy::beats(settings)));
         self.api.send_replace(Arc::new(mapping::api(
             settings,
             &of.node_name,

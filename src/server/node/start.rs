@@ -16,13 +16,14 @@ use super::tokens::DecidedTokens;
 use crate::api::access::{AuditSink, Gate};
 use crate::api::serve::{BindError, Limits, Listener, Server, ServerConfig, TlsError, TlsMaterial};
 use crate::api::{AppState, Deps, Route, assemble, forward_handler, routes};
+use crate::beats::{self, BeatLoop};
 use crate::cli::Flags;
 use crate::config::{Loaded, NoStorePlace, Settings, StorePlace, SystemSource};
 use crate::discovery::{self, DiscoveryLoop, PictureKeeper};
 use crate::effects::{Effects, Expiry};
 use crate::executor::{self, RecoveryLoop};
 use crate::hooks::ProcessHooks;
-use crate::mysql::{Connector, MysqlProber, MysqlServers};
+use crate::mysql::{Connector, MysqlBeater, MysqlProber, MysqlServers};
 use crate::resolve::{CachedResolver, DnsLookup};
 use crate::store::{
     self, DecisionStore, LocalOptions, LocalProposer, Place, SqliteObservations, SqliteOptions,
@@ -81,6 +82,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
     let metrics = Metrics::install().map_err(|error| StartError::Metrics(error.to_string()))?;
     discovery::describe_metrics();
     executor::describe_metrics();
+    beats::describe_metrics();
     let tls = settings.startup.tls.as_ref().map(|tls| {
         let files = mapping::tls_files(tls);
         TlsMaterial::load(&files).map(|material| (files, material))
@@ -188,6 +190,20 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         node_name: node_name.clone(),
     };
     loops.spawn(expiry.run(stop_loops.clone()));
+    let beats = BeatLoop::new(
+        beats::Deps {
+            beater: Arc::new(MysqlBeater::new(connector.clone())),
+            discovery: discovery.clone(),
+            picture: picture.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        },
+        told.beats.subscribe(),
+    );
+    // Whoever probes on request only asks nothing by itself.
+    if flags.discovers() {
+        loops.spawn(beats.clone().run(stop_loops.clone()));
+    }
     let servers = Arc::new(MysqlServers::new(connector, resolver.clone()));
     let recoveries = RecoveryLoop::new(
         executor::Deps {
@@ -197,6 +213,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
             proposer: deciding.proposer(),
             decisions: decisions.clone(),
             picture: picture.clone(),
+            beats: beats.clone(),
             discovery: discovery.clone(),
             hooks: Arc::new(ProcessHooks::new(told.hooks.subscribe(), clock.clone())),
             clock: clock.clone(),
@@ -215,6 +232,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
     let reload = NodeReload::new(loaded, told);
     let state = AppState::new(Deps {
         picture: picture as Arc<dyn PictureReader>,
+        beats,
         decisions,
         proposer: deciding.proposer(),
         discovery: discovery.clone(),

@@ -285,6 +285,7 @@ impl Run {
             proposer: member.clone(),
             decisions: member,
             picture,
+            beats: Arc::new(orchestrator_core::ports::NoBeats),
             discovery: Arc::new(discovery),
             hooks: Arc::new(hooks),
             clock: clock.clone(),

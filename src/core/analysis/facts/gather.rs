@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use super::vote::is_failing_to_connect;
 use super::{Check, Facts, Replicas, Vote};
 use crate::analysis::{AnalysisPolicy, Scene};
+use crate::beats::{Beat, Standing};
 use crate::domain::{
     Flavor, GroupMember, InstanceKey, InstanceRecord, Observation, Placement, ProbeFailure,
-    SemiSync, Timestamp,
+    ProbeFailureKind, SemiSync, Timestamp,
 };
 use crate::topology::errant;
 
@@ -25,6 +26,14 @@ impl Facts {
         let link = seen.and_then(|seen| seen.replication.as_ref());
         let group = seen.and_then(|seen| seen.group.as_ref());
         let is_detached = link.is_none_or(|link| link.source.is_detached());
+        let beat = scene
+            .beats
+            .of(&record.key)
+            .filter(|beat| counts(beat, record));
+        let mut replicas = Replicas::of(record, scene, policy);
+        if let Some(beat) = beat.filter(|beat| beat.standing == Standing::Silent) {
+            replicas.hush(&beat.standing_still);
+        }
         Some(Self {
             key: record.key.clone(),
             cluster: place.cluster.clone(),
@@ -39,13 +48,14 @@ impl Facts {
             is_cluster_head: *place.cluster == *record.key.to_string(),
             is_binlog_server: seen.is_some_and(is_binlog_server),
             is_failing_to_connect: link.is_some_and(is_failing_to_connect),
-            check: Check::of(record, policy, scene.now),
+            check: Check::of(record, policy, scene.now).with_beat(beat),
+            beat: beat.cloned(),
             is_read_only: seen.is_some_and(|seen| seen.read_only),
             semi_sync: seen.map_or_else(SemiSync::default, |seen| seen.semi_sync.clone()),
             binlog_stalled_for: seen.and_then(|seen| scene.stalls.stalled_for(seen)),
             gtid_mode: seen.map(|seen| seen.gtid.mode.clone()),
             uses_pseudo_gtid: seen.is_some_and(|seen| seen.uses_pseudo_gtid),
-            replicas: Replicas::of(record, scene, policy),
+            replicas,
             downtime: scene.decided.downtime_at(&record.key, scene.now).cloned(),
         })
     }
@@ -71,6 +81,37 @@ impl Check {
             probing_for: record.probing_since.map(|since| now.since(since)),
         }
     }
+
+    /// Beats are newer than probes: a primary that is gone or silent by them fails its check, and one that answers them is up,
+    /// whatever became of its probe.
+    fn with_beat(self, beat: Option<&Beat>) -> Self {
+        let why = match beat.map(|beat| beat.standing) {
+            Some(Standing::Alive { .. }) => {
+                let was_answered = self.was_answered || !self.is_valid;
+                return Self {
+                    was_answered,
+                    ..self
+                };
+            }
+            Some(Standing::Gone) => ProbeFailureKind::Refused,
+            Some(Standing::Silent) => ProbeFailureKind::Timeout,
+            _ => return self,
+        };
+        Self {
+            is_valid: false,
+            is_last_good: false,
+            was_answered: false,
+            is_partial_success: false,
+            failure: Some(why),
+            ..self
+        }
+    }
+}
+
+/// Whether a beat is newer than the last good probe where it speaks against the server.
+fn counts(beat: &Beat, record: &InstanceRecord) -> bool {
+    let seen_later = record.last_seen_at.is_some_and(|at| at > beat.since);
+    !(beat.standing.is_against() && seen_later)
 }
 
 impl Replicas {

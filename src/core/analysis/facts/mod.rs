@@ -9,6 +9,7 @@ use std::time::Duration;
 
 pub use vote::Vote;
 
+use crate::beats::Beat;
 use crate::domain::{BinlogPosition, Downtime, InstanceKey, Placement, ProbeFailureKind, SemiSync};
 
 /// How probing a server goes.
@@ -45,6 +46,8 @@ pub struct Replicas {
     pub receiving: Vec<InstanceKey>,
     /// Of the valid: nobody answers the receiver.
     pub cut_off: Vec<InstanceKey>,
+    /// Of the valid: the receiver is connected to a source that is silent, and nothing has come for two heartbeat periods.
+    pub standing_still: Vec<InstanceKey>,
     /// Those with more lag than is reasonable.
     pub lagging: usize,
     /// Those with a configured delay.
@@ -81,9 +84,18 @@ impl Replicas {
         self.all.len()
     }
 
-    /// Whether they say that their source is gone: nobody answers some, and none is connected.
+    /// Whether they say that their source is gone: nobody answers some, or nothing comes to them, and none is connected that
+    /// might still get something.
     pub fn agree_it_is_gone(&self) -> bool {
-        !self.cut_off.is_empty() && self.receiving.is_empty()
+        let some_say_so = !self.cut_off.is_empty() || !self.standing_still.is_empty();
+        some_say_so && self.receiving.is_empty()
+    }
+
+    /// Receivers that bring nothing of a silent source say nothing for it any more.
+    fn hush(&mut self, still: &BTreeSet<InstanceKey>) {
+        let receiving = std::mem::take(&mut self.receiving);
+        (self.standing_still, self.receiving) =
+            receiving.into_iter().partition(|key| still.contains(key));
     }
 }
 
@@ -116,6 +128,8 @@ pub struct Facts {
     pub is_failing_to_connect: bool,
     /// How probing it goes.
     pub check: Check,
+    /// What it says between probes; `None` where it has no beats, or a good probe is newer than what they say against it.
+    pub beat: Option<Beat>,
     /// `read_only`.
     pub is_read_only: bool,
     /// Semi-sync settings and status.

@@ -35,6 +35,13 @@ pub(super) const CHECK_FAILED: Condition = Condition {
     holds: |facts, _| !facts.check.is_valid,
     evidence: |facts, _| {
         let check = &facts.check;
+        let beat = facts.beat.as_ref().map(|beat| beat.standing);
+        if let Some(standing) = beat.filter(|standing| standing.is_against()) {
+            return Some(Evidence::Beats {
+                standing,
+                seen_ago: check.seen_ago,
+            });
+        }
         Some(match check.probing_for {
             Some(probing_for) if check.is_last_good => Evidence::CheckHangs {
                 probing_for,
@@ -149,6 +156,7 @@ pub(super) const REPLICAS_AGREE: Condition = Condition {
     evidence: |facts, _| {
         Some(Evidence::CutOff {
             replicas: facts.replicas.cut_off.clone(),
+            standing_still: facts.replicas.standing_still.clone(),
         })
     },
 };

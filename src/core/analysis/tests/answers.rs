@@ -181,7 +181,7 @@ fn a_long_list_of_replicas_is_cut_in_a_sentence_and_whole_in_the_evidence() {
         last.to_string().contains("r19:3306 and 3 more, and"),
         "{last}"
     );
-    let Evidence::CutOff { replicas } = last else {
+    let Evidence::CutOff { replicas, .. } = last else {
         panic!("{last:?}");
     };
     assert_eq!(replicas.len(), 13);

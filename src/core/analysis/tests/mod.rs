@@ -36,6 +36,7 @@ macro_rules! with_all_codes {
 }
 
 mod answers;
+mod beats;
 mod changes;
 mod fixtures;
 mod grid;
@@ -43,6 +44,7 @@ mod needed;
 mod table;
 
 use super::{Analysis, AnalysisPolicy, Scene, Stalls, analyze};
+use crate::beats::Beats;
 use crate::decided::Decided;
 use crate::domain::Timestamp;
 use crate::topology::Topology;
@@ -60,6 +62,7 @@ struct Stage {
     topology: Topology,
     decided: Decided,
     stalls: Stalls,
+    beats: Beats,
 }
 
 impl Stage {
@@ -84,6 +87,7 @@ impl Stage {
             drawing,
             decided,
             stalls,
+            beats: Beats::default(),
         }
     }
 
@@ -93,6 +97,7 @@ impl Stage {
             topology: &self.topology,
             decided: &self.decided,
             stalls: &self.stalls,
+            beats: &self.beats,
             now: NOW,
         }
     }

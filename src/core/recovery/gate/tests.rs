@@ -1,4 +1,5 @@
 use super::*;
+use crate::beats::Beat;
 use crate::domain::{Acknowledgement, Fence, Phase, RecoveryEnd, TimeSplit};
 use crate::recovery::testing::{NOW, Stage, key};
 
@@ -313,4 +314,44 @@ fn what_is_decided_about_a_recovery_holds_others_back_unless_it_touched_nobody_o
         matches!(blocked, Gate::Blocked(Blocked::UnderWay { .. })),
         "{blocked:?}"
     );
+}
+
+/// The answer for a dead primary with beats.
+fn with_beat(beat: Beat, is_forced: bool) -> Gate {
+    let mut stage = Stage::of(DEAD);
+    stage.beats.put(key("a"), beat);
+    let finding = stage.finding("a");
+    let request = Request {
+        finding: &finding,
+        cluster_alias: "main",
+        servers: &servers_touched(&stage.scene(), &key("a")),
+        is_forced,
+    };
+    gate(&request, &history(vec![]), &policy(), NOW)
+}
+
+#[test]
+fn one_that_went_down_in_an_orderly_way_gets_time_unless_an_operator_insists() {
+    let proceed = Gate::Proceed(RecoveryKind::DeadPrimary);
+    let mut beat = Beat::of(Standing::Gone, NOW);
+    assert_eq!(with_beat(beat.clone(), false), proceed);
+    beat.restart_left = Some(Duration::from_secs(7));
+    let Gate::Blocked(reason) = with_beat(beat.clone(), false) else {
+        panic!("it may proceed");
+    };
+    assert_eq!(
+        reason.to_string(),
+        "a:3306 went down in an orderly way and has 7 s more to come back (PrimaryRestartGraceSeconds)"
+    );
+    assert_eq!(with_beat(beat, true), proceed);
+}
+
+#[test]
+fn nothing_is_begun_while_our_own_link_is_the_likelier_cause() {
+    let beat = Beat::of(Standing::NotOurs, NOW);
+    let subject = key("a");
+    let blocked = Gate::Blocked(Blocked::OwnLink { subject });
+    assert_eq!(with_beat(beat.clone(), false), blocked);
+    let proceed = Gate::Proceed(RecoveryKind::DeadPrimary);
+    assert_eq!(with_beat(beat, true), proceed);
 }

@@ -128,6 +128,7 @@ impl Service {
     ) -> Self {
         let state = AppState::new(Deps {
             picture: fakes.clone(),
+            beats: Arc::new(orchestrator_core::ports::NoBeats),
             decisions: fakes.clone(),
             proposer: fakes.clone(),
             discovery: fakes.clone(),

@@ -323,7 +323,8 @@ async fn the_record_of_a_recovery_is_told_from_the_detection_on() {
 fn planned() -> (Sample, usize) {
     let mut sample = dead_primary();
     let view = std::sync::Arc::new(sample.view());
-    let examined = crate::api::view::ExaminedCache::default().current(view, NOW);
+    let examined =
+        crate::api::view::ExaminedCache::default().current(view, Default::default(), NOW);
     let policy = sample.config.recovery.clone();
     let plan = orchestrator_core::recovery::plan::plan(&examined.scene(), &key("db1"), &policy);
     let plan = plan.expect("a plan");

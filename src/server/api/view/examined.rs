@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use orchestrator_core::analysis::{Facts, Finding, LeftOut, Scene, Stalls, analyze};
+use orchestrator_core::beats::Beats;
 use orchestrator_core::domain::{InstanceKey, Timestamp};
 
 use super::View;
@@ -42,12 +43,13 @@ pub struct Examined {
     /// Servers that configuration wants to hear nothing of.
     pub left_out: Vec<LeftOut>,
     stalls: Stalls,
+    beats: Arc<Beats>,
 }
 
 impl Examined {
-    fn new(view: Arc<View>, before: &Stalls, at: Timestamp) -> Self {
+    fn new(view: Arc<View>, beats: Arc<Beats>, before: &Stalls, at: Timestamp) -> Self {
         let stalls = before.after(&view.picture);
-        let scene = view.scene(&stalls, at);
+        let scene = view.scene(&stalls, &beats, at);
         let analysis = analyze(&scene, &view.config.analysis);
         let mut found = BTreeMap::new();
         for finding in analysis.findings {
@@ -64,12 +66,13 @@ impl Examined {
             view,
             at,
             stalls,
+            beats,
         }
     }
 
     /// What it was made from, for further questions.
     pub fn scene(&self) -> Scene<'_> {
-        self.view.scene(&self.stalls, self.at)
+        self.view.scene(&self.stalls, &self.beats, self.at)
     }
 
     /// What is wrong with one server.
@@ -97,12 +100,13 @@ fn entry<'a>(found: &'a mut BTreeMap<Rank, Found>, finding: &Finding) -> &'a mut
 }
 
 impl View {
-    fn scene<'a>(&'a self, stalls: &'a Stalls, now: Timestamp) -> Scene<'a> {
+    fn scene<'a>(&'a self, stalls: &'a Stalls, beats: &'a Beats, now: Timestamp) -> Scene<'a> {
         Scene {
             picture: &self.picture,
             topology: &self.topology,
             decided: &self.decided,
             stalls,
+            beats,
             now,
         }
     }
@@ -113,12 +117,12 @@ impl View {
 pub struct ExaminedCache(ArcSwapOption<Examined>);
 
 impl ExaminedCache {
-    /// What analysis says of `view` now.
-    pub fn current(&self, view: Arc<View>, now: Timestamp) -> Arc<Examined> {
+    /// What analysis says of `view` and `beats` now.
+    pub fn current(&self, view: Arc<View>, beats: Arc<Beats>, now: Timestamp) -> Arc<Examined> {
         let latest = self.0.load_full();
         let is_current = |examined: &&Arc<Examined>| {
             let is_fresh = examined.at <= now && now.since(examined.at) < FRESH_FOR;
-            Arc::ptr_eq(&examined.view, &view) && is_fresh
+            Arc::ptr_eq(&examined.view, &view) && examined.beats == beats && is_fresh
         };
         if let Some(examined) = latest.as_ref().filter(is_current) {
             return Arc::clone(examined);
@@ -127,7 +131,7 @@ impl ExaminedCache {
         let before = latest
             .as_ref()
             .map_or(&nothing, |examined| &examined.stalls);
-        let made = Arc::new(Examined::new(view, before, now));
+        let made = Arc::new(Examined::new(view, beats, before, now));
         self.0.store(Some(Arc::clone(&made)));
         made
     }

@@ -30,19 +30,17 @@ pub(super) const SECTION: Section = Section {
             2,
             1..=DAY,
             "seconds",
-            "How long a primary must be silent, on a connection that is still open, before that is evidence of its death.",
+            "How long a primary must say nothing, over two connections of which one is new, before that is evidence of its death.",
         )
-        .ours()
-        .not_yet(),
+        .ours(),
         Key::integer(
             "PrimaryRestartGraceSeconds",
             10,
             0..=DAY,
             "seconds",
-            "How long a primary that went down in an orderly way may take to come back before it counts as dead.",
+            "How long a primary that went down in order (shut down, not crashed) may take to come back before it counts as dead; 0 for no such time, and then no connection that tells the two apart.",
         )
-        .ours()
-        .not_yet(),
+        .ours(),
         Key::integer(
             "PromotionApplyTimeoutSeconds",
             60,

@@ -20,6 +20,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use orchestrator_core::analysis::{Scene, Stalls};
+use orchestrator_core::beats::Beats;
 use orchestrator_core::domain::{
     InstanceKey, InstanceRecord, Observation, Picture, Recovery, RecoveryOutcome, RecoverySessionId,
 };
@@ -291,11 +292,14 @@ impl Run {
     fn next(&self) -> Next {
         let decided = self.scope.deps.decisions.decided();
         let (topology, stalls) = (Topology::default(), Stalls::default());
+        // What is seen over own connections counts, and nothing else.
+        let beats = Beats::default();
         let scene = Scene {
             picture: &self.seen,
             topology: &topology,
             decided: &decided,
             stalls: &stalls,
+            beats: &beats,
             now: self.scope.now(),
         };
         if self.old.is_given_up {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use orchestrator_core::analysis::{Scene, Stalls};
+use orchestrator_core::beats::Beats;
 use orchestrator_core::decided::RecoveryStepCommand;
 use orchestrator_core::decided::codec::encode;
 use orchestrator_core::domain::{InstanceKey, Phase, Picture};
@@ -72,12 +73,13 @@ impl Run {
         }
         let topology = Topology::build(&picture);
         let decided = self.scope.deps.decisions.decided();
-        let stalls = Stalls::default();
+        let (stalls, beats) = (Stalls::default(), Beats::default());
         let scene = Scene {
             picture: &picture,
             topology: &topology,
             decided: &decided,
             stalls: &stalls,
+            beats: &beats,
             now: self.scope.now(),
         };
         let policy = &self.scope.config.recovery;

@@ -149,6 +149,7 @@ pub struct World {
     pub clock: Arc<PausedClock>,
     pub hooks: Arc<Hooks>,
     pub eyes: Arc<Eyes>,
+    pub beats: Arc<super::beats::SetBeats>,
     ids: Arc<CountingIds>,
     pub config: Config,
 }
@@ -203,6 +204,7 @@ impl World {
                 takes: Mutex::default(),
             }),
             eyes,
+            beats: Arc::default(),
             ids: Arc::default(),
             config: Config {
                 recovery: RecoveryPolicy {
@@ -229,6 +231,7 @@ impl World {
             proposer: seat.clone(),
             decisions: seat.clone(),
             picture: self.eyes.clone(),
+            beats: self.beats.clone(),
             discovery: self.eyes.clone(),
             hooks: self.hooks.clone(),
             clock: self.clock.clone(),

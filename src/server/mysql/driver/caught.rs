@@ -13,7 +13,7 @@ const UNREADABLE: DriverError = DriverError::Protocol("a packet that cannot be r
 /// the callers see to; this is why crossing the boundary is sound.
 ///
 /// Dropping the future drops the call.
-pub(super) async fn caught<T>(call: impl Future<Output = T>) -> Result<T, DriverError> {
+pub(in crate::mysql) async fn caught<T>(call: impl Future<Output = T>) -> Result<T, DriverError> {
     let mut call = pin!(call);
     poll_fn(
         |cx| match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))) {

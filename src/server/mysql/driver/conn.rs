@@ -94,6 +94,29 @@ impl Conn {
         outcome
     }
 
+    /// Asks for a sign of life, without a statement. Has no deadline of its own, as [`Conn::query`].
+    ///
+    /// # Errors
+    /// As [`Conn::query`].
+    pub async fn ping(&mut self) -> Result<(), DriverError> {
+        let was_idle = std::mem::replace(&mut self.is_idle, false);
+        let Some(inner) = self.inner.as_mut().filter(|_| was_idle) else {
+            return Err(DriverError::Io(std::io::ErrorKind::NotConnected.into()));
+        };
+        let outcome = match caught(inner.ping()).await {
+            Ok(outcome) => outcome.map_err(DriverError::from),
+            Err(panicked) => {
+                self.close();
+                return Err(panicked);
+            }
+        };
+        self.is_idle = outcome
+            .as_ref()
+            .err()
+            .is_none_or(DriverError::leaves_connection_usable);
+        outcome
+    }
+
     /// The first value of the answer, if any; see [`Conn::query`].
     ///
     /// # Errors

@@ -25,6 +25,7 @@ mod login;
 mod tls;
 
 pub use answer::{Answer, Row};
+pub(super) use caught::caught;
 pub use conn::Conn;
 pub use error::DriverError;
 pub(super) use login::{Login, login};

@@ -1,0 +1,328 @@
+//! Failovers by beats: polls are a minute apart, so nothing here waits for one, and nothing can come of one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use mysql_async::prelude::Queryable as _;
+use raft_tests::lab::{Flavour, Node, NodePlan, Server, Stopwatch, holds_for, wait_until};
+use serde_json::Value;
+
+use crate::record::{recoveries, recovery_of};
+use crate::tally::{Tally, runs};
+use crate::world::{SOME_ROWS, SOON, TREE, World};
+
+/// Polls that nobody waits for.
+fn rarely(plan: NodePlan) -> NodePlan {
+    plan.with("InstancePollSeconds", 60)
+}
+
+/// A world whose node beats its primary.
+async fn beating(flavour: Flavour, tree: &str) -> Result<(World, Node)> {
+    let (world, node) = World::with_node_as(flavour, tree, rarely).await?;
+    is_beaten(&node, 1).await?;
+    Ok((world, node))
+}
+
+/// Waits until so many primaries have beats that were answered.
+async fn is_beaten(node: &Node, count: usize) -> Result<()> {
+    wait_until("the primary to have beats", SOON, async || {
+        let metrics = node.get("/metrics").await?.text;
+        let watched = metric(&metrics, "orchestrator_beats_watched").unwrap_or(0.0);
+        ensure!(watched == count as f64, "{watched} watched");
+        let alive = "orchestrator_beats_turned_total{to=\"alive\"}";
+        ensure!(metric(&metrics, alive).is_some(), "none answers yet");
+        let vigils = metric(&metrics, "orchestrator_beats_vigils").unwrap_or(0.0);
+        ensure!(vigils == count as f64, "{vigils} vigils");
+        Ok(())
+    })
+    .await
+}
+
+fn metric(text: &str, name: &str) -> Option<f64> {
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+#[derive(Default)]
+struct Figures {
+    writable: Tally,
+    recorded: Tally,
+    parts: BTreeMap<&'static str, Tally>,
+}
+
+impl Figures {
+    /// The parts of the time that the record names.
+    fn split(&mut self, record: &Value) {
+        for part in ["detect", "decide", "close", "promote", "publish"] {
+            let took = &record["end"]["time_split"][format!("{part}_seconds")];
+            if let Some(took) = took.as_f64() {
+                let part = self.parts.entry(part).or_default();
+                part.add(Duration::from_secs_f64(took));
+            }
+        }
+    }
+
+    fn print(&mut self, what: &str) {
+        self.writable.print(&format!("{what}: to writable"));
+        self.recorded.print(&format!("{what}: to finished record"));
+        for (part, tally) in &mut self.parts {
+            tally.print(&format!("{what}:   {part}"));
+        }
+    }
+}
+
+async fn fail_over<'a>(
+    world: &'a World,
+    node: &Node,
+    primary: &Server,
+    end: impl FnOnce(&Server) -> Result<()>,
+    figures: &mut Figures,
+) -> Result<(&'a Server, Value)> {
+    let ended = world.sampler.now();
+    end(primary)?;
+    let record = recovery_of(node, primary).await?;
+    figures.recorded.add(world.sampler.now() - ended);
+    figures.split(&record);
+    ensure!(record["end"]["outcome"] == "succeeded", "{record:#}");
+    let promoted = world.promoted(&record)?;
+    wait_until("the promoted server to take writes", SOON, async || {
+        let open = world.sampler.first_open(promoted.name(), ended)?;
+        figures.writable.add(open - ended);
+        Ok(())
+    })
+    .await?;
+    world.loss_is_owned_up(&record, promoted).await?;
+    Ok((promoted, record))
+}
+
+/// Primaries end in the way of `end`, twice in each world; the old one is `revived` and has to be closed.
+async fn replaced(
+    flavour: Flavour,
+    tree: &str,
+    what: &str,
+    end: fn(&Server) -> Result<()>,
+    revive: impl AsyncFn(&Server) -> Result<()>,
+) -> Result<()> {
+    let mut figures = Figures::default();
+    for _ in 0..runs()? {
+        let (world, node) = beating(flavour, tree).await?;
+        let old = &world.fleet["a"];
+        let (first, _) = fail_over(&world, &node, old, end, &mut figures).await?;
+        revive(old).await?;
+        let look = async || crate::record::newest(&node).await;
+        world.old_primary_named(old, first, look).await?;
+        world.writers.write_on(first, SOME_ROWS).await?;
+        is_beaten(&node, 1).await?;
+        let (second, _) = fail_over(&world, &node, first, end, &mut figures).await?;
+        world.one_tree(second, &[]).await?;
+    }
+    figures.print(&format!("{flavour:?}, {what}"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_primary_is_replaced_before_any_poll_on_mariadb() -> Result<()> {
+    let revive = async |old: &Server| old.start().await;
+    replaced(
+        Flavour::MariaDb,
+        TREE,
+        "killed, by beats",
+        Server::kill,
+        revive,
+    )
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_primary_is_replaced_before_any_poll_on_mysql_9() -> Result<()> {
+    let revive = async |old: &Server| old.start().await;
+    replaced(
+        Flavour::MySql,
+        TREE,
+        "killed, by beats",
+        Server::kill,
+        revive,
+    )
+    .await
+}
+
+/// Receivers notice by themselves after two seconds, and get a heartbeat each second.
+const NOTICING: &str = "a [read_only=0]\n+ b [slave_net_timeout=2]\n+ c [slave_net_timeout=2]";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_primary_is_replaced_and_closed_when_it_goes_on() -> Result<()> {
+    let thaw = async |old: &Server| old.thaw();
+    replaced(Flavour::MariaDb, NOTICING, "frozen", Server::freeze, thaw).await
+}
+
+async fn nothing_was_done(node: &Node, what: &str) -> Result<()> {
+    let all = recoveries(node).await?;
+    ensure!(all.is_empty(), "{what}, and: {all:?}");
+    Ok(())
+}
+
+/// It would have been done: a primary that crashes is replaced.
+async fn but_a_crash_is_something(world: &World, node: &Node) -> Result<()> {
+    let primary = &world.fleet["a"];
+    is_beaten(node, 1).await?;
+    primary.kill()?;
+    let record = recovery_of(node, primary).await?;
+    ensure!(record["end"]["outcome"] == "succeeded", "{record:#}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_of_a_second_and_a_half_is_left_alone() -> Result<()> {
+    let (world, node) = beating(Flavour::MariaDb, NOTICING).await?;
+    let primary = &world.fleet["a"];
+    for _ in 0..runs()? {
+        primary.freeze()?;
+        // This long, and no longer, is what the test is about.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        primary.thaw()?;
+        world.writers.write_on(primary, SOME_ROWS).await?;
+        nothing_was_done(&node, "a short freeze").await?;
+    }
+    but_a_crash_is_something(&world, &node).await
+}
+
+/// A primary is shut down in order, and comes back five seconds later.
+async fn restarted(flavour: Flavour) -> Result<()> {
+    let (world, node) = beating(flavour, TREE).await?;
+    let primary = &world.fleet["a"];
+    for _ in 0..runs()? {
+        let down = Stopwatch::start();
+        primary.stop().await?;
+        // This long is what the test is about; some of it has passed while it went down.
+        tokio::time::sleep(Duration::from_secs(5).saturating_sub(down.elapsed())).await;
+        nothing_was_done(&node, "an orderly shutdown").await?;
+        primary.start().await?;
+        world.writers.write_on(primary, SOME_ROWS).await?;
+        is_beaten(&node, 1).await?;
+        nothing_was_done(&node, "an orderly restart").await?;
+    }
+    but_a_crash_is_something(&world, &node).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orderly_restart_is_waited_for_on_mariadb() -> Result<()> {
+    restarted(Flavour::MariaDb).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orderly_restart_is_waited_for_on_mysql_9() -> Result<()> {
+    restarted(Flavour::MySql).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orderly_restart_is_waited_for_on_mysql_5_6() -> Result<()> {
+    restarted(Flavour::MySql56).await
+}
+
+/// One that does not come back is replaced when its time is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_is_shut_down_for_good_is_replaced_after_its_time() -> Result<()> {
+    let briefly = |plan: NodePlan| rarely(plan).with("PrimaryRestartGraceSeconds", 3);
+    let (world, node) = World::with_node_as(Flavour::MariaDb, TREE, briefly).await?;
+    is_beaten(&node, 1).await?;
+    let primary = &world.fleet["a"];
+    let down = world.sampler.now();
+    primary.stop().await?;
+    let record = recovery_of(&node, primary).await?;
+    ensure!(record["end"]["outcome"] == "succeeded", "{record:#}");
+    let open = world.sampler.first_open(world.promoted(&record)?.name(), down)?;
+    let took = open - down;
+    ensure!(took >= Duration::from_secs(3), "after {took:?}");
+    Ok(())
+}
+
+/// Waits until the kept connection is gone, and the server has refused another with an error of this number, as it then stands.
+async fn is_refused(node: &Node, before: f64) -> Result<()> {
+    wait_until("the beats to be refused", SOON, async || {
+        let metrics = node.get("/metrics").await?.text;
+        let now = metric(&metrics, ALIVE).unwrap_or(0.0);
+        ensure!(now > before, "{now} turns, {before} before");
+        Ok(())
+    })
+    .await
+}
+
+const ALIVE: &str = "orchestrator_beats_turned_total{to=\"alive\"}";
+
+/// Nobody of ours is let in any more and the connections that are there are ended: errors instead of answers.
+async fn refuses(
+    flavour: Flavour,
+    what: &str,
+    refuse: impl AsyncFnOnce(&World) -> Result<Vec<mysql_async::Conn>>,
+) -> Result<()> {
+    let (world, node) = beating(flavour, NOTICING).await?;
+    let before = metric(&node.get("/metrics").await?.text, ALIVE).context("it was alive")?;
+    let _guests = refuse(&world).await?;
+    is_refused(&node, before).await?;
+    holds_for("no recovery", Duration::from_secs(5), async || {
+        nothing_was_done(&node, what).await
+    })
+    .await
+}
+
+/// 1040, *Too many connections*.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_is_full_is_left_alone() -> Result<()> {
+    refuses(Flavour::MariaDb, "1040", async |world| {
+        let primary = &world.fleet["a"];
+        let mut guests = vec![primary.connect().await?];
+        // More than may be, counting one for whoever has the rights of an administrator.
+        for _ in 0..14 {
+            guests.push(primary.connect().await?);
+        }
+        for statement in [
+            "SET GLOBAL max_connections = 10",
+            "KILL CONNECTION USER 'orchestrator'",
+        ] {
+            guests[0].query_drop(statement).await?;
+        }
+        Ok(guests)
+    })
+    .await
+}
+
+/// 1045, *Access denied*, for us and, at its next attempt, for replicas.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_knows_us_no_more_is_left_alone() -> Result<()> {
+    refuses(Flavour::MariaDb, "1045", async |world| {
+        let primary = &world.fleet["a"];
+        let mut conn = primary.connect().await?;
+        conn.query_drop("SET SESSION sql_log_bin = 0").await?;
+        for user in ["orchestrator", "repl"] {
+            let lock = format!("ALTER USER '{user}'@'%' IDENTIFIED BY 'another'");
+            conn.query_drop(lock).await?;
+            conn.query_drop(format!("KILL CONNECTION USER '{user}'"))
+                .await?;
+        }
+        Ok(vec![conn])
+    })
+    .await
+}
+
+/// 3032, *The server is currently in offline mode*: replicas are thrown out and refused, we have the rights to stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_in_offline_mode_is_left_alone() -> Result<()> {
+    let (world, node) = beating(Flavour::MySql, TREE).await?;
+    world.fleet["a"].run("SET GLOBAL offline_mode = ON").await?;
+    for name in ["b", "c"] {
+        wait_until("a replica to be thrown out", SOON, async || {
+            let is_replicating = world.fleet[name].is_replicating().await;
+            ensure!(is_replicating.is_err(), "it replicates");
+            Ok(())
+        })
+        .await?;
+    }
+    holds_for("no recovery", Duration::from_secs(5), async || {
+        nothing_was_done(&node, "offline_mode").await
+    })
+    .await?;
+    world.fleet["a"].run("SET GLOBAL offline_mode = OFF").await?;
+    world.fleet.replicating().await?;
+    but_a_crash_is_something(&world, &node).await
+}

@@ -1,0 +1,103 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::BoxFuture;
+use crate::beats::{Beats, Farewell, VigilEnd};
+use crate::domain::InstanceKey;
+
+/// Why no connection for beats came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoLine {
+    /// Refused, or closed before anything was said over it.
+    Refused,
+    /// No packet came within the time.
+    Silent,
+    /// The server said something and there is no connection all the same: it refuses us, or does not go on.
+    Answered {
+        /// The number of its error; `None` where it sent none.
+        refusal: Option<u16>,
+    },
+    /// It could not be tried for a reason of our own: no address for the name, no route, no more sockets.
+    NotTried {
+        /// The reason.
+        why: String,
+    },
+}
+
+/// A connection for beats, logged in. Dropping it closes it.
+pub trait BeatLine: Send {
+    /// Asks something that a server answers at once, with one packet. Whether that was possible shows in [`BeatLine::hear`].
+    /// At most one is to be under way.
+    fn ask(&mut self) -> BoxFuture<'_, ()>;
+
+    /// Completes with the next packet (the number of the error, where it is one), or when the other side has closed the
+    /// connection, whether something was asked or not. Cancel-safe.
+    ///
+    /// # Errors
+    /// What the server said before it closed the connection; nothing more can be heard then.
+    fn hear(&mut self) -> BoxFuture<'_, Result<Option<u16>, Farewell>>;
+}
+
+/// A connection that waits at the server, and completes with how it ended. Dropping it closes it.
+pub type Vigil = BoxFuture<'static, VigilEnd>;
+
+/// Opens connections for beats.
+pub trait Beater: Send + Sync {
+    /// Connects and logs in. The first packet is waited for at most `within`, the login after it as long again. Dropping the
+    /// future closes what was opened.
+    ///
+    /// # Errors
+    /// [`NoLine`].
+    fn connect<'a>(
+        &'a self,
+        key: &'a InstanceKey,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<Box<dyn BeatLine>, NoLine>>;
+
+    /// Opens a connection whose end tells a server that goes down in order from one that crashes. Deadlines are those of
+    /// [`Beater::connect`].
+    ///
+    /// # Errors
+    /// [`NoLine`]; `NotTried` also where such a connection is not possible (one that is encrypted).
+    fn vigil<'a>(
+        &'a self,
+        key: &'a InstanceKey,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<Vigil, NoLine>>;
+}
+
+/// What is known by beats.
+pub trait BeatReader: Send + Sync {
+    /// As of now; never waits.
+    fn beats(&self) -> Arc<Beats>;
+
+    /// Grows by one with every change that somebody has to look at.
+    fn version(&self) -> u64;
+
+    /// Completes when the version is another one. Cancel-safe.
+    fn changed(&self, since: u64) -> BoxFuture<'static, ()>;
+
+    /// Tells that a replica of a silent primary was told to reconnect, and could not. It counts until the primary says
+    /// something.
+    fn could_not_reconnect(&self, primary: &InstanceKey, replica: &InstanceKey);
+}
+
+/// Nothing is known by beats.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoBeats;
+
+impl BeatReader for NoBeats {
+    fn beats(&self) -> Arc<Beats> {
+        Arc::default()
+    }
+
+    fn version(&self) -> u64 {
+        0
+    }
+
+    fn changed(&self, _: u64) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    fn could_not_reconnect(&self, _: &InstanceKey, _: &InstanceKey) {}
+}

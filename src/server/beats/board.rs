@@ -1,0 +1,226 @@
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use orchestrator_core::beats::{Beat, Beats, Standing, is_own_link};
+use orchestrator_core::domain::{InstanceKey, Timestamp};
+use orchestrator_core::ports::{BeatReader, BoxFuture};
+use tokio::sync::watch;
+
+use super::metrics;
+
+/// What all tasks tell, and everybody reads.
+pub(super) struct Board {
+    known: Mutex<Known>,
+    version: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Known {
+    beats: Arc<Beats>,
+    /// Since when each primary is silent; `None` while it says something, also no.
+    primaries: BTreeMap<InstanceKey, Option<Duration>>,
+    /// The same of replicas that were asked because their primary is in doubt.
+    replicas: BTreeMap<InstanceKey, BTreeMap<InstanceKey, Option<Duration>>>,
+}
+
+/// How a primary stands, as its task tells it.
+pub(super) struct Told {
+    pub(super) standing: Standing,
+    pub(super) since: Timestamp,
+    pub(super) restart_left: Option<Duration>,
+    /// Since when nothing is heard of it, by the monotonic clock.
+    pub(super) silent_since: Option<Duration>,
+}
+
+impl Board {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            known: Mutex::default(),
+            version: watch::Sender::new(0),
+        })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // It is changed in whole steps.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to count a primary.
+    pub(super) fn enter(&self, key: &InstanceKey) {
+        let mut known = self.known();
+        known.primaries.insert(key.clone(), None);
+        metrics::watched(known.primaries.len());
+    }
+
+    /// Forgets a primary, with its replicas.
+    pub(super) fn leave(&self, key: &InstanceKey) {
+        let mut known = self.known();
+        known.primaries.remove(key);
+        known.replicas.remove(key);
+        Arc::make_mut(&mut known.beats).remove(key);
+        metrics::watched(known.primaries.len());
+        drop(known);
+        self.announce();
+    }
+
+    /// Takes in how a primary stands, and says how it stands with all others looked at.
+    pub(super) fn tell(&self, key: &InstanceKey, told: &Told) -> Standing {
+        let mut known = self.known();
+        known.primaries.insert(key.clone(), told.silent_since);
+        let standing = match told.standing {
+            Standing::Silent if known.is_own_link() => Standing::NotOurs,
+            standing => standing,
+        };
+        let before = known.beats.of(key);
+        let was = before.map_or(Standing::Unknown, |beat| beat.standing);
+        let mut beat = match before {
+            Some(before) if before.since == told.since => before.clone(),
+            _ => Beat::of(standing, told.since),
+        };
+        beat.standing = standing;
+        beat.restart_left = told.restart_left;
+        // Before the first answers of replicas a look would find what they said some seconds ago.
+        beat.is_asking |= standing.is_against() && !was.is_against();
+        let is_other = before != Some(&beat);
+        let is_over = before.is_some_and(|before| before.restart_left.is_some())
+            && beat.restart_left.is_none();
+        if is_other {
+            Arc::make_mut(&mut known.beats).put(key.clone(), beat);
+        }
+        drop(known);
+        if standing != was {
+            turned(key, was, standing);
+        }
+        if standing != was || is_over {
+            self.announce();
+        }
+        standing
+    }
+
+    /// Takes in what replicas of a primary say: whether they are asked still, which stand still, and which are silent since when.
+    pub(super) fn tell_replicas(&self, key: &InstanceKey, said: &Said) {
+        let mut known = self.known();
+        let silent = said.silent.clone();
+        known.replicas.insert(key.clone(), silent);
+        let Some(before) = known.beats.of(key) else {
+            return;
+        };
+        let beat = Beat {
+            is_asking: said.is_asking,
+            is_moving: said.is_moving,
+            is_soon_known: said.is_soon_known,
+            standing_still: Arc::new(said.standing_still.clone()),
+            ..before.clone()
+        };
+        let is_news = said.is_news || *before != beat;
+        if *before != beat {
+            Arc::make_mut(&mut known.beats).put(key.clone(), beat);
+        }
+        drop(known);
+        if is_news {
+            self.announce();
+        }
+    }
+
+    /// Nobody is asked about it any more.
+    pub(super) fn end_inquiry(&self, key: &InstanceKey) {
+        self.known().replicas.remove(key);
+    }
+
+    fn announce(&self) {
+        self.version.send_modify(|version| *version += 1);
+    }
+}
+
+/// What the replicas of one primary say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) is_asking: bool,
+    pub(super) is_moving: bool,
+    pub(super) is_soon_known: bool,
+    pub(super) standing_still: BTreeSet<InstanceKey>,
+    pub(super) silent: BTreeMap<InstanceKey, Option<Duration>>,
+    /// What they say together is other than before, and somebody has to look.
+    pub(super) is_news: bool,
+}
+
+impl Known {
+    fn is_own_link(&self) -> bool {
+        let replicas = self.replicas.values().flat_map(BTreeMap::iter);
+        // A replica of two primaries counts once, and so does one that is a primary too.
+        let mut all: BTreeMap<&InstanceKey, Option<Duration>> =
+            replicas.map(|(key, since)| (key, *since)).collect();
+        all.extend(self.primaries.iter().map(|(key, since)| (key, *since)));
+        is_own_link(all.into_values())
+    }
+}
+
+fn turned(key: &InstanceKey, was: Standing, standing: Standing) {
+    let word = match standing {
+        Standing::Unknown => "unknown",
+        Standing::Alive { .. } => "alive",
+        Standing::Doubt => "doubt",
+        Standing::Gone => "gone",
+        Standing::Silent => "silent",
+        Standing::NotOurs => "not-ours",
+    };
+    metrics::turned(word);
+    match standing {
+        Standing::Gone => {
+            tracing::warn!(primary = %key, "its connection was closed, and a new one is refused")
+        }
+        Standing::Silent => tracing::warn!(primary = %key, "it says nothing over two connections"),
+        Standing::NotOurs => {
+            tracing::error!(primary = %key, "more than half of all servers that were asked fell silent together: this node's own link, most likely");
+        }
+        Standing::Alive {
+            refusal: Some(error),
+        } => tracing::warn!(primary = %key, error, "it is up, and refuses our beats"),
+        Standing::Alive { refusal: None } if was != Standing::Unknown => {
+            tracing::info!(primary = %key, ?was, "it answers beats again");
+        }
+        Standing::Unknown | Standing::Alive { .. } | Standing::Doubt => {
+            tracing::debug!(primary = %key, ?was, ?standing, "by its beats it stands otherwise");
+        }
+    }
+}
+
+impl BeatReader for Board {
+    fn beats(&self) -> Arc<Beats> {
+        self.known().beats.clone()
+    }
+
+    fn version(&self) -> u64 {
+        *self.version.borrow()
+    }
+
+    fn changed(&self, since: u64) -> BoxFuture<'static, ()> {
+        let mut version = self.version.subscribe();
+        Box::pin(async move {
+            // The board may go only when everything ends; then nothing is to be looked at any more.
+            if version.wait_for(|version| *version != since).await.is_err() {
+                std::future::pending().await
+            }
+        })
+    }
+
+    fn could_not_reconnect(&self, primary: &InstanceKey, replica: &InstanceKey) {
+        let mut known = self.known();
+        let Some(before) = known.beats.of(primary) else {
+            return;
+        };
+        // What came of it says nothing of a primary that has answered meanwhile.
+        if before.standing != Standing::Silent {
+            return;
+        }
+        let beat = Beat {
+            spoken_by: Some(replica.clone()),
+            ..before.clone()
+        };
+        Arc::make_mut(&mut known.beats).put(primary.clone(), beat);
+        drop(known);
+        self.announce();
+    }
+}

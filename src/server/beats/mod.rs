@@ -1,0 +1,25 @@
+//! Beats: a connection to every writable primary, asked once a second and watched in between, on every node.
+//!
+//! * [`BeatLoop`] keeps a task for each primary that the picture shows ([`targets`]), and is what is read of them
+//!   ([`BeatReader`](orchestrator_core::ports::BeatReader)).
+//! * A task ([`pulse`]) owns the connection and the primary's [`Watch`](orchestrator_core::beats::Watch). A primary that answers costs a
+//!   packet each way and no lock.
+//! * While one is in doubt, its replicas are asked again and again ([`inquiry`]).
+//! * What came of all that is on the [`board`].
+//!
+//! It concludes what `core::beats` says and nothing more: whether a primary is dead is for analysis to say. It changes no server.
+
+mod board;
+mod config;
+mod guard;
+mod inquiry;
+mod metrics;
+mod pulse;
+mod targets;
+#[cfg(test)]
+mod tests;
+mod watcher;
+
+pub use config::Config;
+pub use metrics::describe as describe_metrics;
+pub use watcher::{BeatLoop, Deps};

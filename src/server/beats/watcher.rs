@@ -1,0 +1,126 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use orchestrator_core::beats::{BeatPolicy, Beats};
+use orchestrator_core::domain::InstanceKey;
+use orchestrator_core::ports::{
+    BeatReader, Beater, BoxFuture, Clock, Discovery, Ids, PictureReader,
+};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::Config;
+use super::board::Board;
+use super::pulse::{Pulse, Shared};
+use super::targets::targets;
+
+/// How often it is looked in the picture who is to have beats: a promoted server gets them within that.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// What beats need of the outside.
+pub struct Deps {
+    /// Opens connections.
+    pub beater: Arc<dyn Beater>,
+    /// Asks replicas.
+    pub discovery: Arc<dyn Discovery>,
+    /// Says who is a primary.
+    pub picture: Arc<dyn PictureReader>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Spreads beats in time.
+    pub ids: Arc<dyn Ids>,
+}
+
+/// All beats of this node.
+pub struct BeatLoop {
+    shared: Arc<Shared>,
+    ids: Arc<dyn Ids>,
+}
+
+impl BeatLoop {
+    /// Beats that do nothing until [`BeatLoop::run`].
+    pub fn new(deps: Deps, config: watch::Receiver<Arc<Config>>) -> Arc<Self> {
+        Arc::new(Self {
+            shared: Arc::new(Shared {
+                beater: deps.beater,
+                discovery: deps.discovery,
+                picture: deps.picture,
+                clock: deps.clock,
+                board: Board::new(),
+                config,
+            }),
+            ids: deps.ids,
+        })
+    }
+
+    /// Gives beats to every primary of the picture until told to stop. Dropping the future ends all of them.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut tasks = JoinSet::new();
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = self.keep(&mut tasks) => {}
+        }
+    }
+
+    async fn keep(&self, tasks: &mut JoinSet<()>) {
+        let mut pulses: BTreeMap<InstanceKey, AbortHandle> = BTreeMap::new();
+        let mut looked_at = None;
+        loop {
+            let picture = self.shared.picture.picture();
+            if looked_at != Some(picture.version()) {
+                looked_at = Some(picture.version());
+                let wanted = targets(&picture);
+                pulses.retain(|key, pulse| {
+                    let stays = wanted.contains(key);
+                    if !stays {
+                        pulse.abort();
+                    }
+                    stays
+                });
+                for key in wanted {
+                    if !pulses.contains_key(&key) {
+                        let pulse = Pulse::new(Arc::clone(&self.shared), key.clone());
+                        let first = BeatPolicy::EVERY.mul_f64(self.ids.fraction());
+                        pulses.insert(key, tasks.spawn(pulse.run(first)));
+                    }
+                }
+            }
+            let pause = self.shared.clock.sleep(LOOK_EVERY);
+            tokio::pin!(pause);
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(ended) = tasks.join_next(), if !tasks.is_empty() => {
+                        if ended.is_err_and(|error| error.is_panic()) {
+                            // No primary is left without beats by a bug: whoever is not beating begins anew.
+                            pulses.retain(|_, pulse| !pulse.is_finished());
+                            looked_at = None;
+                        }
+                    }
+                    () = &mut pause => break,
+                }
+            }
+        }
+    }
+}
+
+impl BeatReader for BeatLoop {
+    fn beats(&self) -> Arc<Beats> {
+        self.shared.board.beats()
+    }
+
+    fn version(&self) -> u64 {
+        self.shared.board.version()
+    }
+
+    fn changed(&self, since: u64) -> BoxFuture<'static, ()> {
+        self.shared.board.changed(since)
+    }
+
+    fn could_not_reconnect(&self, primary: &InstanceKey, replica: &InstanceKey) {
+        self.shared.board.could_not_reconnect(primary, replica);
+    }
+}

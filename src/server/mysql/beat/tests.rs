@@ -1,0 +1,309 @@
+//! Connections for beats with a server that says what it is told to say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orchestrator_core::beats::{Farewell, VigilEnd};
+use orchestrator_core::domain::{InstanceKey, Secret, Timestamp};
+use orchestrator_core::ports::{BeatLine, Beater as _, BoxFuture, Clock, NoLine};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::MysqlBeater;
+use super::wire::Wire;
+use crate::mysql::{Config, Connector};
+
+/// Far more than anything here takes on a busy machine.
+const WITHIN: Duration = Duration::from_secs(20);
+
+struct StandingClock;
+
+impl Clock for StandingClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(1)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, length: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(length))
+    }
+}
+
+fn beater() -> MysqlBeater {
+    let mut config = Config {
+        user: "watcher".to_owned(),
+        password: Secret::new("pass"),
+        ..Config::default()
+    };
+    config.tls.mixed = false;
+    let (_, config) = watch::channel(Arc::new(config));
+    MysqlBeater::new(Arc::new(Connector::new(config, Arc::new(StandingClock))))
+}
+
+fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
+    [&length[..3], &[number], payload].concat()
+}
+
+fn greeting(plugin: &str) -> Vec<u8> {
+    let mut payload = b"\x0a8.0.40\0\x07\0\0\0".to_vec();
+    payload.extend(b"12345678\0");
+    // All that is wanted: protocol 4.1, secure connection, plugins, attributes.
+    payload.extend([0x01, 0x82, 45, 2, 0, 0x18, 0x00, 21]);
+    payload.extend([0; 10]);
+    payload.extend(b"abcdefghijkl\0");
+    payload.extend(plugin.as_bytes());
+    payload.push(0);
+    packet(0, &payload)
+}
+
+fn error(number: u8, code: u16) -> Vec<u8> {
+    let [low, high] = code.to_le_bytes();
+    packet(number, &[&[0xff, low, high][..], b"#08004no"].concat())
+}
+
+const OK: [u8; 7] = [0, 0, 0, 2, 0, 0, 0];
+
+/// What is asked, and by which packet.
+async fn next(stream: &mut TcpStream) -> (u8, Vec<u8>) {
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).await.unwrap();
+    let length = usize::from(head[0]) | usize::from(head[1]) << 8;
+    let mut payload = vec![0; length];
+    stream.read_exact(&mut payload).await.unwrap();
+    (head[3], payload)
+}
+
+/// Connects to a server that does `serve`; both come to an end.
+async fn connected<T: Send + 'static>(
+    within: Duration,
+    serve: impl AsyncFnOnce(TcpStream) -> T,
+) -> (Result<Box<dyn BeatLine>, NoLine>, T) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let key = InstanceKey::parse("127.0.0.1", port).unwrap();
+    let beater = beater();
+    tokio::join!(beater.connect(&key, within), async {
+        let (stream, _) = listener.accept().await.unwrap();
+        serve(stream).await
+    })
+}
+
+/// A server that lets us in.
+async fn welcoming(mut stream: TcpStream) -> TcpStream {
+    stream
+        .write_all(&greeting("mysql_native_password"))
+        .await
+        .unwrap();
+    let (number, login) = next(&mut stream).await;
+    assert_eq!(number, 1);
+    let has = |text: &[u8]| login.windows(text.len()).any(|part| part == text);
+    assert!(has(b"watcher\0") && has(b"mysql_native_password\0"));
+    assert!(has(b"orchestrator beat"));
+    assert!(!has(b"pass\0"), "the password is not sent as it is");
+    stream.write_all(&packet(2, &OK)).await.unwrap();
+    stream
+}
+
+fn refused(line: Result<Box<dyn BeatLine>, NoLine>) -> NoLine {
+    line.err().expect("no connection")
+}
+
+#[tokio::test]
+async fn a_beat_is_one_packet_each_way() {
+    let (line, mut stream) = connected(WITHIN, welcoming).await;
+    let mut line = line.map_err(|why| format!("{why:?}")).unwrap();
+    for _ in 0..3 {
+        let (heard, ()) = tokio::join!(
+            async {
+                line.ask().await;
+                line.hear().await
+            },
+            async {
+                assert_eq!(next(&mut stream).await, (0, vec![0x0e]));
+                stream.write_all(&packet(1, &OK)).await.unwrap();
+            }
+        );
+        assert_eq!(heard, Ok(None));
+    }
+}
+
+#[tokio::test]
+async fn a_closed_connection_is_heard_without_being_asked_and_last_words_with_it() {
+    let (line, stream) = connected(WITHIN, welcoming).await;
+    let mut line = line.map_err(|why| format!("{why:?}")).unwrap();
+    drop(stream);
+    assert_eq!(line.hear().await, Err(Farewell::None));
+    let (line, mut stream) = connected(WITHIN, welcoming).await;
+    let mut line = line.map_err(|why| format!("{why:?}")).unwrap();
+    stream.write_all(&error(0, 1053)).await.unwrap();
+    drop(stream);
+    assert_eq!(line.hear().await, Ok(Some(1053)));
+    assert_eq!(line.hear().await, Err(Farewell::Error(1053)));
+}
+
+#[tokio::test]
+async fn what_is_said_instead_of_a_login_is_an_answer() {
+    let (line, ()) = connected(WITHIN, async |mut stream| {
+        stream.write_all(&error(0, 1040)).await.unwrap();
+    })
+    .await;
+    let refusal = Some(1040);
+    assert_eq!(refused(line), NoLine::Answered { refusal });
+    let (line, ()) = connected(WITHIN, async |mut stream| {
+        stream
+            .write_all(&greeting("mysql_native_password"))
+            .await
+            .unwrap();
+        next(&mut stream).await;
+        stream.write_all(&error(2, 1045)).await.unwrap();
+    })
+    .await;
+    let refusal = Some(1045);
+    assert_eq!(refused(line), NoLine::Answered { refusal });
+    let (line, ()) = connected(WITHIN, async |mut stream| {
+        stream
+            .write_all(&greeting("mysql_native_password"))
+            .await
+            .unwrap();
+    })
+    .await;
+    assert_eq!(refused(line), NoLine::Answered { refusal: None });
+}
+
+#[tokio::test]
+async fn who_closes_or_refuses_is_told_apart_from_who_says_nothing() {
+    let (line, ()) = connected(WITHIN, async |_| {}).await;
+    assert_eq!(refused(line), NoLine::Refused);
+    let short = Duration::from_millis(50);
+    let (line, _stream) = connected(short, async |stream| stream).await;
+    assert_eq!(refused(line), NoLine::Silent);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let key = InstanceKey::parse("127.0.0.1", port).unwrap();
+    assert_eq!(
+        refused(beater().connect(&key, WITHIN).await),
+        NoLine::Refused
+    );
+    let key = InstanceKey::parse("no-such-host.invalid", 3306).unwrap();
+    let line = refused(beater().connect(&key, WITHIN).await);
+    assert!(matches!(line, NoLine::NotTried { .. }), "{line:?}");
+}
+
+#[tokio::test]
+async fn a_cached_password_is_known_and_another_is_encrypted() {
+    let (line, _stream) = connected(WITHIN, async |mut stream: TcpStream| {
+        stream
+            .write_all(&greeting("caching_sha2_password"))
+            .await
+            .unwrap();
+        next(&mut stream).await;
+        let known = [packet(2, &[1, 3]), packet(3, &OK)].concat();
+        stream.write_all(&known).await.unwrap();
+        stream
+    })
+    .await;
+    assert!(line.is_ok());
+    // A key that is none: the driver is to try, and finds nobody there.
+    let (line, ()) = connected(WITHIN, async |mut stream: TcpStream| {
+        stream
+            .write_all(&greeting("caching_sha2_password"))
+            .await
+            .unwrap();
+        next(&mut stream).await;
+        stream.write_all(&packet(2, &[1, 4])).await.unwrap();
+        assert_eq!(next(&mut stream).await.1, [2]);
+        stream.write_all(&packet(4, b"\x01no key")).await.unwrap();
+    })
+    .await;
+    assert!(line.is_err());
+}
+
+/// How a vigil at a server ends that does `end` while it waits, with something unread in its socket.
+async fn vigil_ends(end: impl AsyncFnOnce(TcpStream)) -> VigilEnd {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let key = InstanceKey::parse("127.0.0.1", port).unwrap();
+    let beater = beater();
+    let (vigil, mut stream) = tokio::join!(beater.vigil(&key, WITHIN), async {
+        let (stream, _) = listener.accept().await.unwrap();
+        welcoming(stream).await
+    });
+    let vigil = vigil.map_err(|why| format!("{why:?}")).unwrap();
+    let (ended, ()) = tokio::join!(vigil, async {
+        let (_, settings) = next(&mut stream).await;
+        assert!(settings.starts_with(b"\x03SET SESSION long_query_time"));
+        // Whether it is refused or not.
+        stream.write_all(&error(1, 1227)).await.unwrap();
+        let (_, waits) = next(&mut stream).await;
+        assert!(waits.starts_with(b"\x03DO SLEEP"));
+        // There, and unread.
+        stream.peek(&mut [0]).await.unwrap();
+        end(stream).await;
+    });
+    ended
+}
+
+#[tokio::test]
+async fn a_vigil_tells_who_closes_it_from_who_dies() {
+    let dies = vigil_ends(async |stream| drop(stream)).await;
+    assert_eq!(dies, VigilEnd::Cut);
+    let closes = vigil_ends(async |mut stream| stream.shutdown().await.unwrap()).await;
+    assert_eq!(closes, VigilEnd::InOrder);
+    let interrupts = async |mut stream: TcpStream| {
+        stream.write_all(&packet(1, &OK)).await.unwrap();
+        stream.shutdown().await.unwrap();
+    };
+    assert_eq!(vigil_ends(interrupts).await, VigilEnd::InOrder);
+}
+
+#[tokio::test]
+async fn a_vigil_whose_statement_is_interrupted_waits_anew() {
+    let waits_again = async |mut stream: TcpStream| {
+        let interrupted = error(1, 1317);
+        stream.write_all(&interrupted).await.unwrap();
+        let mut unread = 0;
+        loop {
+            match next(&mut stream).await.1[..] {
+                [0x0e] => {
+                    unread += 1;
+                    stream.write_all(&packet(1, &OK)).await.unwrap();
+                }
+                _ => break,
+            }
+        }
+        assert_eq!(
+            unread, 2,
+            "one for each time that something is to lie unread"
+        );
+        // There, and unread.
+        stream.peek(&mut [0]).await.unwrap();
+    };
+    assert_eq!(vigil_ends(waits_again).await, VigilEnd::Cut);
+}
+
+#[tokio::test]
+async fn a_packet_that_comes_in_parts_is_read_whole_whatever_is_cancelled() {
+    let (near, mut far) = duplex(64);
+    let mut wire = Wire::new(near);
+    let whole = [packet(7, b"one"), packet(8, b"two")].concat();
+    for byte in &whole[..whole.len() - 1] {
+        far.write_all(&[*byte]).await.unwrap();
+        let read = wire.read();
+        tokio::select! {
+            biased;
+            packet = read => assert_eq!(packet.unwrap(), b"one"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    far.write_all(&whole[whole.len() - 1..]).await.unwrap();
+    assert_eq!(wire.read().await.unwrap(), b"two");
+    far.write_all(&[0xff, 0xff, 0xff, 0]).await.unwrap();
+    let too_long = wire.read().await.unwrap_err();
+    assert_eq!(too_long.kind(), std::io::ErrorKind::InvalidData);
+}

@@ -1,0 +1,98 @@
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+/// Longest packet that is read: a greeting has about a hundred bytes, an error packet at most six hundred, a public key
+/// under a thousand.
+const PACKET_LIMIT: usize = 16 * 1024;
+
+/// Bytes before each packet: its length in three, its number in one.
+const HEAD: usize = 4;
+
+/// Packets over a stream.
+pub(super) struct Wire<S> {
+    stream: S,
+    unread: Vec<u8>,
+    number: u8,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self {
+            stream,
+            unread: Vec::new(),
+            number: 0,
+        }
+    }
+
+    /// The next packet. Cancel-safe: what came of it is kept.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the other side closed the connection, `InvalidData` for a packet that is too long.
+    pub(super) async fn read(&mut self) -> io::Result<Vec<u8>> {
+        loop {
+            if let Some(packet) = self.take()? {
+                return Ok(packet);
+            }
+            if self.stream.read_buf(&mut self.unread).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    fn take(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let &[a, b, c, number, ..] = &self.unread[..] else {
+            return Ok(None);
+        };
+        let length = usize::from(a) | usize::from(b) << 8 | usize::from(c) << 16;
+        if length > PACKET_LIMIT {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        if self.unread.len() < HEAD + length {
+            return Ok(None);
+        }
+        let packet = self.unread[HEAD..HEAD + length].to_vec();
+        self.unread.drain(..HEAD + length);
+        self.number = number.wrapping_add(1);
+        Ok(Some(packet))
+    }
+
+    /// Sends a packet that answers the last one.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub(super) async fn answer(&mut self, payload: &[u8]) -> io::Result<()> {
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        let [a, b, c, _] = length.to_le_bytes();
+        let mut packet = Vec::with_capacity(HEAD + payload.len());
+        packet.extend([a, b, c, self.number]);
+        packet.extend(payload);
+        self.number = self.number.wrapping_add(1);
+        self.stream.write_all(&packet).await
+    }
+
+    /// Sends a command.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub(super) async fn command(&mut self, payload: &[u8]) -> io::Result<()> {
+        self.number = 0;
+        self.answer(payload).await
+    }
+}
+
+/// The command that carries out a statement.
+pub(super) fn query(statement: &str) -> Vec<u8> {
+    const COM_QUERY: u8 = 0x03;
+    let mut payload = vec![COM_QUERY];
+    payload.extend_from_slice(statement.as_bytes());
+    payload
+}
+
+/// The number of an error packet; `None` for another packet.
+pub(super) fn error_number(packet: &[u8]) -> Option<u16> {
+    match packet {
+        [0xff, low, high, ..] => Some(u16::from_le_bytes([*low, *high])),
+        _ => None,
+    }
+}
