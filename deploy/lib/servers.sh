@@ -72,7 +72,9 @@ accounts() {
   echo "CREATE USER 'orchestrator'@'%' IDENTIFIED BY 'orchestrator_pw';"
   echo "GRANT PROCESS, RELOAD, REPLICATION SLAVE, $admin ON *.* TO 'orchestrator'@'%';"
   [ "$flavour" = mariadb ] || echo "GRANT SELECT ON mysql.slave_master_info TO 'orchestrator'@'%';"
-  [ "$flavour" = mariadb ] || echo "GRANT SELECT ON performance_schema.replication_group_members TO 'orchestrator'@'%';"
+  [ "$flavour" = mariadb ] || for table in group_members connection_status connection_configuration; do
+    echo "GRANT SELECT ON performance_schema.replication_$table TO 'orchestrator'@'%';"
+  done
   echo "CREATE USER 'repl'@'%' IDENTIFIED BY 'repl_pw';"
   echo "GRANT REPLICATION SLAVE ON *.* TO 'repl'@'%';"
 }

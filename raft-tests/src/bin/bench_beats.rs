@@ -213,6 +213,9 @@ impl Discovery for World {
     }
 }
 
+/// What a vigil asks for.
+const SLEEPS: Duration = Duration::from_secs(10);
+
 const OK: [u8; 11] = [7, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0];
 
 async fn serve(count: usize) -> Result<()> {
@@ -228,7 +231,7 @@ async fn serve(count: usize) -> Result<()> {
     std::future::pending().await
 }
 
-/// Lets everybody in, and answers every packet.
+/// Lets everybody in, and answers every packet, those of a vigil when its time is over.
 async fn welcome(mut stream: TcpStream) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut greeting = b"\x0a8.0.40\0\x07\0\0\x0012345678\0".to_vec();
@@ -239,11 +242,17 @@ async fn welcome(mut stream: TcpStream) -> Result<()> {
     stream
         .write_all(&[&[length, 0, 0, 0], &greeting[..]].concat())
         .await?;
-    let mut bytes = [0; 1024];
-    while stream.read(&mut bytes).await? > 0 {
+    loop {
+        let mut head = [0; 4];
+        stream.read_exact(&mut head).await?;
+        let [low, high, _, number] = head;
+        let mut packet = vec![0; usize::from(u16::from_le_bytes([low, high]))];
+        stream.read_exact(&mut packet).await?;
+        if packet.starts_with(b"\x03DO SLEEP") {
+            tokio::time::sleep(SLEEPS).await;
+        }
         let mut answer = OK;
-        answer[3] = bytes[3].wrapping_add(1);
+        answer[3] = number.wrapping_add(1);
         stream.write_all(&answer).await?;
     }
-    Ok(())
 }

@@ -188,7 +188,7 @@ pub(super) async fn make_with(program: Program, input: &str) -> Result<()> {
 /// A folder's name for a template of this version.
 pub(super) fn template_name(flavour: &str, version: &str) -> String {
     // Raised when the content of templates changes, so that a cache of an older build is not used.
-    const CONTENT: u32 = 3;
+    const CONTENT: u32 = 4;
     let safe = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let version: String = version.chars().filter(|c| safe(*c)).collect();
     format!("{flavour}-{version}-{CONTENT}")

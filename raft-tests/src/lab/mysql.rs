@@ -16,9 +16,11 @@ const ORCHESTRATOR_GRANTS: &str = "PROCESS, REPLICATION CLIENT, REPLICATION SLAV
      RELOAD, REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN, SYSTEM_USER";
 
 /// Tables whose rows are read.
-const ORCHESTRATOR_TABLES: [&str; 2] = [
+const ORCHESTRATOR_TABLES: [&str; 4] = [
     "mysql.slave_master_info",
     "performance_schema.replication_group_members",
+    "performance_schema.replication_connection_status",
+    "performance_schema.replication_connection_configuration",
 ];
 
 pub(super) async fn installation() -> Result<Installation> {

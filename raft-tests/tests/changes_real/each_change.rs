@@ -72,6 +72,10 @@ async fn the_threads(fleet: &Fleet, session: &mut Box<dyn ServerSession>) -> Res
     says(b, "No", "Yes").await?;
     twice(session, Change::StartReplication).await?;
     fleet.replicating().await?;
+    for _ in 0..2 {
+        session.make(&Change::RestartReceiver, DEADLINE).await?;
+        fleet.replicating().await?;
+    }
     let seen = session
         .observe()
         .await

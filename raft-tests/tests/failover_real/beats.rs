@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use mysql_async::prelude::Queryable as _;
-use raft_tests::lab::{Flavour, Node, NodePlan, Server, Stopwatch, holds_for, wait_until};
+use raft_tests::lab::{
+    Flavour, Link, Node, NodePlan, Plan, Server, Stopwatch, holds_for, wait_until,
+};
 use serde_json::Value;
 
 use crate::record::{recoveries, recovery_of};
@@ -18,8 +20,8 @@ fn rarely(plan: NodePlan) -> NodePlan {
 }
 
 /// A world whose node beats its primary.
-async fn beating(flavour: Flavour, tree: &str) -> Result<(World, Node)> {
-    let (world, node) = World::with_node_as(flavour, tree, rarely).await?;
+async fn beating(plan: Plan) -> Result<(World, Node)> {
+    let (world, node) = World::with_node_as(plan, rarely).await?;
     is_beaten(&node, 1).await?;
     Ok((world, node))
 }
@@ -98,15 +100,14 @@ async fn fail_over<'a>(
 
 /// Primaries end in the way of `end`, twice in each world; the old one is `revived` and has to be closed.
 async fn replaced(
-    flavour: Flavour,
-    tree: &str,
+    plan: impl Fn() -> Plan,
     what: &str,
     end: fn(&Server) -> Result<()>,
     revive: impl AsyncFn(&Server) -> Result<()>,
 ) -> Result<()> {
     let mut figures = Figures::default();
     for _ in 0..runs()? {
-        let (world, node) = beating(flavour, tree).await?;
+        let (world, node) = beating(plan()).await?;
         let old = &world.fleet["a"];
         let (first, _) = fail_over(&world, &node, old, end, &mut figures).await?;
         revive(old).await?;
@@ -117,43 +118,70 @@ async fn replaced(
         let (second, _) = fail_over(&world, &node, first, end, &mut figures).await?;
         world.one_tree(second, &[]).await?;
     }
-    figures.print(&format!("{flavour:?}, {what}"));
+    figures.print(what);
     Ok(())
+}
+
+async fn killed(flavour: Flavour) -> Result<()> {
+    let revive = async |old: &Server| old.start().await;
+    let what = format!("{flavour:?}, killed");
+    replaced(|| Plan::of(flavour, TREE), &what, Server::kill, revive).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_primary_is_replaced_before_any_poll_on_mariadb() -> Result<()> {
-    let revive = async |old: &Server| old.start().await;
-    replaced(
-        Flavour::MariaDb,
-        TREE,
-        "killed, by beats",
-        Server::kill,
-        revive,
-    )
-    .await
+    killed(Flavour::MariaDb).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_primary_is_replaced_before_any_poll_on_mysql_9() -> Result<()> {
-    let revive = async |old: &Server| old.start().await;
-    replaced(
-        Flavour::MySql,
-        TREE,
-        "killed, by beats",
-        Server::kill,
-        revive,
-    )
-    .await
+    killed(Flavour::MySql).await
 }
 
 /// Receivers notice by themselves after two seconds, and get a heartbeat each second.
-const NOTICING: &str = "a [read_only=0]\n+ b [slave_net_timeout=2]\n+ c [slave_net_timeout=2]";
+fn noticing(flavour: Flavour) -> Plan {
+    Plan::of(flavour, TREE)
+}
+
+/// Receivers notice by themselves after a minute, and get a heartbeat each half.
+fn late(flavour: Flavour) -> Plan {
+    let timeout = match flavour {
+        Flavour::MySql => "replica_net_timeout",
+        Flavour::MariaDb | Flavour::MySql56 => "slave_net_timeout",
+    };
+    let link = Link {
+        heartbeat_seconds: 30.0,
+        ..Link::default()
+    };
+    Plan::of(flavour, TREE).with(timeout, "60").link(link)
+}
+
+async fn frozen(plan: impl Fn() -> Plan, what: &str) -> Result<()> {
+    let thaw = async |old: &Server| old.thaw();
+    replaced(plan, what, Server::freeze, thaw).await
+}
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_frozen_primary_is_replaced_and_closed_when_it_goes_on() -> Result<()> {
-    let thaw = async |old: &Server| old.thaw();
-    replaced(Flavour::MariaDb, NOTICING, "frozen", Server::freeze, thaw).await
+async fn a_frozen_primary_is_replaced_and_closed_when_it_goes_on_on_mariadb() -> Result<()> {
+    let plan = || noticing(Flavour::MariaDb);
+    frozen(plan, "MariaDB, frozen, timeout 2").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_primary_is_replaced_and_closed_when_it_goes_on_on_mysql_9() -> Result<()> {
+    let plan = || noticing(Flavour::MySql).with("performance_schema", "1");
+    frozen(plan, "MySQL, frozen, timeout 2").await
+}
+
+/// Nothing that replicas receive tells in time: one of them is told to reconnect.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_primary_is_replaced_though_replicas_would_notice_late_on_mariadb() -> Result<()> {
+    frozen(|| late(Flavour::MariaDb), "MariaDB, frozen, timeout 60").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_primary_is_replaced_though_replicas_would_notice_late_on_mysql_9() -> Result<()> {
+    frozen(|| late(Flavour::MySql), "MySQL, frozen, timeout 60").await
 }
 
 async fn nothing_was_done(node: &Node, what: &str) -> Result<()> {
@@ -174,7 +202,7 @@ async fn but_a_crash_is_something(world: &World, node: &Node) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_freeze_of_a_second_and_a_half_is_left_alone() -> Result<()> {
-    let (world, node) = beating(Flavour::MariaDb, NOTICING).await?;
+    let (world, node) = beating(noticing(Flavour::MariaDb)).await?;
     let primary = &world.fleet["a"];
     for _ in 0..runs()? {
         primary.freeze()?;
@@ -189,7 +217,7 @@ async fn a_freeze_of_a_second_and_a_half_is_left_alone() -> Result<()> {
 
 /// A primary is shut down in order, and comes back five seconds later.
 async fn restarted(flavour: Flavour) -> Result<()> {
-    let (world, node) = beating(flavour, TREE).await?;
+    let (world, node) = beating(Plan::of(flavour, TREE)).await?;
     let primary = &world.fleet["a"];
     for _ in 0..runs()? {
         let down = Stopwatch::start();
@@ -224,14 +252,16 @@ async fn an_orderly_restart_is_waited_for_on_mysql_5_6() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_that_is_shut_down_for_good_is_replaced_after_its_time() -> Result<()> {
     let briefly = |plan: NodePlan| rarely(plan).with("PrimaryRestartGraceSeconds", 3);
-    let (world, node) = World::with_node_as(Flavour::MariaDb, TREE, briefly).await?;
+    let (world, node) = World::with_node_as(Plan::of(Flavour::MariaDb, TREE), briefly).await?;
     is_beaten(&node, 1).await?;
     let primary = &world.fleet["a"];
     let down = world.sampler.now();
     primary.stop().await?;
     let record = recovery_of(&node, primary).await?;
     ensure!(record["end"]["outcome"] == "succeeded", "{record:#}");
-    let open = world.sampler.first_open(world.promoted(&record)?.name(), down)?;
+    let open = world
+        .sampler
+        .first_open(world.promoted(&record)?.name(), down)?;
     let took = open - down;
     ensure!(took >= Duration::from_secs(3), "after {took:?}");
     Ok(())
@@ -256,7 +286,7 @@ async fn refuses(
     what: &str,
     refuse: impl AsyncFnOnce(&World) -> Result<Vec<mysql_async::Conn>>,
 ) -> Result<()> {
-    let (world, node) = beating(flavour, NOTICING).await?;
+    let (world, node) = beating(noticing(flavour)).await?;
     let before = metric(&node.get("/metrics").await?.text, ALIVE).context("it was alive")?;
     let _guests = refuse(&world).await?;
     is_refused(&node, before).await?;
@@ -308,7 +338,7 @@ async fn a_primary_that_knows_us_no_more_is_left_alone() -> Result<()> {
 /// 3032, *The server is currently in offline mode*: replicas are thrown out and refused, we have the rights to stay.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_in_offline_mode_is_left_alone() -> Result<()> {
-    let (world, node) = beating(Flavour::MySql, TREE).await?;
+    let (world, node) = beating(Plan::of(Flavour::MySql, TREE)).await?;
     world.fleet["a"].run("SET GLOBAL offline_mode = ON").await?;
     for name in ["b", "c"] {
         wait_until("a replica to be thrown out", SOON, async || {
@@ -322,7 +352,9 @@ async fn a_primary_in_offline_mode_is_left_alone() -> Result<()> {
         nothing_was_done(&node, "offline_mode").await
     })
     .await?;
-    world.fleet["a"].run("SET GLOBAL offline_mode = OFF").await?;
+    world.fleet["a"]
+        .run("SET GLOBAL offline_mode = OFF")
+        .await?;
     world.fleet.replicating().await?;
     but_a_crash_is_something(&world, &node).await
 }

@@ -55,16 +55,15 @@ impl World {
 
     /// The same with one node that has seen all of it.
     pub async fn with_node(flavour: Flavour) -> Result<(Self, Node)> {
-        Self::with_node_as(flavour, TREE, |plan| plan).await
+        Self::with_node_as(Plan::of(flavour, TREE), |plan| plan).await
     }
 
-    /// The same with another tree and another configuration.
+    /// The same as planned, with another configuration.
     pub async fn with_node_as(
-        flavour: Flavour,
-        tree: &str,
+        plan: Plan,
         change: impl FnOnce(NodePlan) -> NodePlan,
     ) -> Result<(Self, Node)> {
-        let world = Self::build(flavour, tree).await?;
+        let world = Self::of(plan).await?;
         let plan = NodePlan::on(world.fleet.node_address()?);
         let node = Node::start(change(recovering(plan, &world.fleet))).await?;
         world.seen_by(&node).await?;

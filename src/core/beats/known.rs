@@ -48,6 +48,8 @@ pub struct Beat {
     pub is_moving: bool,
     /// Of every replica that looks connected it can be said within a second whether it stands still.
     pub is_soon_known: bool,
+    /// A replica that is being told to reconnect: that it is not connected says nothing now.
+    pub reconnecting: Option<InstanceKey>,
     /// A replica that was told to reconnect, and could not: it speaks for all to which nothing comes.
     pub spoken_by: Option<InstanceKey>,
     /// Replicas whose receivers look connected and bring nothing, for so long that they say nothing for it any more.
@@ -64,6 +66,7 @@ impl Beat {
             is_asking: false,
             is_moving: false,
             is_soon_known: false,
+            reconnecting: None,
             spoken_by: None,
             standing_still: Arc::default(),
         }

@@ -193,7 +193,7 @@ fn each_story_ends_as_it_should() {
 #[test]
 fn who_goes_down_in_an_orderly_way_gets_time_to_come_back_and_who_crashes_none() {
     let policy = BeatPolicy::default();
-    let left = |heard: &[(u64, Heard)], at: u64| watch(heard).restart_left(ms(at), &policy);
+    let left = |heard: &[(u64, Heard)], at: u64| watch(heard).restart_left(ms(at), None, &policy);
     let said = Heard::Closed(Farewell::Error(1053));
     let orderly = [(0, ALIVE), (700, said), (701, Heard::Refused)];
     assert_eq!(left(&orderly, 701), Some(ms(9999)));
@@ -240,7 +240,7 @@ const PONG: Heard = Heard::Packet {
 #[test]
 fn the_vigil_tells_an_orderly_end_from_a_crash_whatever_is_heard_first() {
     let policy = BeatPolicy::default();
-    let left = |watch: &Watch, at| watch.restart_left(ms(at), &policy);
+    let left = |watch: &Watch, at| watch.restart_left(ms(at), None, &policy);
     let orders: [fn(Heard) -> [(u64, Heard); 3]; 3] = [
         |end| [(700, end), (701, CLOSED), (702, Heard::Refused)],
         |end| [(700, CLOSED), (701, end), (702, Heard::Refused)],
@@ -257,6 +257,17 @@ fn the_vigil_tells_an_orderly_end_from_a_crash_whatever_is_heard_first() {
     // MySQL closes idle connections only two seconds after it stopped listening, and answers over them.
     let slow = guarded(&[(700, IN_ORDER), (800, PONG), (2700, CLOSED)]);
     assert_eq!(left(&slow, 2700), Some(ms(8000)));
+    let served = Some(ms(8700));
+    let later = slow.restart_left(ms(9000), served, &policy);
+    assert_eq!(
+        later,
+        Some(ms(9700)),
+        "its replicas were connected until then"
+    );
+    assert_eq!(
+        slow.restart_left(ms(9000), Some(ms(100)), &policy),
+        Some(ms(1700))
+    );
 }
 
 #[test]
@@ -264,14 +275,18 @@ fn who_ends_our_sessions_does_not_take_the_server_down() {
     let policy = BeatPolicy::default();
     let killed = guarded(&[(700, IN_ORDER), (701, CLOSED), (702, ALIVE)]);
     assert_eq!(killed.standing(ms(702), &policy), WELL);
-    assert_eq!(killed.restart_left(ms(702), &policy), None);
+    assert_eq!(killed.restart_left(ms(702), None, &policy), None);
     let mut then = killed;
     then.hear(Heard::VigilStands, ms(710));
     for (at, heard) in [(900, CLOSED), (901, CUT), (902, Heard::Refused)] {
         then.hear(heard, ms(at));
     }
     assert_eq!(then.standing(ms(902), &policy), Standing::Gone);
-    assert_eq!(then.restart_left(ms(902), &policy), None, "it crashed");
+    assert_eq!(
+        then.restart_left(ms(902), None, &policy),
+        None,
+        "it crashed"
+    );
 }
 
 #[test]
@@ -280,16 +295,16 @@ fn nobody_is_gone_before_the_vigil_has_had_its_say_or_its_time() {
     let unsaid = guarded(&[(700, CLOSED), (701, Heard::Refused)]);
     assert_eq!(unsaid.standing(ms(899), &policy), Standing::Doubt);
     assert_eq!(unsaid.standing(ms(900), &policy), Standing::Gone);
-    assert_eq!(unsaid.restart_left(ms(900), &policy), None);
+    assert_eq!(unsaid.restart_left(ms(900), None, &policy), None);
 }
 
 #[test]
 fn a_listener_that_dies_with_its_process_is_not_closed_on_purpose() {
     let policy = BeatPolicy::default();
     let crashed = watch(&[(0, ALIVE), (700, Heard::Refused), (720, CLOSED)]);
-    assert_eq!(crashed.restart_left(ms(720), &policy), None);
+    assert_eq!(crashed.restart_left(ms(720), None, &policy), None);
     let closed = watch(&[(0, ALIVE), (700, Heard::Refused), (900, CLOSED)]);
-    assert_eq!(closed.restart_left(ms(900), &policy), Some(ms(9800)));
+    assert_eq!(closed.restart_left(ms(900), None, &policy), Some(ms(9800)));
 }
 
 fn any_over() -> impl Strategy<Value = Over> {
@@ -336,7 +351,7 @@ proptest! {
         watch.hear(Heard::Packet { over, refusal, keeps }, ms(20_000));
         prop_assert_eq!(watch.standing(ms(90_000), &BeatPolicy::default()), Standing::Alive { refusal });
         let may_go_down = over == Over::Kept || refusal == Some(1053);
-        let left = watch.restart_left(ms(20_000), &BeatPolicy::default());
+        let left = watch.restart_left(ms(20_000), None, &BeatPolicy::default());
         prop_assert!(left.is_none() || may_go_down, "{left:?}");
     }
 

@@ -204,12 +204,19 @@ impl Watch {
     }
 
     /// How much is left of the time that a primary gets to come back which went down in an orderly way; `None` where it did
-    /// not, or the time is over.
-    pub fn restart_left(&self, now: Duration, policy: &BeatPolicy) -> Option<Duration> {
+    /// not, or the time is over. `served_at` is when a replica was last connected to it: MySQL keeps those for eight seconds of
+    /// its shutdown (seen on 9.7), and only then is it down.
+    pub fn restart_left(
+        &self,
+        now: Duration,
+        served_at: Option<Duration>,
+        policy: &BeatPolicy,
+    ) -> Option<Duration> {
         if self.was_cut {
             return None;
         }
-        let since = self.going_down_since.or_else(|| self.deaf_on_purpose())?;
+        let began = self.going_down_since.or_else(|| self.deaf_on_purpose())?;
+        let since = served_at.map_or(began, |served| served.max(began));
         let until = since.saturating_add(policy.restart_grace);
         until.checked_sub(now).filter(|left| !left.is_zero())
     }

@@ -180,7 +180,7 @@ pub struct ReplicationLink {
     /// `Channel_Name`; empty for the default channel.
     pub channel: String,
     /// How long the source may send nothing before it sends a heartbeat; `None` where the server does not say (MySQL from
-    /// 5.7 on, without `performance_schema`), zero where heartbeats are off.
+    /// 5.7 on, without `performance_schema` or the grants for it), zero where heartbeats are off.
     pub heartbeat_period: Option<Duration>,
     /// Heartbeats received since the receiver's start; `None` where the server does not say.
     pub heartbeats_received: Option<u64>,

@@ -66,6 +66,15 @@ pub trait Beater: Send + Sync {
     ) -> BoxFuture<'a, Result<Vigil, NoLine>>;
 }
 
+/// What came of a replica that was told to reconnect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reconnected {
+    /// Nothing that speaks against its source: it could, or it is not known.
+    Perhaps,
+    /// It could not: nobody answered it.
+    No,
+}
+
 /// What is known by beats.
 pub trait BeatReader: Send + Sync {
     /// As of now; never waits.
@@ -77,9 +86,12 @@ pub trait BeatReader: Send + Sync {
     /// Completes when the version is another one. Cancel-safe.
     fn changed(&self, since: u64) -> BoxFuture<'static, ()>;
 
-    /// Tells that a replica of a silent primary was told to reconnect, and could not. It counts until the primary says
-    /// something.
-    fn could_not_reconnect(&self, primary: &InstanceKey, replica: &InstanceKey);
+    /// Tells that a replica of a silent primary is being told to reconnect. Until it is told what came of that, it counts as
+    /// connected.
+    fn reconnecting(&self, primary: &InstanceKey, replica: &InstanceKey);
+
+    /// Tells what came of it. That it could not counts until the primary says something.
+    fn reconnected(&self, primary: &InstanceKey, replica: &InstanceKey, came: Reconnected);
 }
 
 /// Nothing is known by beats.
@@ -99,5 +111,7 @@ impl BeatReader for NoBeats {
         Box::pin(std::future::pending())
     }
 
-    fn could_not_reconnect(&self, _: &InstanceKey, _: &InstanceKey) {}
+    fn reconnecting(&self, _: &InstanceKey, _: &InstanceKey) {}
+
+    fn reconnected(&self, _: &InstanceKey, _: &InstanceKey, _: Reconnected) {}
 }

@@ -19,7 +19,7 @@ mod servers;
 use std::future::Future;
 use std::pin::Pin;
 
-pub use beats::{BeatLine, BeatReader, Beater, NoBeats, NoLine, Vigil};
+pub use beats::{BeatLine, BeatReader, Beater, NoBeats, NoLine, Reconnected, Vigil};
 pub use clock::{Clock, Ids};
 pub use decisions::{Committed, DecisionReader, ProposeError, Proposer};
 pub use discovery::{DiscoverError, Discovery, PictureReader, ProbeState};

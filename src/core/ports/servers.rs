@@ -24,6 +24,9 @@ pub enum Change {
     StartApplier,
     /// Stop the receiver. On MariaDB with GTID only while the applier runs, or with nothing to apply.
     StopReceiver,
+    /// Stop the receiver and start it again, in one go, so that it stays stopped only where the server itself fails in between.
+    /// Refused unless both threads run and nothing is left to apply. Asked for twice, it is made twice.
+    RestartReceiver,
     /// Stop the applier. On MariaDB with GTID only while the receiver runs, or with nothing to apply.
     StopApplier,
     /// Replicate from `source` by GTID, with the whole connection profile (account, TLS, public key, heartbeat, retry) that

@@ -270,7 +270,8 @@ fn never_seen(finding: &Finding) -> Option<Blocked> {
     (finding.facts.check.seen_ago.is_none()).then_some(Blocked::NeverSeen { subject })
 }
 
-fn beats_say_no(finding: &Finding) -> Option<Blocked> {
+/// Why nothing is done about a finding, by the beats of its server: it is our own link, or the server has time to come back.
+pub fn beats_say_no(finding: &Finding) -> Option<Blocked> {
     let beat = finding.facts.beat.as_ref()?;
     let subject = finding.subject.clone();
     if beat.standing == Standing::NotOurs {

@@ -34,7 +34,7 @@ pub mod ranking;
 pub use crate::domain::{RecoveryKind, TouchedServer};
 pub use demand::{Demand, DemandLevel};
 pub use gate::{
-    Blocked, Gate, GlobalSwitch, History, PastRecovery, Request, gate, recovery_for,
+    Blocked, Gate, GlobalSwitch, History, PastRecovery, Request, beats_say_no, gate, recovery_for,
     servers_touched,
 };
 pub use holdings::{Ground, Holdings, Unapplied};

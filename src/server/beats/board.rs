@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use orchestrator_core::beats::{Beat, Beats, Standing, is_own_link};
 use orchestrator_core::domain::{InstanceKey, Timestamp};
-use orchestrator_core::ports::{BeatReader, BoxFuture};
+use orchestrator_core::ports::{BeatReader, BoxFuture, Reconnected};
 use tokio::sync::watch;
 
 use super::metrics;
@@ -23,6 +23,8 @@ struct Known {
     primaries: BTreeMap<InstanceKey, Option<Duration>>,
     /// The same of replicas that were asked because their primary is in doubt.
     replicas: BTreeMap<InstanceKey, BTreeMap<InstanceKey, Option<Duration>>>,
+    /// When a replica of a primary in doubt was last connected to it.
+    served: BTreeMap<InstanceKey, Duration>,
 }
 
 /// How a primary stands, as its task tells it.
@@ -59,6 +61,7 @@ impl Board {
         let mut known = self.known();
         known.primaries.remove(key);
         known.replicas.remove(key);
+        known.served.remove(key);
         Arc::make_mut(&mut known.beats).remove(key);
         metrics::watched(known.primaries.len());
         drop(known);
@@ -77,7 +80,11 @@ impl Board {
         let was = before.map_or(Standing::Unknown, |beat| beat.standing);
         let mut beat = match before {
             Some(before) if before.since == told.since => before.clone(),
-            _ => Beat::of(standing, told.since),
+            _ => Beat {
+                // Whoever tells a replica to reconnect says when that is over.
+                reconnecting: before.and_then(|before| before.reconnecting.clone()),
+                ..Beat::of(standing, told.since)
+            },
         };
         beat.standing = standing;
         beat.restart_left = told.restart_left;
@@ -104,6 +111,9 @@ impl Board {
         let mut known = self.known();
         let silent = said.silent.clone();
         known.replicas.insert(key.clone(), silent);
+        if let Some(at) = said.served_at {
+            known.served.insert(key.clone(), at);
+        }
         let Some(before) = known.beats.of(key) else {
             return;
         };
@@ -126,7 +136,27 @@ impl Board {
 
     /// Nobody is asked about it any more.
     pub(super) fn end_inquiry(&self, key: &InstanceKey) {
-        self.known().replicas.remove(key);
+        let mut known = self.known();
+        known.replicas.remove(key);
+        known.served.remove(key);
+    }
+
+    /// Changes what is known of a primary that has beats.
+    fn change(&self, key: &InstanceKey, change: impl FnOnce(&mut Beat)) {
+        let mut known = self.known();
+        let Some(before) = known.beats.of(key) else {
+            return;
+        };
+        let mut beat = before.clone();
+        change(&mut beat);
+        Arc::make_mut(&mut known.beats).put(key.clone(), beat);
+        drop(known);
+        self.announce();
+    }
+
+    /// When a replica of a primary in doubt was last connected to it, as far as they were asked.
+    pub(super) fn served_at(&self, key: &InstanceKey) -> Option<Duration> {
+        self.known().served.get(key).copied()
     }
 
     fn announce(&self) {
@@ -139,6 +169,8 @@ impl Board {
 pub(super) struct Said {
     pub(super) is_asking: bool,
     pub(super) is_moving: bool,
+    /// When one of them was last connected to it.
+    pub(super) served_at: Option<Duration>,
     pub(super) is_soon_known: bool,
     pub(super) standing_still: BTreeSet<InstanceKey>,
     pub(super) silent: BTreeMap<InstanceKey, Option<Duration>>,
@@ -206,21 +238,17 @@ impl BeatReader for Board {
         })
     }
 
-    fn could_not_reconnect(&self, primary: &InstanceKey, replica: &InstanceKey) {
-        let mut known = self.known();
-        let Some(before) = known.beats.of(primary) else {
-            return;
-        };
-        // What came of it says nothing of a primary that has answered meanwhile.
-        if before.standing != Standing::Silent {
-            return;
-        }
-        let beat = Beat {
-            spoken_by: Some(replica.clone()),
-            ..before.clone()
-        };
-        Arc::make_mut(&mut known.beats).put(primary.clone(), beat);
-        drop(known);
-        self.announce();
+    fn reconnecting(&self, primary: &InstanceKey, replica: &InstanceKey) {
+        self.change(primary, |beat| beat.reconnecting = Some(replica.clone()));
+    }
+
+    fn reconnected(&self, primary: &InstanceKey, replica: &InstanceKey, came: Reconnected) {
+        self.change(primary, |beat| {
+            beat.reconnecting = None;
+            // What came of it says nothing of a primary that has answered meanwhile.
+            if came == Reconnected::No && beat.standing == Standing::Silent {
+                beat.spoken_by = Some(replica.clone());
+            }
+        });
     }
 }

@@ -48,6 +48,8 @@ struct Replica {
     /// What it said last; `None` while it has not said anything.
     vote: Option<Vote>,
     passive: Option<Passive>,
+    /// When it was last connected to the primary.
+    served_at: Option<Duration>,
     /// Since when it does not answer us.
     silent_since: Option<Duration>,
     /// It was asked and answered, or failed to.
@@ -172,10 +174,15 @@ impl Inquiry {
         };
         let is_soon = |passive: &Passive| passive.due_in(now).is_some_and(|due| due <= SOON);
         let is_complete = replicas.values().all(|replica| replica.was_asked);
+        let held = beat.and_then(|beat| beat.reconnecting.as_ref());
         let says = |wanted: Vote| {
-            let mut all = replicas.values();
-            all.any(move |replica| {
-                replica.silent_since.is_none() && replica.vote == Some(wanted) && !still(replica)
+            let mut all = replicas.iter();
+            all.any(move |(key, replica)| {
+                let vote = match held == Some(key) {
+                    true => Some(Vote::Receiving),
+                    false => replica.vote,
+                };
+                replica.silent_since.is_none() && vote == Some(wanted) && !still(replica)
             })
         };
         let agree = is_complete
@@ -187,6 +194,10 @@ impl Inquiry {
         let said = Said {
             is_asking,
             is_moving: receiving().any(|passive| passive.moves(now)),
+            served_at: replicas
+                .values()
+                .filter_map(|replica| replica.served_at)
+                .max(),
             is_soon_known: receiving().all(is_soon),
             standing_still: replicas
                 .iter()
@@ -243,6 +254,9 @@ fn take_in(replicas: &mut BTreeMap<InstanceKey, Replica>, answer: Answer) {
         Some(Ok(seen)) => {
             replica.silent_since = None;
             replica.vote = seen.replication.as_ref().map(Vote::of);
+            if replica.vote == Some(Vote::Receiving) {
+                replica.served_at = Some(answer.asked);
+            }
             match &mut replica.passive {
                 Some(passive) => passive.again(&seen, answer.asked),
                 none => *none = Passive::first(&seen, answer.asked),

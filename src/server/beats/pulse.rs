@@ -274,7 +274,10 @@ impl Pulse {
         let told = Told {
             standing,
             since: self.since,
-            restart_left: self.watch.restart_left(now, &policy),
+            restart_left: {
+                let served_at = self.shared.board.served_at(&self.key);
+                self.watch.restart_left(now, served_at, &policy)
+            },
             silent_since: self.watch.silent_since(),
         };
         let as_shown = self.shared.board.tell(&self.key, &told);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use orchestrator_core::beats::{BeatPolicy, Beats};
 use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::ports::{
-    BeatReader, Beater, BoxFuture, Clock, Discovery, Ids, PictureReader,
+    BeatReader, Beater, BoxFuture, Clock, Discovery, Ids, PictureReader, Reconnected,
 };
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
@@ -120,7 +120,11 @@ impl BeatReader for BeatLoop {
         self.shared.board.changed(since)
     }
 
-    fn could_not_reconnect(&self, primary: &InstanceKey, replica: &InstanceKey) {
-        self.shared.board.could_not_reconnect(primary, replica);
+    fn reconnecting(&self, primary: &InstanceKey, replica: &InstanceKey) {
+        self.shared.board.reconnecting(primary, replica);
+    }
+
+    fn reconnected(&self, primary: &InstanceKey, replica: &InstanceKey, came: Reconnected) {
+        self.shared.board.reconnected(primary, replica, came);
     }
 }

@@ -10,6 +10,7 @@ const PHASE_SECONDS: &str = "orchestrator_recovery_phase_seconds";
 const UNDER_WAY: &str = "orchestrator_recoveries_under_way";
 const DETECTIONS: &str = "orchestrator_detections_total";
 const NOTHING_DONE: &str = "orchestrator_findings_nothing_done";
+const RECONNECTED: &str = "orchestrator_replicas_told_to_reconnect_total";
 const CLOSED_AFTERWARDS: &str = "orchestrator_old_primaries_closed_total";
 
 /// Describes the metrics to the recorder. Called once, after the recorder is installed.
@@ -27,9 +28,17 @@ pub fn describe() {
         "Findings that call for something, and nothing is done"
     );
     describe_counter!(
+        RECONNECTED,
+        "Replicas of silent primaries that were told to reconnect, by whether they could"
+    );
+    describe_counter!(
         CLOSED_AFTERWARDS,
         "Times an old primary came back after its recovery, and was closed"
     );
+}
+
+pub(super) fn told_to_reconnect(could: &'static str) {
+    counter!(RECONNECTED, "could" => could).increment(1);
 }
 
 pub(super) fn recovery_ended(outcome: RecoveryOutcome) {

@@ -8,6 +8,7 @@
 //! * [`WhyNot`]: why nothing is done about a finding now.
 
 mod begin;
+mod canary;
 mod config;
 mod demanded;
 mod deps;

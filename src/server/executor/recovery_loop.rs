@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,13 +9,14 @@ use orchestrator_core::ports::{
     BoxFuture, FindingChanges, NothingDone, RecoverError, Recoveries, RecoveryAnswer,
     RecoveryRequest,
 };
-use orchestrator_core::recovery::{Blocked, Demand, recovery_for};
+use orchestrator_core::recovery::{Blocked, Demand, beats_say_no, recovery_for};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::begin::{Wanted, recover};
+use super::canary::{self, Canary};
 use super::demanded::{self, DEMANDS_MAX, Demanded};
 use super::look::View;
 use super::reasons::{Reasons, nothing_done};
@@ -143,6 +144,7 @@ impl RecoveryLoop {
             shared: Arc::clone(&self.shared),
             tasks: JoinSet::new(),
             stalls: Stalls::default(),
+            canaries: BTreeMap::new(),
             beats_seen: 0,
             has_started: false,
             fence: None,
@@ -195,6 +197,8 @@ struct Rounds {
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
     stalls: Stalls,
+    /// When a replica of a silent primary was told to reconnect, by primary.
+    canaries: BTreeMap<InstanceKey, Duration>,
     /// The version of beats that was looked at last.
     beats_seen: u64,
     started_at: Timestamp,
@@ -213,6 +217,8 @@ impl Rounds {
             if fence != self.fence {
                 self.change_leadership(fence).await;
             }
+            // Before they are read, so that a change meanwhile is looked at too; and by who does not lead, who has nothing to look at.
+            self.beats_seen = self.shared.deps.beats.version();
             if let Some(fence) = fence {
                 self.round(fence);
             }
@@ -269,8 +275,6 @@ impl Rounds {
     }
 
     fn round(&mut self, fence: Fence) {
-        // Before they are read, so that a change meanwhile is looked at too.
-        self.beats_seen = self.shared.deps.beats.version();
         let config = self.shared.config();
         if !config.changes_nothing {
             self.resume_unfinished(fence);
@@ -293,6 +297,7 @@ impl Rounds {
         self.shared.reasons.retain(is_found);
         let left = self.left_to_ask(&view, &config);
         for finding in &calling {
+            self.let_reconnect(fence, &view, finding, &config, left);
             match self.judge(&view, finding, &config, left) {
                 Some(why) => self.keep(finding, &why, view.now),
                 None => self.consider(fence, finding),
@@ -318,9 +323,8 @@ impl Rounds {
         if let Some(muted) = &finding.muted {
             return Some(Blocked::Muted(muted.clone()).into());
         }
-        let beat = finding.facts.beat.as_ref();
-        if beat.is_some_and(|beat| beat.is_asking) && recovery_for(finding.code).is_none() {
-            return Some(WhyNot::Asking);
+        if let Some(why) = beats_hold_back(finding) {
+            return Some(why);
         }
         let why = view.gate(finding, config, false).err()?;
         // What may not be acted on is written down all the same, once.
@@ -330,6 +334,37 @@ impl Rounds {
 
     fn keep(&self, finding: &Finding, why: &WhyNot, now: Timestamp) {
         self.shared.reasons.keep(nothing_done(finding, why, now));
+    }
+
+    /// Lets a replica of a silent primary reconnect, where nothing else can tell whether it lives.
+    fn let_reconnect(
+        &mut self,
+        fence: Fence,
+        view: &View,
+        finding: &Finding,
+        config: &Config,
+        left: usize,
+    ) {
+        let now = self.shared.deps.clock.monotonic();
+        self.canaries
+            .retain(|_, at| now.saturating_sub(*at) < canary::AT_MOST_ONCE_IN);
+        let may = !config.changes_nothing && left == 0;
+        if !may || self.canaries.contains_key(&finding.subject) {
+            return;
+        }
+        let Some(replica) = canary::replica_for(view, finding, config) else {
+            return;
+        };
+        self.canaries.insert(finding.subject.clone(), now);
+        let written = detection::active(&view.decided, finding, view.now);
+        let canary = Canary {
+            deps: Arc::clone(&self.shared.deps),
+            fence,
+            primary: finding.subject.clone(),
+            replica,
+            detection: written.map(|known| known.recovery),
+        };
+        self.tasks.spawn(canary.fly());
     }
 
     fn consider(&mut self, fence: Fence, finding: &Finding) {
@@ -422,4 +457,13 @@ impl Rounds {
 fn is_being_recovered(view: &View, subject: &InstanceKey) -> bool {
     let mut unfinished = view.decided.unfinished_recoveries();
     unfinished.any(|(_, recovery)| recovery.subject == *subject)
+}
+
+/// Why a finding is not even written down yet: what its beats say is not the last word.
+fn beats_hold_back(finding: &Finding) -> Option<WhyNot> {
+    if let Some(why) = beats_say_no(finding) {
+        return Some(why.into());
+    }
+    let is_asking = finding.facts.beat.as_ref()?.is_asking;
+    (is_asking && recovery_for(finding.code).is_none()).then_some(WhyNot::Asking)
 }

@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use orchestrator::beats::{self, BeatLoop};
 use orchestrator::executor::{Config, Deps, HookLists, RecoveryLoop};
 use orchestrator_core::decided::{Acknowledged, Command, Origin, Proposal};
 use orchestrator_core::domain::{InstanceKey, Recovery, RecoveryOutcome};
@@ -17,7 +18,7 @@ use super::view::View;
 use crate::invariants::{Invariant, Violation, all};
 use crate::world::group::{SharedGroup, SimGroup, SimMember};
 use crate::world::mysql::{
-    Applier, Fleet, Link, Place, Power, Receiver, ServerId, SharedFleet, SimServers,
+    Applier, Fleet, Link, Place, Power, Receiver, ServerId, SharedFleet, SimBeater, SimServers,
 };
 use crate::world::node::{HookLog, SimDiscovery, SimHooks, SimPicture};
 use crate::world::{Gate, NodeClock, SeededIds, SteppedClock, Trace};
@@ -61,6 +62,8 @@ struct Run {
     /// What each node has seen; it survives the process, as the store does.
     pictures: Vec<Arc<SimPicture>>,
     ids: Arc<SeededIds>,
+    /// For beats alone, so that they change no other draw.
+    beat_ids: Arc<SeededIds>,
     trace: Trace,
     invariants: Vec<Box<dyn Invariant>>,
     next_fault: usize,
@@ -87,6 +90,7 @@ impl Run {
             hooks: HookLog::default(),
             pictures: Vec::new(),
             ids: Arc::new(SeededIds::new(seed ^ 3)),
+            beat_ids: Arc::new(SeededIds::new(seed ^ 4)),
             trace,
             invariants: all(),
             next_fault: 0,
@@ -257,7 +261,7 @@ impl Run {
             log: self.hooks.clone(),
             fleet: self.fleet.clone(),
             clock: clock.clone(),
-            gate,
+            gate: gate.clone(),
             draws: self.ids.clone(),
             takes_max: self.scenario.hook_max,
             trace: self.trace.clone(),
@@ -277,6 +281,24 @@ impl Run {
             picture: picture.clone(),
             clock: clock.clone(),
         };
+        let beater = SimBeater::new(self.fleet.clone(), node, clock.clone(), gate);
+        let (config, beats_config) = watch::channel(Arc::new(beats::Config::default()));
+        let beats = BeatLoop::new(
+            beats::Deps {
+                beater: Arc::new(beater),
+                discovery: Arc::new(discovery.clone()),
+                picture: picture.clone(),
+                clock: clock.clone(),
+                ids: self.beat_ids.clone(),
+            },
+            beats_config,
+        );
+        let runs = beats.clone();
+        tasks.push(tokio::spawn(async move {
+            // Kept for as long as the loop runs.
+            let _config = config;
+            runs.run(CancellationToken::new()).await;
+        }));
         let member = Arc::new(member);
         let deps = Deps {
             histories: Arc::new(servers.clone()),
@@ -285,7 +307,7 @@ impl Run {
             proposer: member.clone(),
             decisions: member,
             picture,
-            beats: Arc::new(orchestrator_core::ports::NoBeats),
+            beats,
             discovery: Arc::new(discovery),
             hooks: Arc::new(hooks),
             clock: clock.clone(),

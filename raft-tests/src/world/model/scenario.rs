@@ -123,7 +123,11 @@ impl Scenario {
             clocks: (0..nodes).map(|_| draw.millis(0, 2_000)).collect(),
             writers: writers(&draw),
             servers,
-            tuning: tuning(&draw),
+            tuning: Tuning {
+                // Not drawn, so that it moves no other draw.
+                shows_heartbeats: !seed.is_multiple_of(3),
+                ..tuning(&draw)
+            },
             delay: Duration::from_micros(draw.of(&[200, 200, 1_000, 20_000])),
             group: group(&draw),
             poll,
@@ -245,6 +249,7 @@ fn writers(draw: &Draw) -> Vec<Writer> {
 fn tuning(draw: &Draw) -> Tuning {
     Tuning {
         net_timeout: draw.of(&[2, 2, 3, 5]).pipe(Duration::from_secs),
+        shows_heartbeats: true,
         connect_retry: draw.of(&[100, 500, 1_000]).pipe(Duration::from_millis),
         fetch_lag: draw.of(&[10, 50, 300, 1_500]).pipe(Duration::from_millis),
         apply_time: draw.of(&[1, 10, 60, 250]).pipe(Duration::from_millis),

@@ -12,6 +12,8 @@ use crate::world::{SeededIds, Trace};
 pub struct Tuning {
     /// `replica_net_timeout`: a silent source is noticed after this.
     pub net_timeout: Duration,
+    /// Whether replicas show the heartbeats of their source; those of MySQL from 5.7 on need a grant for that.
+    pub shows_heartbeats: bool,
     /// How often a receiver tries to connect.
     pub connect_retry: Duration,
     /// The longest time between two looks of a receiver at its source.
@@ -28,11 +30,19 @@ pub struct Tuning {
     pub refused_per_mille: u64,
 }
 
+impl Tuning {
+    /// How often a source that sends nothing else sends a heartbeat.
+    pub fn heartbeat_period(&self) -> Duration {
+        self.net_timeout / 2
+    }
+}
+
 impl Default for Tuning {
     /// Quick and reliable.
     fn default() -> Self {
         Self {
             net_timeout: Duration::from_secs(2),
+            shows_heartbeats: true,
             connect_retry: Duration::from_secs(1),
             fetch_lag: Duration::from_millis(20),
             apply_time: Duration::from_millis(20),

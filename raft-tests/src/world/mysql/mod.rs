@@ -7,6 +7,7 @@
 //! Transactions of one server are a run of growing numbers, and whoever has one has all before it, as in a binary log.
 //! So a set of transactions is one number for each server, [`Have`].
 
+mod beats;
 mod client;
 mod fleet;
 mod flight;
@@ -22,6 +23,7 @@ mod statements;
 #[cfg(test)]
 mod tests;
 
+pub use beats::SimBeater;
 pub use client::Writer;
 pub use fleet::{Fleet, SharedFleet, Tuning};
 pub use have::{Have, SERVERS_MAX, Txn};

@@ -125,6 +125,10 @@ impl Fleet {
         seen.received = position("bin", usize::try_from(count(&received)).unwrap_or(0));
         seen.applied = position("bin", usize::try_from(count(&server.have)).unwrap_or(0));
         seen.relay_log = position("relay", link.relay.len());
+        if self.tuning.shows_heartbeats {
+            seen.heartbeat_period = Some(self.tuning.heartbeat_period());
+            seen.heartbeats_received = Some(link.heartbeats.0);
+        }
         seen
     }
 

@@ -88,6 +88,10 @@ impl Fleet {
             _ => return running,
         }
         let heard_at = self.now;
+        let (count, last) = link.heartbeats;
+        if self.now - last >= self.tuning.heartbeat_period() {
+            link.heartbeats = (count + 1, self.now);
+        }
         let at = |cursor| Receiver::Running {
             cursor,
             heard_at,

@@ -120,6 +120,8 @@ pub struct Link {
     pub applier: Applier,
     /// Received and not applied.
     pub relay: VecDeque<Relayed>,
+    /// Heartbeats received, and when the last one came.
+    pub heartbeats: (u64, Duration),
     /// Received since relay logs began.
     pub retrieved: Have,
     /// `SQL_Delay`.
@@ -363,6 +365,7 @@ impl Link {
             receiver: Receiver::Stopped { errno: 0 },
             applier: Applier::Stopped { errno: 0 },
             relay: VecDeque::new(),
+            heartbeats: (0, Duration::ZERO),
             retrieved: Have::default(),
             delay: Duration::ZERO,
             breaks_next: false,

@@ -44,6 +44,7 @@ impl Fleet {
             Change::StopReceiver => server.with_link(|link| {
                 link.receiver = Receiver::Stopped { errno: 0 };
             }),
+            Change::RestartReceiver => server.restart_receiver(now),
             Change::StopApplier => server.with_link(|link| {
                 link.applier = Applier::Stopped { errno: 0 };
             }),
@@ -159,6 +160,23 @@ impl Server {
                 next_try: now,
             };
         }
+        (Ok(()), lost)
+    }
+
+    /// Restarts the receiver. Relay logs may begin anew by it where the applier does not run.
+    fn restart_receiver(&mut self, now: std::time::Duration) -> Outcome {
+        let product = self.product;
+        let Some(link) = &mut self.link else {
+            return (Err(NO_REPLICA), 0);
+        };
+        let lost = match link.applies() || product.keeps_relay_logs(Moment::StartFromNone) {
+            true => 0,
+            false => link.begin_relay_logs_anew(),
+        };
+        link.receiver = Receiver::Connecting {
+            errno: 0,
+            next_try: now,
+        };
         (Ok(()), lost)
     }
 

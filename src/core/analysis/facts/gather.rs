@@ -34,6 +34,9 @@ impl Facts {
         if let Some(beat) = beat.filter(|beat| beat.standing == Standing::Silent) {
             replicas.hush(&beat.standing_still);
         }
+        if let Some(replica) = beat.and_then(|beat| beat.reconnecting.as_ref()) {
+            replicas.hold(replica);
+        }
         Some(Self {
             key: record.key.clone(),
             cluster: place.cluster.clone(),

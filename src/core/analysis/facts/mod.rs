@@ -91,6 +91,15 @@ impl Replicas {
         some_say_so && self.receiving.is_empty()
     }
 
+    /// One that was told to reconnect by us speaks for its source until that is over.
+    fn hold(&mut self, replica: &InstanceKey) {
+        let (held, cut_off) = std::mem::take(&mut self.cut_off)
+            .into_iter()
+            .partition(|key| key == replica);
+        self.cut_off = cut_off;
+        self.receiving.extend::<Vec<_>>(held);
+    }
+
     /// Receivers that bring nothing of a silent source say nothing for it any more.
     fn hush(&mut self, still: &BTreeSet<InstanceKey>) {
         let receiving = std::mem::take(&mut self.receiving);

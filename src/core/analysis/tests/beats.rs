@@ -74,6 +74,21 @@ fn after_silence_receivers_that_bring_nothing_do_not_speak_for_it() {
 }
 
 #[test]
+fn one_that_was_told_to_reconnect_says_nothing_until_that_is_over() {
+    let mut stage = Stage::of("a [seen=3s]\n+ b [io=connecting]");
+    let mut beat = Beat::of(Standing::Silent, NOW.minus(Duration::from_secs(1)));
+    let mut code = |beat: &Beat| {
+        stage.beats.put(key("a"), beat.clone());
+        let findings = analyze(&stage.scene(), &AnalysisPolicy::default()).findings;
+        findings.iter().map(|one| one.code).next()
+    };
+    beat.reconnecting = Some(key("b"));
+    assert_eq!(code(&beat), Some(FindingCode::UnreachablePrimary));
+    beat.reconnecting = None;
+    assert_eq!(code(&beat), Some(FindingCode::DeadPrimary));
+}
+
+#[test]
 fn one_that_answers_is_not_dead_whatever_became_of_its_probe() {
     let lost = "a [unreachable]\n+ b [io=connecting]\n+ c [io=connecting]";
     let unreachable = Some(FindingCode::UnreachablePrimary);

@@ -1,16 +1,19 @@
-//! What the loop makes of beats: it looks at once, and holds its breath while replicas are asked.
+//! What the loop makes of beats: it looks at once, holds its breath while replicas are asked, and lets one reconnect where
+//! nothing else can tell.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use orchestrator_core::beats::{Beat, Beats, Standing};
+use orchestrator_core::decided::Command;
 use orchestrator_core::domain::{FindingCode, InstanceKey, ThreadState};
 use orchestrator_core::ports::{
-    BeatReader, BoxFuture, Clock as _, DecisionReader as _, Discovery as _, Recoveries as _,
+    BeatReader, BoxFuture, Change, Clock as _, DecisionReader as _, Discovery as _, Reconnected,
+    Recoveries as _,
 };
 use tokio::sync::watch;
 
-use super::fleet::{Power, key};
+use super::fleet::{Power, Verdict, key};
 use super::world::World;
 
 /// Beats as a test sets them.
@@ -18,12 +21,18 @@ use super::world::World;
 pub struct SetBeats {
     beats: Mutex<Arc<Beats>>,
     version: watch::Sender<u64>,
+    /// Who could not reconnect.
+    told: Mutex<Vec<InstanceKey>>,
 }
 
 impl SetBeats {
     fn set(&self, beat: Beat) {
         Arc::make_mut(&mut self.beats.lock().unwrap()).put(key("a"), beat);
         self.version.send_modify(|version| *version += 1);
+    }
+
+    fn told(&self) -> Vec<InstanceKey> {
+        self.told.lock().unwrap().clone()
     }
 }
 
@@ -45,7 +54,30 @@ impl BeatReader for SetBeats {
         })
     }
 
-    fn could_not_reconnect(&self, _: &InstanceKey, _: &InstanceKey) {}
+    fn reconnecting(&self, primary: &InstanceKey, replica: &InstanceKey) {
+        let beat = self.beats().of(primary).cloned().unwrap();
+        self.set(Beat {
+            reconnecting: Some(replica.clone()),
+            ..beat
+        });
+    }
+
+    fn reconnected(&self, primary: &InstanceKey, replica: &InstanceKey, came: Reconnected) {
+        let beat = self.beats().of(primary).cloned().unwrap();
+        let could_not = came == Reconnected::No;
+        if could_not {
+            self.told.lock().unwrap().push(replica.clone());
+        }
+        self.set(Beat {
+            reconnecting: None,
+            spoken_by: could_not.then(|| replica.clone()),
+            standing_still: Arc::new(match could_not {
+                true => ["b", "c"].map(key).into(),
+                false => Default::default(),
+            }),
+            ..beat
+        });
+    }
 }
 
 const WELL: &str = "a [rw gtid=..1-100]\n+ b [ro gtid=..1-100]\n+ c [ro gtid=..1-100]";
@@ -120,6 +152,17 @@ async fn nothing_is_written_down_while_its_replicas_are_asked() {
     assert!(world.recoveries().is_empty(), "its replicas receive");
 }
 
+/// It once spun: for it nothing ever was what it had looked at.
+#[tokio::test(start_paused = true)]
+async fn who_does_not_lead_waits_for_the_next_turn_of_beats() {
+    let (world, node) = asked(WELL).await;
+    node.seat.fence.send_replace(None);
+    world.beats.set(stands(&world, Standing::Gone));
+    // Time passes, which it does only while everybody waits.
+    world.pass(Duration::from_secs(5)).await;
+    assert!(world.log.decided().detections.is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_that_is_to_come_back_is_waited_for() {
     let (world, node) = asked(WELL).await;
@@ -132,6 +175,8 @@ async fn one_that_is_to_come_back_is_waited_for() {
     });
     world.pass(Duration::from_secs(4)).await;
     assert!(world.recoveries().is_empty());
+    let is_quiet = world.log.decided().detections.is_empty();
+    assert!(is_quiet, "nobody is told of a restart");
     let all = node.recoveries.nothing_done();
     assert!(all[0].why.contains("more to come back"), "{all:?}");
     world.beats.set(stands(&world, Standing::Gone));
@@ -148,4 +193,126 @@ async fn our_own_link_replaces_nobody() {
     assert!(world.recoveries().is_empty());
     let all = node.recoveries.nothing_done();
     assert!(all[0].why.contains("link of this node"), "{all:?}");
+}
+
+fn restarts(world: &World) -> Vec<String> {
+    let log = world.fleet.log().into_iter();
+    log.filter(|entry| entry.change == Change::RestartReceiver)
+        .map(|entry| entry.server)
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_replica_of_a_silent_primary_reconnects_and_speaks_for_all() {
+    let (world, _node) = asked(WELL).await;
+    world.fleet.set_power("a", Power::Silent);
+    world.beats.set(stands(&world, Standing::Silent));
+    world.ended().await;
+    assert_eq!(restarts(&world), ["b"]);
+    assert_eq!(world.beats.told(), [key("b")]);
+    assert_eq!(world.fleet.writable().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_can_reconnect_keeps_its_source_and_is_left_alone_for_half_a_minute() {
+    let (world, _node) = asked(WELL).await;
+    // It lives; only we do not hear it.
+    world.fleet.set_power("a", Power::Deaf);
+    world.beats.set(stands(&world, Standing::Silent));
+    world
+        .until("one reconnects", || !restarts(&world).is_empty())
+        .await;
+    world.pass(Duration::from_secs(20)).await;
+    assert_eq!(restarts(&world), ["b"]);
+    assert!(world.beats.told().is_empty() && world.recoveries().is_empty());
+    world.pass(Duration::from_secs(20)).await;
+    assert_eq!(restarts(&world).len(), 2, "half a minute is over");
+    assert!(world.recoveries().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_is_refused_has_found_somebody_and_the_source_lives() {
+    let (world, _node) = asked(WELL).await;
+    world.fleet.set_power("a", Power::Unfriendly(1045));
+    world.beats.set(stands(&world, Standing::Silent));
+    world
+        .until("one reconnects", || !restarts(&world).is_empty())
+        .await;
+    world.pass(Duration::from_secs(20)).await;
+    assert!(world.beats.told().is_empty() && world.recoveries().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_may_have_been_left_stopped_is_started() {
+    let (world, _node) = asked(WELL).await;
+    world.fleet.set_power("a", Power::Deaf);
+    world.fleet.judge(|name, change| {
+        match (name, change) {
+            // Only its first half is made.
+            ("b", Change::RestartReceiver) => Verdict::NotMadeUnheard,
+            _ => Verdict::Done,
+        }
+    });
+    world.beats.set(stands(&world, Standing::Silent));
+    world
+        .until("it is started", || {
+            world
+                .fleet
+                .changes_of("b")
+                .contains(&Change::StartReplication)
+        })
+        .await;
+    world.pass(Duration::from_secs(5)).await;
+    assert!(world.beats.told().is_empty() && world.recoveries().is_empty());
+}
+
+/// No replica of a silent primary is told anything.
+async fn nobody_reconnects(text: &str, before: impl FnOnce(&World), beat: impl FnOnce(&mut Beat)) {
+    let (world, _node) = asked(text).await;
+    before(&world);
+    world.pass(Duration::from_millis(1_100)).await;
+    world.fleet.set_power("a", Power::Deaf);
+    let mut silent = stands(&world, Standing::Silent);
+    beat(&mut silent);
+    world.beats.set(silent);
+    world.pass(Duration::from_secs(20)).await;
+    assert_eq!(restarts(&world), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_told_to_reconnect_without_need_or_leave() {
+    let nothing = |_: &World| {};
+    nobody_reconnects(WELL, nothing, |beat| beat.is_moving = true).await;
+    nobody_reconnects(WELL, nothing, |beat| beat.is_soon_known = true).await;
+    nobody_reconnects(WELL, nothing, |beat| beat.standing = Standing::Doubt).await;
+    let disabled = |world: &World| {
+        let by = "ann".to_owned();
+        world.decide(Command::DisableRecoveries { by });
+    };
+    nobody_reconnects(WELL, disabled, |_| {}).await;
+    let muted = WELL.replace("a [rw", "a [rw downtime=1h");
+    nobody_reconnects(&muted, nothing, |_| {}).await;
+    let behind = |world: &World| {
+        for name in ["b", "c"] {
+            world.fleet.change(name, |seen| {
+                let link = seen.replication.as_mut().unwrap();
+                link.applier = ThreadState::Stopped;
+            });
+        }
+    };
+    nobody_reconnects(WELL, behind, |_| {}).await;
+    let last_acker = |world: &World| {
+        world.fleet.change("a", |seen| {
+            seen.semi_sync.source_enabled = true;
+            seen.semi_sync.source_status = true;
+            seen.semi_sync.source_clients = 1;
+            seen.semi_sync.wait_for_replica_count = 1;
+        });
+        for name in ["b", "c"] {
+            world
+                .fleet
+                .change(name, |seen| seen.semi_sync.replica_status = true);
+        }
+    };
+    nobody_reconnects(WELL, last_acker, |_| {}).await;
 }

@@ -26,6 +26,10 @@ pub enum Power {
     Down,
     /// Nothing is answered.
     Silent,
+    /// Nothing is answered to us; replicas can connect.
+    Deaf,
+    /// Nothing is answered to us, and replicas are refused with this error.
+    Unfriendly(u32),
 }
 
 /// What becomes of a change.
@@ -194,7 +198,7 @@ impl Fleet {
         match power {
             Power::Up => Ok(self.observe(server)),
             Power::Down => Err(failed(ProbeFailureKind::Refused)),
-            Power::Silent => {
+            Power::Silent | Power::Deaf | Power::Unfriendly(_) => {
                 self.clock.sleep(Duration::from_secs(1)).await;
                 Err(failed(ProbeFailureKind::Timeout))
             }
@@ -277,12 +281,22 @@ fn set_read_only(seen: &mut Observation, read_only: bool) {
 
 fn act(servers: &mut BTreeMap<InstanceKey, Server>, server: &InstanceKey, change: &Change) {
     let source = |servers: &BTreeMap<InstanceKey, Server>, key: &InstanceKey| {
-        let source = servers.get(key).filter(|one| one.power == Power::Up);
+        let lets_in = |one: &&Server| matches!(one.power, Power::Up | Power::Deaf);
+        let source = servers.get(key).filter(lets_in);
         source.map(|source| source.seen.gtid.executed.clone())
     };
     let from = match &servers[server].seen.replication {
         Some(link) => link.source.attached().and_then(|key| source(servers, key)),
         None => None,
+    };
+    let link = servers[server].seen.replication.as_ref();
+    let refusal = match link
+        .and_then(|link| link.source.attached())
+        .and_then(|key| servers.get(key))
+        .map(|one| one.power)
+    {
+        Some(Power::Unfriendly(errno)) => errno,
+        _ => 0,
     };
     let seen = &mut servers.get_mut(server).unwrap().seen;
     match change {
@@ -304,6 +318,7 @@ fn act(servers: &mut BTreeMap<InstanceKey, Server>, server: &InstanceKey, change
         Change::SemiSyncReplica(on) => seen.semi_sync.replica_enabled = *on,
         Change::StartApplier
         | Change::StopReceiver
+        | Change::RestartReceiver
         | Change::StopApplier
         | Change::Repoint { .. }
         | Change::StartReplication
@@ -325,6 +340,7 @@ fn act(servers: &mut BTreeMap<InstanceKey, Server>, server: &InstanceKey, change
                 }
                 _ => {
                     link.applier = ThreadState::Running;
+                    link.receiver_errno = refusal;
                     link.receiver = match &from {
                         Some(executed) => {
                             link.retrieved.clone_from(executed);
@@ -412,7 +428,7 @@ impl Servers for FleetServers {
             let power = self.0.lock().servers[server].power;
             match power {
                 Power::Down => return Err(unreachable("connection refused")),
-                Power::Silent => {
+                Power::Silent | Power::Deaf | Power::Unfriendly(_) => {
                     self.0.clock.sleep(within).await;
                     return Err(unreachable("no answer in time"));
                 }

@@ -90,7 +90,11 @@ impl MysqlBeater {
             return Err(not_possible());
         }
         match self.plain(key, within).await? {
-            Plain::In(wire) => Ok(Box::pin(vigil::keep(wire))),
+            Plain::In(wire) => {
+                // It said something, and then no more, or closed the connection: the next attempt tells which.
+                let none = NoLine::Answered { refusal: None };
+                vigil::open(wire).await.map_err(|_| none)
+            }
             Plain::NotSpoken => Err(not_possible()),
         }
     }

@@ -230,12 +230,13 @@ async fn vigil_ends(end: impl AsyncFnOnce(TcpStream)) -> VigilEnd {
     let port = listener.local_addr().unwrap().port();
     let key = InstanceKey::parse("127.0.0.1", port).unwrap();
     let beater = beater();
-    let (vigil, mut stream) = tokio::join!(beater.vigil(&key, WITHIN), async {
+    let kept = async {
+        let vigil = beater.vigil(&key, WITHIN).await;
+        vigil.map_err(|why| format!("{why:?}")).unwrap().await
+    };
+    let (ended, ()) = tokio::join!(kept, async {
         let (stream, _) = listener.accept().await.unwrap();
-        welcoming(stream).await
-    });
-    let vigil = vigil.map_err(|why| format!("{why:?}")).unwrap();
-    let (ended, ()) = tokio::join!(vigil, async {
+        let mut stream = welcoming(stream).await;
         let (_, settings) = next(&mut stream).await;
         assert!(settings.starts_with(b"\x03SET SESSION long_query_time"));
         // Whether it is refused or not.

@@ -16,6 +16,7 @@ use std::io;
 use std::time::Duration;
 
 use orchestrator_core::beats::VigilEnd;
+use orchestrator_core::ports::Vigil;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
@@ -26,12 +27,16 @@ use super::wire::{Wire, query};
 const NOT_SLOW: &str = "SET SESSION long_query_time = 3600";
 
 /// Short enough for whoever looks for long statements, long enough that the moments in between, in which nothing lies unread,
-/// are a two-hundredth of the time.
+/// are some thousandths of the time.
 const WAIT: &str = "DO SLEEP(10)";
 
-/// When requests are sent after the statement: the first when the server has most likely begun it, the second for one that was
-/// slower and has read the first along with it.
-const UNREAD_AFTER: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(450)];
+/// When requests are sent after the statement: the first when most servers have begun it, the others for one that was slower and
+/// has read the first along with it.
+const UNREAD_AFTER: [Duration; 3] = [
+    Duration::from_millis(10),
+    Duration::from_millis(40),
+    Duration::from_millis(450),
+];
 
 /// By when an answer has to be there. A server that is later may be frozen or gone; that is for beats to say.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -39,51 +44,84 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// No round is shorter, also where the statement is refused or interrupted each time.
 const AT_LEAST: Duration = Duration::from_secs(1);
 
-/// Waits over a connection that is logged in, until it ends.
-pub(super) async fn keep<S: AsyncRead + AsyncWrite + Unpin + Send>(mut wire: Wire<S>) -> VigilEnd {
-    if let Err(end) = prepare(&mut wire).await {
-        return end;
-    }
-    loop {
-        if let Err(end) = round(&mut wire).await {
-            return end;
+/// A connection that is logged in becomes one that waits: when this completes, something lies unread.
+///
+/// # Errors
+/// How it ended before that.
+pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    mut wire: Wire<S>,
+) -> Result<Vigil, VigilEnd> {
+    send(&mut wire, &query(NOT_SLOW)).await?;
+    hear(&mut wire).await?;
+    let mut awaited = begin(&mut wire).await?;
+    Ok(Box::pin(async move {
+        loop {
+            let again = match finish(&mut wire, awaited).await {
+                Ok(()) => begin(&mut wire).await,
+                Err(end) => Err(end),
+            };
+            match again {
+                Ok(begun) => awaited = begun,
+                Err(end) => return end,
+            }
         }
-    }
+    }))
 }
 
-async fn prepare<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), VigilEnd> {
-    send(wire, &query(NOT_SLOW)).await?;
-    hear(wire).await
-}
-
-/// One statement, with requests behind it. However it ends, all answers are read.
-async fn round<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), VigilEnd> {
+/// Begins to wait, and sends the first request that is not read. Returns how many answers are owed.
+async fn begin<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<u32, VigilEnd> {
     send(wire, &query(WAIT)).await?;
     let mut awaited = 1;
-    for pause in UNREAD_AFTER {
-        if let Ok(answer) = timeout(pause, hear(wire)).await {
-            answer?;
-            awaited -= 1;
-            // It did not wait.
-            interrupted(wire).await?;
-        }
-        send(wire, &[COM_PING]).await?;
-        awaited += 1;
+    for pause in &UNREAD_AFTER[..2] {
+        awaited = lay(wire, *pause, awaited).await?;
     }
+    Ok(awaited)
+}
+
+/// Waits to the end, with one more request. However it ends, all answers are read.
+async fn finish<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    awaited: u32,
+) -> Result<(), VigilEnd> {
+    let awaited = lay(wire, UNREAD_AFTER[2], awaited).await?;
     for _ in 0..awaited {
         hear(wire).await?;
     }
     Ok(())
 }
 
-/// Waits after an answer that came too early, for a connection that ends now: then the early answer was part of that.
+/// Sends a request when a pause is over.
+async fn lay<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    pause: Duration,
+    mut awaited: u32,
+) -> Result<u32, VigilEnd> {
+    if let Ok(answer) = timeout(pause, hear(wire)).await {
+        answer?;
+        awaited = awaited.saturating_sub(1);
+        // It did not wait.
+        awaited = awaited.saturating_sub(interrupted(wire).await?);
+    }
+    send(wire, &[COM_PING]).await?;
+    Ok(awaited + 1)
+}
+
+/// Waits after an answer that came too early, for a connection that ends now: then the early answer was part of that. Returns how
+/// many more came.
 async fn interrupted<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
-) -> Result<(), VigilEnd> {
-    match timeout(AT_LEAST, wire.read()).await {
-        Ok(Err(error)) => Err(ended(&error)),
-        // A packet that nobody asked for: the server says something before it goes.
-        Ok(Ok(_)) | Err(_) => Ok(()),
+) -> Result<u32, VigilEnd> {
+    let mut heard = 0;
+    let all = async {
+        loop {
+            wire.read().await?;
+            heard += 1;
+        }
+    };
+    let ended: Result<io::Result<()>, _> = timeout(AT_LEAST, all).await;
+    match ended {
+        Ok(Err(error)) => Err(ended_by(&error)),
+        Ok(Ok(())) | Err(_) => Ok(heard),
     }
 }
 
@@ -102,12 +140,12 @@ async fn send<S: AsyncRead + AsyncWrite + Unpin>(
 async fn hear<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), VigilEnd> {
     match timeout(ANSWER_WITHIN, wire.read()).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(ended(&error)),
+        Ok(Err(error)) => Err(ended_by(&error)),
         Err(_) => Err(VigilEnd::Unknown),
     }
 }
 
-fn ended(error: &io::Error) -> VigilEnd {
+fn ended_by(error: &io::Error) -> VigilEnd {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => VigilEnd::InOrder,
         io::ErrorKind::ConnectionReset => VigilEnd::Cut,

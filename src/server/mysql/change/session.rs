@@ -109,6 +109,7 @@ impl Session {
         match change {
             Change::StartApplier => threads::start_applier(on).await,
             Change::StopReceiver => threads::stop_receiver(on).await,
+            Change::RestartReceiver => threads::restart_receiver(on).await,
             Change::StopApplier => threads::stop_applier(on).await,
             Change::StartReplication => threads::start_replication(on).await,
             Change::Repoint { source, profile_of } => {

@@ -40,6 +40,28 @@ pub(super) async fn stop_receiver(on: &mut Statements<'_>) -> Result<(), ChangeE
     stop(on, RECEIVER, &link).await
 }
 
+/// Stops the receiver and starts it again, with one text of two statements: whatever becomes of us, the server goes through
+/// both.
+pub(super) async fn restart_receiver(on: &mut Statements<'_>) -> Result<(), ChangeError> {
+    let link = link::must(on).await?;
+    if let Some(unapplied) = &link.unapplied {
+        return Err(on.unapplied(unapplied.clone()));
+    }
+    if !link.seen.receiver.is_running() || !link.seen.applier.is_running() {
+        return Err(on.unsupported("not both of its threads run"));
+    }
+    let (replica, channel) = (on.dialect.replica(), &link.for_channel);
+    on.change(&format!(
+        "STOP {replica} {RECEIVER}{channel}; START {replica} {RECEIVER}{channel}"
+    ))
+    .await?;
+    let now = link::must(on).await?;
+    match now.receiver_is_stopped() {
+        true => Err(on.not_seen(format!("the receiver does not run{}", now.errors()))),
+        false => Ok(()),
+    }
+}
+
 /// Stops the applier.
 pub(super) async fn stop_applier(on: &mut Statements<'_>) -> Result<(), ChangeError> {
     let Some(link) = link::read(on).await? else {

@@ -18,6 +18,8 @@ pub(super) struct Profile {
     pub(super) variables: String,
     /// False once the server said that stored credentials are not for us to read.
     pub(super) may_read_credentials: bool,
+    /// False once the server said that heartbeats are not for us to read.
+    pub(super) may_read_heartbeats: bool,
     /// False once the server said that it knows no group replication.
     pub(super) may_have_group: bool,
 }
@@ -68,6 +70,7 @@ impl Profile {
             dialect,
             maxscale,
             may_read_credentials: true,
+            may_read_heartbeats: true,
         }
     }
 

@@ -8,6 +8,7 @@ mod ask;
 mod counters;
 mod detect;
 mod group;
+mod heartbeats;
 mod identity;
 mod maxscale;
 mod names;

@@ -9,7 +9,7 @@ use super::identity::Profile;
 use super::names::own_host;
 use super::status::{self, MAX_CHANNELS};
 use super::variables::{self, Found};
-use super::{group, maxscale, replicas, semi_sync};
+use super::{group, heartbeats, maxscale, replicas, semi_sync};
 use crate::mysql::failure::StepError;
 use crate::mysql::{Config, DriverError};
 
@@ -41,6 +41,7 @@ pub(super) async fn ask_all(
     replication(asker, profile, &counters, &mut seen).await?;
     if let Some(link) = &mut seen.replication {
         counters::complete(&counters, link);
+        heartbeats::complete(asker, profile, found.has_performance_schema, link).await?;
     }
     seen.group = group::ask(asker, profile, &plugins, &seen.identity.server_uuid).await?;
     seen.replicas = replicas::ask(
