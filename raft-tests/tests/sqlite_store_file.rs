@@ -87,6 +87,13 @@ fn full_history(store: &SqliteStore) -> History {
                 news: recoveries::news(&key("d"), START, 2),
             }),
         },
+        Command::RecoveryStep {
+            id: RECOVERY,
+            step: Box::new(RecoveryStepCommand::LeaveStopped {
+                fence: Fence::from_number(1),
+                servers: vec![key("e")],
+            }),
+        },
         Command::DisableRecoveries {
             by: "ann".to_owned(),
         },
@@ -476,7 +483,7 @@ fn a_store_whose_parts_do_not_fit_each_other_is_refused() {
         (
             "behind",
             "UPDATE store_meta SET applied_index = 2",
-            "decision_log ends at entry 11, and store_meta says that 2 is the last",
+            "decision_log ends at entry 12, and store_meta says that 2 is the last",
         ),
         (
             "headless",

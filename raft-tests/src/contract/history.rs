@@ -152,6 +152,10 @@ impl History {
                 phase: Phase::ReceiversStopped,
                 news,
             }),
+            7 if self.draw(3) == 0 => step(RecoveryStepCommand::LeaveStopped {
+                fence,
+                servers: vec![key],
+            }),
             7 => step(RecoveryStepCommand::Record { fence, news }),
             8 if self.draw(2) == 0 => step(RecoveryStepCommand::Watch {
                 opened: news.opened,

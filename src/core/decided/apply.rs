@@ -45,11 +45,7 @@ pub(super) type Decision = (Reply, Vec<RowChange>, Vec<Effect>);
 fn decide(state: &Decided, command: &Command, now: Timestamp) -> Decision {
     match command {
         Command::Discover { key } => discover(state, key),
-        Command::Forget { key } => (
-            Reply::Done,
-            vec![RowChange::PutForgotten(key.clone(), now)],
-            vec![Effect::Forget(key.clone())],
-        ),
+        Command::Forget { key } => forget(state, key, now),
         Command::BeginDowntime {
             key,
             owner,
@@ -133,6 +129,14 @@ fn discover(state: &Decided, key: &InstanceKey) -> Decision {
         unmark.into_iter().collect(),
         vec![Effect::Discover(key.clone())],
     )
+}
+
+fn forget(state: &Decided, key: &InstanceKey, now: Timestamp) -> Decision {
+    let mark = RowChange::PutForgotten(key.clone(), now);
+    let left = state.left_stopped.contains_key(key);
+    let left = left.then(|| RowChange::DeleteLeftStopped(key.clone()));
+    let changes = std::iter::once(mark).chain(left).collect();
+    (Reply::Done, changes, vec![Effect::Forget(key.clone())])
 }
 
 fn expire(state: &Decided, now: Timestamp) -> Decision {

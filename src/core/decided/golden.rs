@@ -402,7 +402,9 @@ fn records_of_recoveries_keep_their_bytes() {
             "StateLoss",
             "Note",
             "Replan",
-            "Watch"
+            "Watch",
+            "LeaveStopped",
+            "Settled"
         ],
         "a new step of a recovery needs a command with its bytes"
     );

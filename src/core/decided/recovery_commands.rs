@@ -232,4 +232,19 @@ pub enum RecoveryStepCommand {
         /// Those, of this and of other ended recoveries, that can do nothing any more.
         ended: Vec<RecoverySessionId>,
     },
+    /// Receivers of these servers were stopped, and they cannot be started again now: whoever leads does so when the servers
+    /// answer, unless the recovery succeeds.
+    LeaveStopped {
+        /// Under which leadership.
+        fence: Fence,
+        /// The servers.
+        servers: Vec<InstanceKey>,
+    },
+    /// A server that this recovery has left with a stopped receiver needs nothing more.
+    Settled {
+        /// The server.
+        server: InstanceKey,
+        /// Lines for people, each with its time.
+        notes: Vec<(Timestamp, String)>,
+    },
 }

@@ -30,6 +30,8 @@ pub struct Decided {
     pub recovery_notes: OrdMap<(RecoveryId, u64), RecoveryNote>,
     /// That automatic recoveries are switched off; `None` when they are on.
     pub recoveries_disabled: Option<RecoveriesDisabled>,
+    /// Servers whose receiver a recovery has stopped and could not start again, each with that recovery.
+    pub left_stopped: OrdMap<InstanceKey, RecoveryId>,
     /// Answers to the latest requests, so that a repeated one takes effect once; nodes of a group only.
     pub answers: OrdMap<u128, Answer>,
     /// The requests of `answers` by the index of the entry that took effect; follows from it.
@@ -83,6 +85,10 @@ pub enum RowChange {
     PutAnswer(u128, Answer),
     /// Removes the answer to a request.
     DeleteAnswer(u128),
+    /// Writes that a server was left with a stopped receiver, and by which recovery.
+    PutLeftStopped(InstanceKey, RecoveryId),
+    /// Removes that.
+    DeleteLeftStopped(InstanceKey),
 }
 
 impl RowChange {
@@ -101,6 +107,7 @@ impl RowChange {
                 "recoveries_disabled"
             }
             Self::PutAnswer(..) | Self::DeleteAnswer(_) => "answer",
+            Self::PutLeftStopped(..) | Self::DeleteLeftStopped(_) => "left_stopped",
         }
     }
 }
@@ -120,6 +127,7 @@ impl Decided {
             recovery_steps,
             recovery_notes,
             recoveries_disabled,
+            left_stopped,
             answers,
             answered: _,
             applied_index: _,
@@ -152,6 +160,9 @@ impl Decided {
         let disabled = recoveries_disabled
             .iter()
             .map(|row| RowChange::PutRecoveriesDisabled(row.clone()));
+        let left_stopped = left_stopped
+            .iter()
+            .map(|(key, id)| RowChange::PutLeftStopped(key.clone(), *id));
         let answers = answers
             .iter()
             .map(|(request, row)| RowChange::PutAnswer(*request, row.clone()));
@@ -164,6 +175,7 @@ impl Decided {
             .chain(steps)
             .chain(notes)
             .chain(disabled)
+            .chain(left_stopped)
             .chain(answers)
     }
 
@@ -251,6 +263,12 @@ impl Decided {
                 self.answered.insert(answer.index, *request);
             }
             RowChange::DeleteAnswer(request) => self.drop_answer(*request),
+            RowChange::PutLeftStopped(key, id) => {
+                self.left_stopped.insert(key.clone(), *id);
+            }
+            RowChange::DeleteLeftStopped(key) => {
+                self.left_stopped.remove(key);
+            }
         }
     }
 

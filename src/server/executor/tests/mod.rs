@@ -8,6 +8,7 @@ mod faults;
 mod fleet;
 mod gates;
 mod leaders;
+mod left_stopped;
 mod old_primary;
 mod paths;
 mod world;

@@ -38,6 +38,10 @@ pub(super) const DECISIONS: &[Migration] = &[
         number: 4,
         sql: include_str!("migrations/0004_answer.sql"),
     },
+    Migration {
+        number: 5,
+        sql: include_str!("migrations/0005_left_stopped.sql"),
+    },
 ];
 
 /// Schema of observations.
@@ -238,6 +242,10 @@ mod tests {
                 (
                     4,
                     "f27dc0de74394f5938f5af26ff1a9ee6b4252557812d984e9170cdc604fb8c0d".to_owned()
+                ),
+                (
+                    5,
+                    "fcc1430a4eace545beca1bba149e4bf7d64d4b83adf689166bbe7779cba1ab5a".to_owned()
                 ),
             ]
         );

@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::{answer_rows, recovery_rows, token_rows};
 
 /// Every table of decided state, in the order of `Decided::rows`.
-pub(super) const TABLES: [&str; 10] = [
+pub(super) const TABLES: [&str; 11] = [
     "decided_downtime",
     "decided_candidate",
     "decided_forgotten",
@@ -18,6 +18,7 @@ pub(super) const TABLES: [&str; 10] = [
     "decided_recovery_step",
     "decided_recovery_note",
     "decided_recoveries_disabled",
+    "decided_left_stopped",
     "decided_answer",
 ];
 
@@ -85,6 +86,8 @@ pub(super) fn write(connection: &Connection, change: &RowChange) -> Result<(), F
         }
         RowChange::PutRecoveriesDisabled(row) => recovery_rows::put_disabled(connection, row)?,
         RowChange::DeleteRecoveriesDisabled => recovery_rows::delete_disabled(connection)?,
+        RowChange::PutLeftStopped(key, id) => recovery_rows::put_left(connection, key, *id)?,
+        RowChange::DeleteLeftStopped(key) => recovery_rows::delete_left(connection, key)?,
         RowChange::PutAnswer(request, answer) => answer_rows::put(connection, *request, answer)?,
         RowChange::DeleteAnswer(request) => answer_rows::delete(connection, *request)?,
     };
