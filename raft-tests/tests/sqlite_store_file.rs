@@ -87,6 +87,11 @@ fn full_history(store: &SqliteStore) -> History {
                 news: recoveries::news(&key("d"), START, 2),
             }),
         },
+        Command::SetGroupNodes {
+            old: vec![],
+            new: vec!["orc1:10008".to_owned(), "orc2:10008".to_owned()],
+            reported: vec![("orc1:10008".to_owned(), vec!["orc1:10008".to_owned()])],
+        },
         Command::RecoveryStep {
             id: RECOVERY,
             step: Box::new(RecoveryStepCommand::LeaveStopped {
@@ -340,6 +345,8 @@ fn the_predecessors_tables_in_the_same_file_stay_as_they_are() {
             "decided_detection",
             "decided_downtime",
             "decided_forgotten",
+            "decided_group_node",
+            "decided_left_stopped",
             "decided_recoveries_disabled",
             "decided_recovery",
             "decided_recovery_note",
@@ -483,7 +490,7 @@ fn a_store_whose_parts_do_not_fit_each_other_is_refused() {
         (
             "behind",
             "UPDATE store_meta SET applied_index = 2",
-            "decision_log ends at entry 12, and store_meta says that 2 is the last",
+            "decision_log ends at entry 13, and store_meta says that 2 is the last",
         ),
         (
             "headless",

@@ -125,6 +125,11 @@ impl History {
                 secret_digest: SecretDigest::from_bytes([self.draw(256) as u8; 32]),
                 expires_at: later.plus(MINUTE * 60),
             },
+            9 if self.draw(2) == 0 => Command::SetGroupNodes {
+                old: vec![],
+                new: vec![format!("orc{}:1", self.draw(3))],
+                reported: vec![],
+            },
             9 => Command::Expire,
             _ => self.recovery_command(key, at, later),
         }

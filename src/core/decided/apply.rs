@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use super::{
-    Command, Decided, Effect, Proposal, Refusal, Reply, RowChange, access_tokens, recoveries,
+    Command, Decided, Effect, Proposal, Refusal, Reply, RowChange, access_tokens, group_nodes,
+    recoveries,
 };
 use crate::domain::{Candidate, Downtime, InstanceKey, PromotionRule, Timestamp};
 use crate::planted::{Bug, is_planted};
@@ -108,6 +109,9 @@ fn decide(state: &Decided, command: &Command, now: Timestamp) -> Decision {
         }
         Command::DisableRecoveries { by } => recoveries::disable(state, by, now),
         Command::EnableRecoveries => recoveries::enable(state),
+        Command::SetGroupNodes { old, new, reported } => {
+            group_nodes::set(state, old, new, reported)
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use serde::forward_to_deserialize_any;
 
 use super::codec::{Stored, decode, encode};
 use super::{
-    Acknowledged, Answer, Command, Decided, Effect, EffectScope, GroupId, Origin, Proposal,
-    RecoveryStepCommand, Refusal, Reply, RowChange, Snapshot, golden_recoveries,
+    Acknowledged, Answer, Command, Decided, Effect, EffectScope, GroupId, GroupNode, Origin,
+    Proposal, RecoveryStepCommand, Refusal, Reply, RowChange, Snapshot, golden_recoveries,
 };
 use crate::domain::{
     AccessToken, BinlogPosition, Candidate, DataLoss, Downtime, FindingCode, Flavor, InstanceKey,
@@ -309,6 +309,8 @@ fn replies_keep_their_bytes() {
             "OtherFence",
             "PhaseOutOfOrder",
             "TooLong",
+            "OtherGroupNodes",
+            "BadGroupNodes",
         ],
         "a new refusal needs its bytes above"
     );
@@ -382,6 +384,21 @@ fn row_changes_keep_their_bytes() {
             "011205fb2c0100fc80841e00",
         ),
         ("DeleteAnswer", RowChange::DeleteAnswer(5), "011305"),
+        (
+            "PutGroupNode",
+            RowChange::PutGroupNode(
+                "a:1".to_owned(),
+                GroupNode {
+                    reported: vec!["b:1".to_owned()],
+                },
+            ),
+            "011603613a310103623a31",
+        ),
+        (
+            "DeleteGroupNode",
+            RowChange::DeleteGroupNode("a:1".to_owned()),
+            "011703613a31",
+        ),
     ];
     let golden = [golden.to_vec(), golden_recoveries::row_changes()].concat();
     check(&golden);

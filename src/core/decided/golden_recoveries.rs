@@ -289,6 +289,15 @@ pub(super) fn commands() -> Golden<Command> {
             "010d03616e6e",
         ),
         ("EnableRecoveries", Command::EnableRecoveries, "010e"),
+        (
+            "SetGroupNodes",
+            Command::SetGroupNodes {
+                old: vec!["a:1".to_owned()],
+                new: vec!["b:1".to_owned()],
+                reported: vec![("a:1".to_owned(), vec!["b:1".to_owned()])],
+            },
+            "010f0103613a310103623a310103613a310103623a31",
+        ),
     ]
 }
 
@@ -356,6 +365,16 @@ pub(super) fn replies() -> Golden<Reply> {
             "01021002",
         ),
         ("Refused long", Reply::Refused(Refusal::TooLong), "010211"),
+        (
+            "Refused other nodes",
+            Reply::Refused(Refusal::OtherGroupNodes),
+            "010212",
+        ),
+        (
+            "Refused bad nodes",
+            Reply::Refused(Refusal::BadGroupNodes),
+            "010213",
+        ),
     ]
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod golden;
 #[cfg(test)]
 mod golden_recoveries;
 mod group;
+mod group_nodes;
 mod once;
 mod recoveries;
 mod recovery_commands;
@@ -27,6 +28,7 @@ pub use apply::{Applied, apply, is_anything_due};
 pub use command::{Command, Effect, EffectScope, Origin, Proposal, Refusal, Reply};
 pub use digest::Digest;
 pub use group::GroupId;
+pub use group_nodes::{GROUP_NODES_MAX, GroupNode};
 pub use once::{Answer, AppliedOnce, KeyedRequest, apply_once};
 pub use recovery_commands::{
     Acknowledged, EndRecovery, LINES_IN_COMMAND_MAX, LostServer, RecoveryNews, RecoveryStepCommand,

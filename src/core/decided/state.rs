@@ -3,7 +3,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
-use super::Answer;
+use super::{Answer, GroupNode};
 use crate::domain::{
     AccessToken, Candidate, Detection, Downtime, InstanceKey, PublicToken, RecordedStep,
     RecoveriesDisabled, Recovery, RecoveryId, RecoveryNote, Timestamp,
@@ -32,6 +32,8 @@ pub struct Decided {
     pub recoveries_disabled: Option<RecoveriesDisabled>,
     /// Servers whose receiver a recovery has stopped and could not start again, each with that recovery.
     pub left_stopped: OrdMap<InstanceKey, RecoveryId>,
+    /// Nodes that the group is to have, by name; empty when that was never decided.
+    pub group_nodes: OrdMap<String, GroupNode>,
     /// Answers to the latest requests, so that a repeated one takes effect once; nodes of a group only.
     pub answers: OrdMap<u128, Answer>,
     /// The requests of `answers` by the index of the entry that took effect; follows from it.
@@ -89,6 +91,10 @@ pub enum RowChange {
     PutLeftStopped(InstanceKey, RecoveryId),
     /// Removes that.
     DeleteLeftStopped(InstanceKey),
+    /// Writes a node that the group is to have.
+    PutGroupNode(String, GroupNode),
+    /// Removes one.
+    DeleteGroupNode(String),
 }
 
 impl RowChange {
@@ -108,6 +114,7 @@ impl RowChange {
             }
             Self::PutAnswer(..) | Self::DeleteAnswer(_) => "answer",
             Self::PutLeftStopped(..) | Self::DeleteLeftStopped(_) => "left_stopped",
+            Self::PutGroupNode(..) | Self::DeleteGroupNode(_) => "group_node",
         }
     }
 }
@@ -128,6 +135,7 @@ impl Decided {
             recovery_notes,
             recoveries_disabled,
             left_stopped,
+            group_nodes,
             answers,
             answered: _,
             applied_index: _,
@@ -163,6 +171,9 @@ impl Decided {
         let left_stopped = left_stopped
             .iter()
             .map(|(key, id)| RowChange::PutLeftStopped(key.clone(), *id));
+        let group_nodes = group_nodes
+            .iter()
+            .map(|(name, row)| RowChange::PutGroupNode(name.clone(), row.clone()));
         let answers = answers
             .iter()
             .map(|(request, row)| RowChange::PutAnswer(*request, row.clone()));
@@ -176,6 +187,7 @@ impl Decided {
             .chain(notes)
             .chain(disabled)
             .chain(left_stopped)
+            .chain(group_nodes)
             .chain(answers)
     }
 
@@ -268,6 +280,12 @@ impl Decided {
             }
             RowChange::DeleteLeftStopped(key) => {
                 self.left_stopped.remove(key);
+            }
+            RowChange::PutGroupNode(name, row) => {
+                self.group_nodes.insert(name.clone(), row.clone());
+            }
+            RowChange::DeleteGroupNode(name) => {
+                self.group_nodes.remove(name);
             }
         }
     }

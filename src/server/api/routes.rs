@@ -262,6 +262,21 @@ fn group_routes() -> Vec<Route> {
                 "hand leadership to a member with this text in its name; on the leader only",
                 "envelope; Details: the hint",
             ),
+        Route::changes("/api/raft-add-peer/{addr}", raft::add_peer)
+            .about(
+                "the group is to have this node too, `host:port` or `host`; it becomes a member when it is started and has caught up",
+                "text: the node, normalised",
+            ),
+        Route::changes("/api/raft-remove-peer/{addr}", raft::remove_peer)
+            .about(
+                "the group is to do without this node; refused where too few of the rest are reachable",
+                "text: the node, normalised",
+            ),
+        Route::changes("/api/raft-replace-peer/{old}/{new}", raft::replace_peer)
+            .about(
+                "one node takes the place of another, which goes when the new one has joined",
+                "text: the new node, normalised",
+            ),
         Route::changes("/api/reelect", raft::reelect)
             .not_repeated()
             .about(

@@ -294,6 +294,21 @@ fn first_cases() -> Vec<Case> {
             Alone,
         ),
         of_the_group(
+            "/api/raft-add-peer/{addr}",
+            "/api/raft-add-peer/orc4",
+            Alone,
+        ),
+        of_the_group(
+            "/api/raft-remove-peer/{addr}",
+            "/api/raft-remove-peer/orc3",
+            Alone,
+        ),
+        of_the_group(
+            "/api/raft-replace-peer/{old}/{new}",
+            "/api/raft-replace-peer/orc3/orc4",
+            Alone,
+        ),
+        of_the_group(
             "/api/raft-follower-health-report/{authenticationToken}/{raftBind}/{raftAdvertise}",
             "/api/raft-follower-health-report/abcdef01/10.0.0.2/10.0.0.2",
             Always,

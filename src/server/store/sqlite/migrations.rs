@@ -42,6 +42,10 @@ pub(super) const DECISIONS: &[Migration] = &[
         number: 5,
         sql: include_str!("migrations/0005_left_stopped.sql"),
     },
+    Migration {
+        number: 6,
+        sql: include_str!("migrations/0006_group_node.sql"),
+    },
 ];
 
 /// Schema of observations.
@@ -246,6 +250,10 @@ mod tests {
                 (
                     5,
                     "fcc1430a4eace545beca1bba149e4bf7d64d4b83adf689166bbe7779cba1ab5a".to_owned()
+                ),
+                (
+                    6,
+                    "6182fe2cac29158814eac26ad50bf2ab3353008e049226ce2881169ab18bc1cc".to_owned()
                 ),
             ]
         );

@@ -9,6 +9,7 @@ mod connection;
 mod decisions;
 mod fault;
 mod group_log;
+mod group_rows;
 mod lock;
 mod log;
 mod meta;

@@ -5,10 +5,10 @@ use orchestrator_core::domain::{
 use rusqlite::{Connection, Row, params};
 
 use super::fault::Fault;
-use super::{answer_rows, recovery_rows, token_rows};
+use super::{answer_rows, group_rows, recovery_rows, token_rows};
 
 /// Every table of decided state, in the order of `Decided::rows`.
-pub(super) const TABLES: [&str; 11] = [
+pub(super) const TABLES: [&str; 12] = [
     "decided_downtime",
     "decided_candidate",
     "decided_forgotten",
@@ -19,6 +19,7 @@ pub(super) const TABLES: [&str; 11] = [
     "decided_recovery_note",
     "decided_recoveries_disabled",
     "decided_left_stopped",
+    "decided_group_node",
     "decided_answer",
 ];
 
@@ -88,6 +89,8 @@ pub(super) fn write(connection: &Connection, change: &RowChange) -> Result<(), F
         RowChange::DeleteRecoveriesDisabled => recovery_rows::delete_disabled(connection)?,
         RowChange::PutLeftStopped(key, id) => recovery_rows::put_left(connection, key, *id)?,
         RowChange::DeleteLeftStopped(key) => recovery_rows::delete_left(connection, key)?,
+        RowChange::PutGroupNode(name, row) => group_rows::put(connection, name, row)?,
+        RowChange::DeleteGroupNode(name) => group_rows::delete(connection, name)?,
         RowChange::PutAnswer(request, answer) => answer_rows::put(connection, *request, answer)?,
         RowChange::DeleteAnswer(request) => answer_rows::delete(connection, *request)?,
     };
@@ -137,6 +140,7 @@ pub(super) fn load(connection: &Connection) -> Result<Vec<RowChange>, Fault> {
     })?;
     token_rows::load(connection, &mut rows)?;
     recovery_rows::load(connection, &mut rows)?;
+    group_rows::load(connection, &mut rows)?;
     answer_rows::load(connection, &mut rows)?;
     Ok(rows)
 }
@@ -222,6 +226,7 @@ mod tests {
         .chain(token_rows::STATEMENTS)
         .chain(recovery_rows::STATEMENTS)
         .chain(answer_rows::STATEMENTS)
+        .chain(group_rows::STATEMENTS)
         .chain(super::super::log::STATEMENTS)
         .chain(super::super::meta::STATEMENTS)
         {
