@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use super::{
-    Command, Decided, Effect, Proposal, Refusal, Reply, RowChange, access_tokens, recoveries,
+    Command, Decided, Effect, Proposal, Refusal, Reply, RowChange, access_tokens, aliases,
+    recoveries,
 };
 use crate::domain::{Candidate, Downtime, InstanceKey, PromotionRule, Timestamp};
 use crate::planted::{Bug, is_planted};
@@ -45,11 +46,15 @@ pub(super) type Decision = (Reply, Vec<RowChange>, Vec<Effect>);
 fn decide(state: &Decided, command: &Command, now: Timestamp) -> Decision {
     match command {
         Command::Discover { key } => discover(state, key),
-        Command::Forget { key } => (
-            Reply::Done,
-            vec![RowChange::PutForgotten(key.clone(), now)],
-            vec![Effect::Forget(key.clone())],
-        ),
+        Command::Forget { key } => {
+            let mark = RowChange::PutForgotten(key.clone(), now);
+            let alias = aliases::forgotten(state, key);
+            (
+                Reply::Done,
+                std::iter::once(mark).chain(alias).collect(),
+                vec![Effect::Forget(key.clone())],
+            )
+        }
         Command::BeginDowntime {
             key,
             owner,
@@ -112,6 +117,9 @@ fn decide(state: &Decided, command: &Command, now: Timestamp) -> Decision {
         }
         Command::DisableRecoveries { by } => recoveries::disable(state, by, now),
         Command::EnableRecoveries => recoveries::enable(state),
+        Command::SetClusterAlias { cluster, alias, by } => {
+            aliases::set(state, cluster, alias, by, now)
+        }
     }
 }
 

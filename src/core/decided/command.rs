@@ -102,6 +102,15 @@ pub enum Command {
     },
     /// Switches them on again.
     EnableRecoveries,
+    /// Gives a cluster an alias by hand, which wins over what servers and configuration say.
+    SetClusterAlias {
+        /// Name of the cluster.
+        cluster: String,
+        /// The alias; an empty one takes away what was decided.
+        alias: String,
+        /// Who does it.
+        by: String,
+    },
 }
 
 /// A command on its way to being committed, with all that apply may use.
@@ -220,6 +229,14 @@ pub enum Refusal {
     /// More lines than a command may have.
     #[error("the command has too many lines; use several")]
     TooLong,
+    /// Another cluster has this alias by hand.
+    #[error(
+        "the cluster {cluster} has this alias already; give that one another first, or an empty one to take it away"
+    )]
+    AliasIsTaken {
+        /// Name of that cluster.
+        cluster: String,
+    },
 }
 
 /// Which nodes perform an effect.

@@ -232,4 +232,14 @@ pub enum RecoveryStepCommand {
         /// Those, of this and of other ended recoveries, that can do nothing any more.
         ended: Vec<RecoverySessionId>,
     },
+    /// Clients are to find the promoted server: aliases of the cluster, also one set by hand, belong to the cluster that it heads from
+    /// here on, and it is in nobody's downtime. Everything of it is decided once, whichever leader proposes it how often.
+    Publish {
+        /// Under which leadership.
+        fence: Fence,
+        /// The promoted server.
+        promoted: InstanceKey,
+        /// What else happened.
+        news: RecoveryNews,
+    },
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Answer;
 use crate::domain::{
-    AccessToken, Candidate, Detection, Downtime, InstanceKey, PublicToken, RecordedStep,
-    RecoveriesDisabled, Recovery, RecoveryId, RecoveryNote, Timestamp,
+    AccessToken, Candidate, ClusterAlias, Detection, Downtime, InstanceKey, PublicToken,
+    RecordedStep, RecoveriesDisabled, Recovery, RecoveryId, RecoveryNote, Timestamp,
 };
 
 /// All decided state, in memory. Cloning is cheap. Maps are ordered, so that walking them is the same everywhere.
@@ -30,6 +30,8 @@ pub struct Decided {
     pub recovery_notes: OrdMap<(RecoveryId, u64), RecoveryNote>,
     /// That automatic recoveries are switched off; `None` when they are on.
     pub recoveries_disabled: Option<RecoveriesDisabled>,
+    /// Aliases that were decided, by name of the cluster; see [`Decided::alias_of_cluster`].
+    pub cluster_aliases: OrdMap<String, ClusterAlias>,
     /// Answers to the latest requests, so that a repeated one takes effect once; nodes of a group only.
     pub answers: OrdMap<u128, Answer>,
     /// The requests of `answers` by the index of the entry that took effect; follows from it.
@@ -83,6 +85,10 @@ pub enum RowChange {
     PutAnswer(u128, Answer),
     /// Removes the answer to a request.
     DeleteAnswer(u128),
+    /// Writes the alias of a cluster.
+    PutClusterAlias(String, ClusterAlias),
+    /// Removes the alias of a cluster.
+    DeleteClusterAlias(String),
 }
 
 impl RowChange {
@@ -101,6 +107,7 @@ impl RowChange {
                 "recoveries_disabled"
             }
             Self::PutAnswer(..) | Self::DeleteAnswer(_) => "answer",
+            Self::PutClusterAlias(..) | Self::DeleteClusterAlias(_) => "cluster_alias",
         }
     }
 }
@@ -120,6 +127,7 @@ impl Decided {
             recovery_steps,
             recovery_notes,
             recoveries_disabled,
+            cluster_aliases,
             answers,
             answered: _,
             applied_index: _,
@@ -152,6 +160,9 @@ impl Decided {
         let disabled = recoveries_disabled
             .iter()
             .map(|row| RowChange::PutRecoveriesDisabled(row.clone()));
+        let aliases = cluster_aliases
+            .iter()
+            .map(|(cluster, row)| RowChange::PutClusterAlias(cluster.clone(), row.clone()));
         let answers = answers
             .iter()
             .map(|(request, row)| RowChange::PutAnswer(*request, row.clone()));
@@ -165,6 +176,7 @@ impl Decided {
             .chain(notes)
             .chain(disabled)
             .chain(answers)
+            .chain(aliases)
     }
 
     /// The state with these rows, in any order.
@@ -251,6 +263,12 @@ impl Decided {
                 self.answered.insert(answer.index, *request);
             }
             RowChange::DeleteAnswer(request) => self.drop_answer(*request),
+            RowChange::PutClusterAlias(cluster, row) => {
+                self.cluster_aliases.insert(cluster.clone(), row.clone());
+            }
+            RowChange::DeleteClusterAlias(cluster) => {
+                self.cluster_aliases.remove(cluster);
+            }
         }
     }
 

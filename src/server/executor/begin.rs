@@ -97,8 +97,7 @@ async fn intent(
     let is_forced = wanted.demand.level != DemandLevel::Automatic;
     let view = View::take(deps, stalls);
     let finding = finding(&view, config, wanted)?;
-    let skips_hooks = wanted.demand.skips_hooks;
-    let id = detection::write_down(deps, config, fence, &view, &finding, skips_hooks).await?;
+    let id = detection::write_down(deps, config, fence, &view, &finding, &wanted.demand).await?;
     view.gate(&finding, config, is_forced)?;
     let mut servers = vec![wanted.subject.clone()];
     servers.extend(view.topology.replicas_of(&wanted.subject).iter().cloned());

@@ -38,6 +38,10 @@ pub(super) const DECISIONS: &[Migration] = &[
         number: 4,
         sql: include_str!("migrations/0004_answer.sql"),
     },
+    Migration {
+        number: 5,
+        sql: include_str!("migrations/0005_cluster_alias.sql"),
+    },
 ];
 
 /// Schema of observations.
@@ -238,6 +242,10 @@ mod tests {
                 (
                     4,
                     "f27dc0de74394f5938f5af26ff1a9ee6b4252557812d984e9170cdc604fb8c0d".to_owned()
+                ),
+                (
+                    5,
+                    "ffa189f7f1feb0a228320529d958ef304d1bc28b4168ec56d1bf038c073415ef".to_owned()
                 ),
             ]
         );

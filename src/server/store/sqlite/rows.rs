@@ -5,10 +5,10 @@ use orchestrator_core::domain::{
 use rusqlite::{Connection, Row, params};
 
 use super::fault::Fault;
-use super::{answer_rows, recovery_rows, token_rows};
+use super::{alias_rows, answer_rows, recovery_rows, token_rows};
 
 /// Every table of decided state, in the order of `Decided::rows`.
-pub(super) const TABLES: [&str; 10] = [
+pub(super) const TABLES: [&str; 11] = [
     "decided_downtime",
     "decided_candidate",
     "decided_forgotten",
@@ -19,6 +19,7 @@ pub(super) const TABLES: [&str; 10] = [
     "decided_recovery_note",
     "decided_recoveries_disabled",
     "decided_answer",
+    "decided_cluster_alias",
 ];
 
 const PUT_DOWNTIME: &str = "INSERT OR REPLACE INTO decided_downtime \
@@ -87,6 +88,8 @@ pub(super) fn write(connection: &Connection, change: &RowChange) -> Result<(), F
         RowChange::DeleteRecoveriesDisabled => recovery_rows::delete_disabled(connection)?,
         RowChange::PutAnswer(request, answer) => answer_rows::put(connection, *request, answer)?,
         RowChange::DeleteAnswer(request) => answer_rows::delete(connection, *request)?,
+        RowChange::PutClusterAlias(cluster, row) => alias_rows::put(connection, cluster, row)?,
+        RowChange::DeleteClusterAlias(cluster) => alias_rows::delete(connection, cluster)?,
     };
     Ok(())
 }
@@ -135,6 +138,7 @@ pub(super) fn load(connection: &Connection) -> Result<Vec<RowChange>, Fault> {
     token_rows::load(connection, &mut rows)?;
     recovery_rows::load(connection, &mut rows)?;
     answer_rows::load(connection, &mut rows)?;
+    alias_rows::load(connection, &mut rows)?;
     Ok(rows)
 }
 
@@ -219,6 +223,7 @@ mod tests {
         .chain(token_rows::STATEMENTS)
         .chain(recovery_rows::STATEMENTS)
         .chain(answer_rows::STATEMENTS)
+        .chain(alias_rows::STATEMENTS)
         .chain(super::super::log::STATEMENTS)
         .chain(super::super::meta::STATEMENTS)
         {
