@@ -108,9 +108,13 @@ async fn intent(
         return Err(WhyNot::NotSeenAgain(finding.sentence.to_owned()));
     }
     let kind = view.gate(&finding, config, is_forced)?;
-    let (policy, dead) = (&config.recovery, &wanted.subject);
-    let plan = plan_for(&view.scene(), dead, policy, &wanted.demand)?;
-    let ranking = rank(&view.scene(), dead, policy).ok();
+    let alias = view.alias(&finding.cluster, config);
+    let (policy, dead) = (
+        config.recovery_of(&finding.cluster, &alias),
+        &wanted.subject,
+    );
+    let plan = plan_for(&view.scene(), dead, &policy, &wanted.demand)?;
+    let ranking = rank(&view.scene(), dead, &policy).ok();
     Ok(Intent {
         id,
         kind,
