@@ -3,6 +3,7 @@
 use super::apply::{Decision, done, refused};
 use super::{Decided, Refusal, Reply, RowChange};
 use crate::domain::{ClusterAlias, InstanceKey, MovedAlias, Recovery, RecoveryId, Timestamp};
+use crate::planted::{Bug, is_planted};
 
 /// Sets an alias by hand; an empty one takes away whatever alias was decided.
 pub(super) fn set(
@@ -50,7 +51,8 @@ pub(super) fn moved(
     let (from, to) = (recovery.cluster.as_str(), promoted.to_string());
     let there = state.cluster_aliases.get(&to);
     let by_this = |row: &ClusterAlias| row.moved.as_ref().is_some_and(|it| it.recovery == id);
-    if from == to || there.is_some_and(by_this) {
+    let is_left = is_planted(Bug::AliasMovedByFirstLeaderOnly) && recovery.attempt > 1;
+    if from == to || is_left || there.is_some_and(by_this) {
         return vec![];
     }
     let here = state.cluster_aliases.get(from);
