@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use super::{
-    Command, Decided, Effect, Proposal, Refusal, Reply, RowChange, access_tokens, group_nodes,
-    recoveries,
+    Command, Decided, Effect, Proposal, Refusal, Reply, RowChange, access_tokens, aliases,
+    group_nodes, recoveries,
 };
 use crate::domain::{Candidate, Downtime, InstanceKey, PromotionRule, Timestamp};
 use crate::planted::{Bug, is_planted};
@@ -112,6 +112,9 @@ fn decide(state: &Decided, command: &Command, now: Timestamp) -> Decision {
         Command::SetGroupNodes { old, new, reported } => {
             group_nodes::set(state, old, new, reported)
         }
+        Command::SetClusterAlias { cluster, alias, by } => {
+            aliases::set(state, cluster, alias, by, now)
+        }
     }
 }
 
@@ -139,7 +142,8 @@ fn forget(state: &Decided, key: &InstanceKey, now: Timestamp) -> Decision {
     let mark = RowChange::PutForgotten(key.clone(), now);
     let left = state.left_stopped.contains_key(key);
     let left = left.then(|| RowChange::DeleteLeftStopped(key.clone()));
-    let changes = std::iter::once(mark).chain(left).collect();
+    let alias = aliases::forgotten(state, key);
+    let changes = std::iter::once(mark).chain(left).chain(alias).collect();
     (Reply::Done, changes, vec![Effect::Forget(key.clone())])
 }
 

@@ -111,6 +111,15 @@ pub enum Command {
         /// `RaftNodes` as nodes have it now, by name, of those about whom that is new.
         reported: Vec<(String, Vec<String>)>,
     },
+    /// Gives a cluster an alias by hand, which wins over what servers and configuration say.
+    SetClusterAlias {
+        /// Name of the cluster.
+        cluster: String,
+        /// The alias; an empty one takes away what was decided.
+        alias: String,
+        /// Who does it.
+        by: String,
+    },
 }
 
 /// A command on its way to being committed, with all that apply may use.
@@ -235,6 +244,14 @@ pub enum Refusal {
     /// There would be no nodes, or too many, or one with an impossible name.
     #[error("a group has between one and 64 nodes, each with a host and a port")]
     BadGroupNodes,
+    /// Another cluster has this alias by hand.
+    #[error(
+        "the cluster {cluster} has this alias already; give that one another first, or an empty one to take it away"
+    )]
+    AliasIsTaken {
+        /// Name of that cluster.
+        cluster: String,
+    },
 }
 
 /// Which nodes perform an effect.

@@ -234,6 +234,15 @@ pub(super) fn commands() -> Golden<Command> {
             "010afeefcdab8967452301efcdab89674523010803646231fbeb0c01fc80841e00016e",
         ),
         (
+            "RecoveryStep publish",
+            step(RecoveryStepCommand::Publish {
+                fence: Fence::from_number(5),
+                promoted: key(),
+                news: news(),
+            }),
+            "010afeefcdab8967452301efcdab8967452301090503646231fbeb0c0103646231fbeb0c070103646231fbeb0c08010302010201fc80841e00016e",
+        ),
+        (
             "EndRecovery succeeded",
             end(RecoveryOutcome::Succeeded, Some(DataLoss::NoneProven)),
             "010bfeefcdab8967452301efcdab896745230104000103646231fbeb0c01730103646231fbeb0c0103646231fbeb0c01016501000100fc40420f000001020000000103646231fbeb0c016f0172fc80a812010103646231fbeb0c070103646231fbeb0c08010302010201fc80841e00016e",

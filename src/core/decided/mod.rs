@@ -8,6 +8,7 @@
 //! node hands its state to another.
 
 mod access_tokens;
+mod aliases;
 mod apply;
 pub mod codec;
 mod command;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::apply::{Decision, done, refused};
 use super::recovery_commands::LINES_IN_COMMAND_MAX;
 use super::{
-    Acknowledged, Decided, EndRecovery, LostServer, RecoveryNews, RecoveryStepCommand, Refusal,
-    RegisterDetection, RegisterRecovery, Reply, RowChange,
+    Acknowledged, Decided, Effect, EndRecovery, LostServer, RecoveryNews, RecoveryStepCommand,
+    Refusal, RegisterDetection, RegisterRecovery, Reply, RowChange, aliases,
 };
 use crate::domain::{
     Acknowledgement, DataLoss, Detection, Downtime, Fence, InstanceKey, Phase, RecordedStep,
@@ -214,6 +214,11 @@ pub(super) fn step(
             leave_stopped(state, id, *fence, servers)
         }
         RecoveryStepCommand::Settled { server, notes } => settled(state, id, server, notes),
+        RecoveryStepCommand::Publish {
+            fence,
+            promoted,
+            news,
+        } => publish(state, id, *fence, promoted, news, now),
     };
     answer.unwrap_or_else(refused)
 }
@@ -303,6 +308,31 @@ fn record(
         return Ok((Reply::Unchanged, vec![], vec![]));
     }
     with_news(state, id, recovery.clone(), news, now)
+}
+
+/// Before the promoted server is writable there is nobody to be found, and afterwards it was done.
+fn publish(
+    state: &Decided,
+    id: RecoveryId,
+    fence: Fence,
+    promoted: &InstanceKey,
+    news: &RecoveryNews,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    let recovery = current(state, id, fence)?;
+    if recovery.phase != Phase::Promoted {
+        return Err(Refusal::PhaseOutOfOrder {
+            current: recovery.phase,
+        });
+    }
+    let (reply, mut changes, mut effects) = with_news(state, id, recovery.clone(), news, now)?;
+    if state.downtimes.contains_key(promoted) {
+        changes.push(RowChange::DeleteDowntime(promoted.clone()));
+    }
+    changes.extend(aliases::moved(state, id, recovery, promoted, now));
+    // Every node shall see it as what it is now, and not only at its next turn.
+    effects.push(Effect::Discover(promoted.clone()));
+    Ok((reply, changes, effects))
 }
 
 /// Another plan for the same recovery: who touches what is as it was registered, and so is what holds others back.

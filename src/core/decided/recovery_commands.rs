@@ -247,4 +247,14 @@ pub enum RecoveryStepCommand {
         /// Lines for people, each with its time.
         notes: Vec<(Timestamp, String)>,
     },
+    /// Clients are to find the promoted server: aliases of the cluster, also one set by hand, belong to the cluster that it heads from
+    /// here on, and it is in nobody's downtime. Everything of it is decided once, whichever leader proposes it how often.
+    Publish {
+        /// Under which leadership.
+        fence: Fence,
+        /// The promoted server.
+        promoted: InstanceKey,
+        /// What else happened.
+        news: RecoveryNews,
+    },
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Answer, GroupNode};
 use crate::domain::{
-    AccessToken, Candidate, Detection, Downtime, InstanceKey, PublicToken, RecordedStep,
-    RecoveriesDisabled, Recovery, RecoveryId, RecoveryNote, Timestamp,
+    AccessToken, Candidate, ClusterAlias, Detection, Downtime, InstanceKey, PublicToken,
+    RecordedStep, RecoveriesDisabled, Recovery, RecoveryId, RecoveryNote, Timestamp,
 };
 
 /// All decided state, in memory. Cloning is cheap. Maps are ordered, so that walking them is the same everywhere.
@@ -34,6 +34,8 @@ pub struct Decided {
     pub left_stopped: OrdMap<InstanceKey, RecoveryId>,
     /// Nodes that the group is to have, by name; empty when that was never decided.
     pub group_nodes: OrdMap<String, GroupNode>,
+    /// Aliases that were decided, by name of the cluster; see [`Decided::alias_of_cluster`].
+    pub cluster_aliases: OrdMap<String, ClusterAlias>,
     /// Answers to the latest requests, so that a repeated one takes effect once; nodes of a group only.
     pub answers: OrdMap<u128, Answer>,
     /// The requests of `answers` by the index of the entry that took effect; follows from it.
@@ -95,6 +97,10 @@ pub enum RowChange {
     PutGroupNode(String, GroupNode),
     /// Removes one.
     DeleteGroupNode(String),
+    /// Writes the alias of a cluster.
+    PutClusterAlias(String, ClusterAlias),
+    /// Removes the alias of a cluster.
+    DeleteClusterAlias(String),
 }
 
 impl RowChange {
@@ -115,6 +121,7 @@ impl RowChange {
             Self::PutAnswer(..) | Self::DeleteAnswer(_) => "answer",
             Self::PutLeftStopped(..) | Self::DeleteLeftStopped(_) => "left_stopped",
             Self::PutGroupNode(..) | Self::DeleteGroupNode(_) => "group_node",
+            Self::PutClusterAlias(..) | Self::DeleteClusterAlias(_) => "cluster_alias",
         }
     }
 }
@@ -136,6 +143,7 @@ impl Decided {
             recoveries_disabled,
             left_stopped,
             group_nodes,
+            cluster_aliases,
             answers,
             answered: _,
             applied_index: _,
@@ -174,6 +182,9 @@ impl Decided {
         let group_nodes = group_nodes
             .iter()
             .map(|(name, row)| RowChange::PutGroupNode(name.clone(), row.clone()));
+        let aliases = cluster_aliases
+            .iter()
+            .map(|(cluster, row)| RowChange::PutClusterAlias(cluster.clone(), row.clone()));
         let answers = answers
             .iter()
             .map(|(request, row)| RowChange::PutAnswer(*request, row.clone()));
@@ -189,6 +200,7 @@ impl Decided {
             .chain(left_stopped)
             .chain(group_nodes)
             .chain(answers)
+            .chain(aliases)
     }
 
     /// The state with these rows, in any order.
@@ -286,6 +298,12 @@ impl Decided {
             }
             RowChange::DeleteGroupNode(name) => {
                 self.group_nodes.remove(name);
+            }
+            RowChange::PutClusterAlias(cluster, row) => {
+                self.cluster_aliases.insert(cluster.clone(), row.clone());
+            }
+            RowChange::DeleteClusterAlias(cluster) => {
+                self.cluster_aliases.remove(cluster);
             }
         }
     }

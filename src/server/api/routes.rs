@@ -1,6 +1,6 @@
 use super::{
-    Route, access_tokens, candidates, clusters, configuration, discovery, downtime, health,
-    instances, probes, raft, search, topology,
+    Route, access_tokens, candidates, cluster_alias, clusters, configuration, discovery, downtime,
+    health, instances, probes, raft, search, topology,
 };
 use recovery::{acknowledgement_routes, analysis_routes, audit_routes, recovery_routes};
 
@@ -199,6 +199,10 @@ fn agreement_routes() -> Vec<Route> {
         .about(
             "set the promotion rule: prefer, neutral, prefer_not or must_not",
             ENVELOPE_KEY,
+        ),
+        Route::changes("/api/set-cluster-alias/{clusterName}", cluster_alias::set).about(
+            "give a cluster the alias in `?alias=`, which then wins over queries and patterns; an empty one takes it away",
+            ENVELOPE_NULL,
         ),
     ]
 }

@@ -265,6 +265,11 @@ fn first_cases() -> Vec<Case> {
             Ask("/api/register-candidate/db1/3306/must"),
         ),
         case(
+            "/api/set-cluster-alias/{clusterName}",
+            "/api/set-cluster-alias/db1:3306?alias=store",
+            Ask("/api/set-cluster-alias/b1?alias=store"),
+        ),
+        case(
             "/api/reload-configuration",
             "/api/reload-configuration",
             BadConfiguration,

@@ -83,9 +83,10 @@ impl Run {
             stalls: &stalls,
             now: self.scope.now(),
         };
-        let policy = &self.scope.config.recovery;
-        let plan = plan_for(&scene, &self.plan.dead, policy, &self.plan.demand);
-        self.ranking = rank(&scene, &self.plan.dead, policy).ok();
+        let (cluster, alias) = (&self.recovery.cluster, &self.recovery.cluster_alias);
+        let policy = self.scope.config.recovery_of(cluster, alias);
+        let plan = plan_for(&scene, &self.plan.dead, &policy, &self.plan.demand);
+        self.ranking = rank(&scene, &self.plan.dead, &policy).ok();
         plan.map_err(|why| why.to_string())
     }
 

@@ -1,6 +1,7 @@
 //! Recoveries carried out over simple stand-ins. What comes of all sorts of faults at all moments is for the simulation; here is
 //! each way that a recovery can take, once.
 
+mod aliases;
 mod clock;
 mod deciding;
 mod demanded;

@@ -46,6 +46,10 @@ pub(super) const DECISIONS: &[Migration] = &[
         number: 6,
         sql: include_str!("migrations/0006_group_node.sql"),
     },
+    Migration {
+        number: 7,
+        sql: include_str!("migrations/0007_cluster_alias.sql"),
+    },
 ];
 
 /// Schema of observations.
@@ -254,6 +258,10 @@ mod tests {
                 (
                     6,
                     "6182fe2cac29158814eac26ad50bf2ab3353008e049226ce2881169ab18bc1cc".to_owned()
+                ),
+                (
+                    7,
+                    "ffa189f7f1feb0a228320529d958ef304d1bc28b4168ec56d1bf038c073415ef".to_owned()
                 ),
             ]
         );

@@ -5,10 +5,10 @@ use orchestrator_core::domain::{
 use rusqlite::{Connection, Row, params};
 
 use super::fault::Fault;
-use super::{answer_rows, group_rows, recovery_rows, token_rows};
+use super::{alias_rows, answer_rows, group_rows, recovery_rows, token_rows};
 
 /// Every table of decided state, in the order of `Decided::rows`.
-pub(super) const TABLES: [&str; 12] = [
+pub(super) const TABLES: [&str; 13] = [
     "decided_downtime",
     "decided_candidate",
     "decided_forgotten",
@@ -21,6 +21,7 @@ pub(super) const TABLES: [&str; 12] = [
     "decided_left_stopped",
     "decided_group_node",
     "decided_answer",
+    "decided_cluster_alias",
 ];
 
 const PUT_DOWNTIME: &str = "INSERT OR REPLACE INTO decided_downtime \
@@ -93,6 +94,8 @@ pub(super) fn write(connection: &Connection, change: &RowChange) -> Result<(), F
         RowChange::DeleteGroupNode(name) => group_rows::delete(connection, name)?,
         RowChange::PutAnswer(request, answer) => answer_rows::put(connection, *request, answer)?,
         RowChange::DeleteAnswer(request) => answer_rows::delete(connection, *request)?,
+        RowChange::PutClusterAlias(cluster, row) => alias_rows::put(connection, cluster, row)?,
+        RowChange::DeleteClusterAlias(cluster) => alias_rows::delete(connection, cluster)?,
     };
     Ok(())
 }
@@ -142,6 +145,7 @@ pub(super) fn load(connection: &Connection) -> Result<Vec<RowChange>, Fault> {
     recovery_rows::load(connection, &mut rows)?;
     group_rows::load(connection, &mut rows)?;
     answer_rows::load(connection, &mut rows)?;
+    alias_rows::load(connection, &mut rows)?;
     Ok(rows)
 }
 
@@ -227,6 +231,7 @@ mod tests {
         .chain(recovery_rows::STATEMENTS)
         .chain(answer_rows::STATEMENTS)
         .chain(group_rows::STATEMENTS)
+        .chain(alias_rows::STATEMENTS)
         .chain(super::super::log::STATEMENTS)
         .chain(super::super::meta::STATEMENTS)
         {
