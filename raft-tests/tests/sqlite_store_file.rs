@@ -87,7 +87,24 @@ fn full_history(store: &SqliteStore) -> History {
                 news: recoveries::news(&key("d"), START, 2),
             }),
         },
+        Command::SetGroupNodes {
+            old: vec![],
+            new: vec!["orc1:10008".to_owned(), "orc2:10008".to_owned()],
+            reported: vec![("orc1:10008".to_owned(), vec!["orc1:10008".to_owned()])],
+        },
+        Command::RecoveryStep {
+            id: RECOVERY,
+            step: Box::new(RecoveryStepCommand::LeaveStopped {
+                fence: Fence::from_number(1),
+                servers: vec![key("e")],
+            }),
+        },
         Command::DisableRecoveries {
+            by: "ann".to_owned(),
+        },
+        Command::SetClusterAlias {
+            cluster: "d:3306".to_owned(),
+            alias: "shop".to_owned(),
             by: "ann".to_owned(),
         },
     ];
@@ -330,9 +347,12 @@ fn the_predecessors_tables_in_the_same_file_stay_as_they_are() {
             "decided_access_token",
             "decided_answer",
             "decided_candidate",
+            "decided_cluster_alias",
             "decided_detection",
             "decided_downtime",
             "decided_forgotten",
+            "decided_group_node",
+            "decided_left_stopped",
             "decided_recoveries_disabled",
             "decided_recovery",
             "decided_recovery_note",
@@ -450,7 +470,13 @@ fn a_row_that_makes_no_sense_is_damage_and_names_its_table() {
     let path = dir.path().join("orchestrator.sqlite3");
     drop(full_history(&open(&path).unwrap()));
     let raw = Connection::open(&path).unwrap();
+    // Each is of a table that is read before those of the ones above.
     for (change, table, sentence) in [
+        (
+            "UPDATE decided_cluster_alias SET moved_from = 'a', moved_by = 'xx' || hex(zeroblob(15))",
+            "decided_cluster_alias",
+            "is not the id of a recovery",
+        ),
         (
             "UPDATE decided_access_token SET public_token = upper(hex(zeroblob(31)) || 'AA') WHERE owner = 'ann'",
             "decided_access_token",
@@ -476,7 +502,7 @@ fn a_store_whose_parts_do_not_fit_each_other_is_refused() {
         (
             "behind",
             "UPDATE store_meta SET applied_index = 2",
-            "decision_log ends at entry 11, and store_meta says that 2 is the last",
+            "decision_log ends at entry 14, and store_meta says that 2 is the last",
         ),
         (
             "headless",

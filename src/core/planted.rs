@@ -26,11 +26,13 @@ pub enum Bug {
     SnapshotWithoutTable,
     /// A leader answers that it leads without asking since when a majority has acknowledged it.
     StaleReadByOldLeader,
+    /// Only the leader that began a recovery brings the alias along.
+    AliasMovedByFirstLeaderOnly,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::RegistrationCheckedOutsideApply,
         Self::FenceNotRechecked,
         Self::ReceiverStoppedFirst,
@@ -42,6 +44,7 @@ impl Bug {
         Self::AcknowledgedBeforeSynced,
         Self::SnapshotWithoutTable,
         Self::StaleReadByOldLeader,
+        Self::AliasMovedByFirstLeaderOnly,
     ];
 }
 

@@ -58,7 +58,13 @@ pub fn committed_state_is_loaded_exactly(place: &dyn StorePlace) {
         }
     }
     let tables: Vec<&str> = history.state().rows().map(|row| row.table()).collect();
-    for table in ["downtime", "candidate", "forgotten", "access_token"] {
+    for table in [
+        "downtime",
+        "candidate",
+        "forgotten",
+        "access_token",
+        "cluster_alias",
+    ] {
         assert!(
             tables.contains(&table),
             "the history leaves rows in {table}"

@@ -94,7 +94,12 @@ impl History {
         let key = InstanceKey::from_parts(&host, &port.to_string()).expect("a valid key");
         let later = at.plus(MINUTE * self.draw(90) as u32);
         let public = PublicToken::from_bytes([self.draw(4) as u8; 32]);
-        match self.draw(16) {
+        match self.draw(17) {
+            16 => Command::SetClusterAlias {
+                cluster: key.to_string(),
+                alias: ["", "shop", "\u{fc}ber"][self.draw(3) as usize].to_owned(),
+                by: "ann".to_owned(),
+            },
             0 => Command::Discover { key },
             1 => Command::Forget { key },
             2 | 3 => Command::BeginDowntime {
@@ -125,6 +130,11 @@ impl History {
                 secret_digest: SecretDigest::from_bytes([self.draw(256) as u8; 32]),
                 expires_at: later.plus(MINUTE * 60),
             },
+            9 if self.draw(2) == 0 => Command::SetGroupNodes {
+                old: vec![],
+                new: vec![format!("orc{}:1", self.draw(3))],
+                reported: vec![],
+            },
             9 => Command::Expire,
             _ => self.recovery_command(key, at, later),
         }
@@ -149,8 +159,17 @@ impl History {
             }),
             6 => step(RecoveryStepCommand::Enter {
                 fence,
-                phase: Phase::ReceiversStopped,
+                phase: [Phase::ReceiversStopped, Phase::Promoted][self.draw(2) as usize],
                 news,
+            }),
+            7 if self.draw(2) == 0 => step(RecoveryStepCommand::Publish {
+                fence,
+                promoted: key,
+                news,
+            }),
+            7 if self.draw(3) == 0 => step(RecoveryStepCommand::LeaveStopped {
+                fence,
+                servers: vec![key],
             }),
             7 => step(RecoveryStepCommand::Record { fence, news }),
             8 if self.draw(2) == 0 => step(RecoveryStepCommand::Watch {

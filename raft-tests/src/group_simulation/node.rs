@@ -181,6 +181,7 @@ impl Node {
             election: None,
             snapshot_every: tuning.snapshot_every,
             entries_kept: tuning.entries_kept,
+            default_port: 0,
             starts_without_silent: false,
         };
         let group = RaftGroup::open_on(config, deps, Arc::new(self.disk.mount()))

@@ -64,8 +64,20 @@ impl Fenced {
             return Some("its recovery does not name this server");
         }
         let (end, _) = told.end.as_ref()?;
-        // Old primaries are closed afterwards too.
-        (landed.sent_at > *end + SLACK && landed.change != Change::Close)
+        let is_left = || {
+            let mut left = told.left.iter();
+            left.any(|(key, over)| {
+                key.host().as_str() == format!("db{}", landed.server)
+                    && over.is_none_or(|over| landed.sent_at <= over + SLACK)
+            })
+        };
+        // Old primaries are closed afterwards too, and what was left with a stopped receiver is started.
+        let may_follow = match landed.change {
+            Change::Close => true,
+            Change::StartReplication => is_left(),
+            _ => false,
+        };
+        (landed.sent_at > *end + SLACK && !may_follow)
             .then_some("it was sent after its recovery ended")
     }
 
@@ -88,7 +100,8 @@ impl Fenced {
         let last = begins + ENDING;
         // A recovery that ended before it could leaves its sessions to the next registration. Watches of old primaries go on.
         let told = self.history.recoveries.get(&landed.on_behalf_of.recovery)?;
-        let was_left = told.end.as_ref().is_some_and(|(end, _)| *end <= last);
+        let was_left = (told.end.as_ref())
+            .is_some_and(|(end, _)| *end <= last && landed.sent_at <= *end + SLACK);
         (landed.at > last && !(was_left && landed.change != Change::Close))
             .then_some("it took effect long after its deadline")
     }
@@ -110,8 +123,15 @@ fn not_leading(view: &View<'_>, landed: &Landed) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use orchestrator_core::decided::{Command, RecoveryStepCommand};
+    use orchestrator_core::domain::{InstanceKey, RecoveryId};
+
     use super::*;
     use crate::invariants::testing::{Stage, end, register};
+
+    fn key(name: &str) -> InstanceKey {
+        InstanceKey::parse(name, 3306).expect("a host name")
+    }
 
     /// Node 0 leads, and a recovery of `db0` is committed.
     fn under_way() -> Stage {
@@ -137,6 +157,41 @@ mod tests {
             stage.pass(2);
             stage.land(0, 1, change);
             assert_eq!(stage.look(&mut Fenced::default()).is_ok(), is_fine);
+        }
+    }
+
+    #[test]
+    fn a_receiver_that_was_left_stopped_is_started_after_the_end_and_no_other() {
+        let leave = RecoveryStepCommand::LeaveStopped {
+            fence: Fence::from_number(1),
+            servers: vec![key("db0")],
+        };
+        let settled = RecoveryStepCommand::Settled {
+            server: key("db0"),
+            notes: vec![],
+        };
+        let id = RecoveryId::from_number(1);
+        let step = |step: &RecoveryStepCommand| Command::RecoveryStep {
+            id,
+            step: Box::new(step.clone()),
+        };
+        for (is_left, is_settled, is_fine) in [
+            (false, false, false),
+            (true, false, true),
+            (true, true, false),
+        ] {
+            let mut stage = under_way();
+            if is_left {
+                stage.commit(step(&leave));
+            }
+            stage.commit(end(1));
+            if is_settled {
+                stage.commit(step(&settled));
+            }
+            stage.pass(2);
+            stage.land(0, 1, Change::StartReplication);
+            let looked = stage.look(&mut Fenced::default());
+            assert_eq!(looked.is_ok(), is_fine, "{is_left} {is_settled}");
         }
     }
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use orchestrator_core::decided::{Command, EndRecovery, RegisterRecovery, Reply};
-use orchestrator_core::domain::RecoveryId;
+use orchestrator_core::decided::{
+    Command, EndRecovery, RecoveryStepCommand, RegisterRecovery, Reply,
+};
+use orchestrator_core::domain::{InstanceKey, RecoveryId};
 
 use crate::world::model::View;
 use crate::world::mysql::Landed;
@@ -18,6 +20,8 @@ pub(super) struct Told {
     pub at: Duration,
     /// Its end, and when that was committed.
     pub end: Option<(Duration, EndRecovery)>,
+    /// Servers that it has left with a stopped receiver, each with when that was over.
+    pub left: BTreeMap<InstanceKey, Option<Duration>>,
 }
 
 /// All recoveries so far.
@@ -45,6 +49,7 @@ impl History {
                             registered: RegisterRecovery::clone(new),
                             at: entry.at,
                             end: None,
+                            left: BTreeMap::new(),
                         },
                     );
                 }
@@ -54,10 +59,30 @@ impl History {
                         told.end = Some((entry.at, EndRecovery::clone(end)));
                     }
                 }
+                Command::RecoveryStep { id, step } => {
+                    if let Some(told) = self.recoveries.get_mut(id) {
+                        told.hear(step, entry.at);
+                    }
+                }
                 _ => {}
             }
         }
         (begun, ended)
+    }
+}
+
+impl Told {
+    fn hear(&mut self, step: &RecoveryStepCommand, at: Duration) {
+        match step {
+            RecoveryStepCommand::LeaveStopped { servers, .. } => {
+                let new = servers.iter().map(|server| (server.clone(), None));
+                self.left.extend(new);
+            }
+            RecoveryStepCommand::Settled { server, .. } => {
+                self.left.insert(server.clone(), Some(at));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -1,8 +1,9 @@
-//! The promises F1 to F11, and that nodes agree (R3), each as an invariant that is asked after every step of a simulated
+//! The promises F1 to F11, that nodes agree (R3), and that aliases lead to who takes writes, each as an invariant that is asked after every step of a simulated
 //! run. Each file says what its promise is, why it was made, and what of it is checked here; its tests show a history that
 //! breaks it.
 
 mod acknowledged_kept;
+mod alias_leads;
 mod anti_flapping;
 mod fenced;
 mod history;
@@ -61,6 +62,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::<never_promoted::NeverPromoted>::default(),
         Box::<one_tree::OneTree>::default(),
         Box::<anti_flapping::AntiFlapping>::default(),
+        Box::<alias_leads::AliasLeads>::default(),
     ]
 }
 

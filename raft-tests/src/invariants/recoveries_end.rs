@@ -37,7 +37,8 @@ impl RecoveriesEnd {
                 Command::RecoveryStep { id, step } => match step.as_ref() {
                     RecoveryStepCommand::StateLoss { .. }
                     | RecoveryStepCommand::Note { .. }
-                    | RecoveryStepCommand::Watch { .. } => continue,
+                    | RecoveryStepCommand::Watch { .. }
+                    | RecoveryStepCommand::Settled { .. } => continue,
                     _ => *id,
                 },
                 _ => continue,

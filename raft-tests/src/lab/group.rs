@@ -41,7 +41,7 @@ impl Group {
     /// # Errors
     /// When the program is missing or cannot be started.
     pub async fn start(also: impl Fn(usize, NodePlan) -> NodePlan) -> Result<Self> {
-        Self::build(None, also).await
+        Self::build(None, also, 0).await
     }
 
     /// The same with forwarders between the members, each of which holds what it passes on for `delay`: a round trip takes
@@ -53,12 +53,21 @@ impl Group {
         delay: Duration,
         also: impl Fn(usize, NodePlan) -> NodePlan,
     ) -> Result<Self> {
-        Self::build(Some(delay), also).await
+        Self::build(Some(delay), also, 0).await
+    }
+
+    /// As [`Group::start`], with further nodes that are not started and in nobody's `RaftNodes`; their numbers follow.
+    ///
+    /// # Errors
+    /// As [`Group::start`].
+    pub async fn with_spares(spares: usize) -> Result<Self> {
+        Self::build(None, |_, plan| plan, spares).await
     }
 
     async fn build(
         delay: Option<Duration>,
         also: impl Fn(usize, NodePlan) -> NodePlan,
+        spares: usize,
     ) -> Result<Self> {
         let block = AddressBlock::claim()?;
         let hosts = [block.next_node()?, block.next_node()?, block.next_node()?];
@@ -85,6 +94,17 @@ impl Group {
         for node in &nodes {
             node.launch()?;
         }
+        for _ in 0..spares {
+            let host = block.next_node()?;
+            let plan = NodePlan::on(host)
+                .with("AuthenticationMethod", "none")
+                .with("RaftEnabled", true)
+                .with("RaftDataDir", "data")
+                .with("RaftBind", host.to_string())
+                .with("RaftAdvertise", host.to_string())
+                .with("RaftNodes", vec![host.to_string()]);
+            nodes.push(Node::prepare(plan)?);
+        }
         Ok(Self {
             nodes,
             forwarders,
@@ -96,6 +116,47 @@ impl Group {
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// Writes `RaftNodes` of a node: these nodes. It is in force when that node is started the next time.
+    ///
+    /// # Errors
+    /// When its configuration cannot be written.
+    pub fn list(&self, number: usize, nodes: &[usize]) -> Result<()> {
+        let names: Vec<String> = nodes.iter().map(|n| self.entry(*n)).collect();
+        self[number].configure("RaftNodes", names)
+    }
+
+    /// A node as an entry of `RaftNodes`.
+    #[must_use]
+    pub fn entry(&self, number: usize) -> String {
+        self.nodes[number].host().to_string()
+    }
+
+    /// Waits until these nodes, and no others, vote, are well, and are what the group is to have.
+    ///
+    /// # Errors
+    /// When that is not so after half a minute; the sentence has the last status.
+    pub async fn voters_are(&self, numbers: &[usize]) -> Result<()> {
+        let named = |n: &usize| format!("{}:{PEER_PORT}", self.entry(*n));
+        let mut expected: Vec<String> = numbers.iter().map(named).collect();
+        expected.sort();
+        wait_until("these voters", SOON, async || {
+            let leader = self.leader().await?;
+            let status = self[leader].get("/api/raft-status").await?.json;
+            let members = status["Members"].as_array().context("no members")?;
+            let is_well = |m: &&serde_json::Value| m["IsVoter"] == true && m["IsHealthy"] == true;
+            let well = members.iter().filter(is_well);
+            let mut names: Vec<&str> = well.filter_map(|m| m["Name"].as_str()).collect();
+            names.sort_unstable();
+            ensure!(
+                names == expected && members.len() == expected.len(),
+                "{status}"
+            );
+            ensure!(status["Desired"] == serde_json::json!(expected), "{status}");
+            Ok(())
+        })
+        .await
     }
 
     /// What lies between the members.

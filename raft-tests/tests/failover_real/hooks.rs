@@ -9,13 +9,20 @@ use raft_tests::lab::{Flavour, Node, NodePlan, Server, wait_until};
 use serde_json::Value;
 
 use crate::record::recovery_of;
-use crate::world::{SOME_ROWS, SOON, World, recovering};
+use crate::world::{SOME_ROWS, SOON, TREE, World, recovering};
 
 /// Lists that come up when a dead primary is replaced, in their order.
 const LISTS: [&str; 5] = [
     "OnFailureDetectionProcesses",
     "PreFailoverProcesses",
     "PostTakeMasterProcesses",
+    "PostMasterFailoverProcesses",
+    "PostFailoverProcesses",
+];
+
+/// Those of a recovery that needs no second server's rows.
+const RUN_BY_HAND: [&str; 3] = [
+    "PreFailoverProcesses",
     "PostMasterFailoverProcesses",
     "PostFailoverProcesses",
 ];
@@ -86,12 +93,21 @@ fn sorted(list: &str) -> Vec<&str> {
     all
 }
 
+/// Everything that hooks can be told of one recovery.
 struct Case<'a> {
     dead: &'a Server,
     promoted: &'a Server,
+    promoted_as: &'a str,
     replicas: Vec<String>,
-    lost: &'a Server,
+    lost: Vec<String>,
     record: &'a Value,
+    code: &'a str,
+    command: &'a str,
+    alias: String,
+    domain: String,
+    is_described: bool,
+    is_downtimed: bool,
+    is_automatic: bool,
 }
 
 impl Case<'_> {
@@ -100,32 +116,31 @@ impl Case<'_> {
         let is_over = list.starts_with("Post");
         let of_successor = |value: String| is_over.then_some(value);
         let lost = match is_over {
-            true => vec![self.lost.key()],
+            true => self.lost.clone(),
             false => vec![],
         };
         Some(match placeholder {
-            "failureType" => "DeadMasterAndSomeReplicas".to_owned(),
+            "failureType" => self.code.to_owned(),
             "instanceType" => "master".to_owned(),
-            "isMaster" | "autoMasterRecovery" | "autoIntermediateMasterRecovery" => {
-                "true".to_owned()
+            "isMaster" => "true".to_owned(),
+            "isCoMaster" => "false".to_owned(),
+            "autoMasterRecovery" | "autoIntermediateMasterRecovery" => {
+                self.is_automatic.to_string()
             }
-            "isCoMaster" | "isDowntimed" => "false".to_owned(),
-            "failureDescription" => {
-                let words = &self.record["analysis"];
-                words.as_str().unwrap_or_default().to_owned()
-            }
-            "command" => String::new(),
+            "isDowntimed" => self.is_downtimed.to_string(),
+            "failureDescription" if !self.is_described => String::new(),
+            "command" => self.command.to_owned(),
             "failedHost" => self.dead.host().to_string(),
             "failedPort" => self.dead.port().to_string(),
             "failureCluster" => self.dead.key(),
-            "failureClusterAlias" => "shop".to_owned(),
-            "failureClusterDomain" => "shop.example".to_owned(),
+            "failureClusterAlias" => self.alias.clone(),
+            "failureClusterDomain" => self.domain.clone(),
             "countSlaves" | "countReplicas" => self.replicas.len().to_string(),
             "recoveryUID" => self.record["uid"].as_str().unwrap_or_default().to_owned(),
             "isSuccessful" => is_over.to_string(),
             "successorHost" => return of_successor(self.promoted.host().to_string()),
             "successorPort" => return of_successor(self.promoted.port().to_string()),
-            "successorAlias" => return of_successor("known-as-c".to_owned()),
+            "successorAlias" => return of_successor(self.promoted_as.to_owned()),
             "lostSlaves" | "lostReplicas" => lost.join(","),
             "countLostReplicas" => lost.len().to_string(),
             "slaveHosts" | "replicaHosts" => self.replicas.join(","),
@@ -174,9 +189,17 @@ async fn hooks_of_a_dead_primary_are_told_what_they_always_were() -> Result<()> 
     let case = Case {
         dead: a,
         promoted,
+        promoted_as: "known-as-c",
         replicas: ["b", "c", "d"].map(|name| fleet[name].key()).to_vec(),
-        lost: d,
+        lost: vec![d.key()],
         record: &record,
+        code: "DeadMasterAndSomeReplicas",
+        command: "",
+        alias: "shop".to_owned(),
+        domain: "shop.example".to_owned(),
+        is_described: true,
+        is_downtimed: false,
+        is_automatic: true,
     };
     let order = fs::read_to_string(folder.path().join("order"))?;
     let mut order: Vec<&str> = order.lines().collect();
@@ -204,6 +227,90 @@ async fn hooks_of_a_dead_primary_are_told_what_they_always_were() -> Result<()> 
         braces["failedHost"] == "{failedHost}",
         "nothing is put in: {braces:?}"
     );
+    Ok(())
+}
+
+/// A primary in downtime is recovered when somebody asks for it, and a healthy one when somebody insists: what hooks are told then.
+#[tokio::test(flavor = "multi_thread")]
+async fn hooks_of_what_operators_ask_for_are_told_of_downtime_order_and_what_a_cluster_lacks()
+-> Result<()> {
+    let world = World::build(Flavour::MariaDb, TREE).await?;
+    let fleet = &world.fleet;
+    let (a, b, c) = (&fleet["a"], &fleet["b"], &fleet["c"]);
+    let folder = tempfile::tempdir()?;
+    let mut plan = recovering(NodePlan::on(fleet.node_address()?), fleet)
+        .with("RecoverMasterClusterFilters", Vec::<String>::new());
+    for list in LISTS {
+        plan = plan.with(list, vec![writes_down(list, folder.path())]);
+    }
+    let node = Node::start(plan).await?;
+    world.seen_by(&node).await?;
+    let (host, port) = (a.host(), a.port());
+    for path in [
+        format!("/api/begin-downtime/{host}/{port}/ann/disk/1h"),
+        format!("/api/register-candidate/{}/{}/prefer", b.host(), b.port()),
+    ] {
+        ensure!(node.get(&path).await?.is_ok(), "{path}");
+    }
+    a.kill()?;
+    unreachable_to(&node, a).await?;
+    let path = format!("/api/recover/{host}/{port}");
+    wait_until("the recovery that is asked for", SOON, async || {
+        let answer = node.post(&path, None).await?;
+        ensure!(answer.is_ok(), "{}", answer.text);
+        Ok(())
+    })
+    .await?;
+    let record = recovery_of(&node, a).await?;
+    ensure!(record["end"]["outcome"] == "succeeded", "{record:#}");
+    let by_hand = Case {
+        dead: a,
+        promoted: b,
+        promoted_as: "",
+        replicas: vec![b.key(), c.key()],
+        lost: vec![],
+        record: &record,
+        code: "DeadMaster",
+        command: "",
+        alias: a.key(),
+        domain: a.key(),
+        is_described: true,
+        is_downtimed: true,
+        is_automatic: false,
+    };
+    for list in RUN_BY_HAND {
+        is_told(&by_hand, list, folder.path())?;
+    }
+    // Of the healthy primary there is nothing to say but that somebody insists.
+    world.one_tree(b, &[c]).await?;
+    for list in LISTS {
+        for file in ["", ".env", ".arguments"] {
+            let file = folder.path().join(format!("{list}{file}"));
+            if file.exists() {
+                fs::remove_file(file)?;
+            }
+        }
+    }
+    world.seen_as_a_pair(&node, b, c).await?;
+    let path = format!("/api/force-master-failover/{}/{}", b.host(), b.port());
+    let answer = node.post(&path, None).await?;
+    ensure!(answer.is_ok(), "{}", answer.text);
+    let record = recovery_of(&node, b).await?;
+    let forced = Case {
+        dead: b,
+        promoted: c,
+        replicas: vec![c.key()],
+        record: &record,
+        command: "force-master-failover",
+        alias: b.key(),
+        domain: String::new(),
+        is_described: false,
+        is_downtimed: false,
+        ..by_hand
+    };
+    for list in std::iter::once("OnFailureDetectionProcesses").chain(RUN_BY_HAND) {
+        is_told(&forced, list, folder.path())?;
+    }
     Ok(())
 }
 
@@ -243,7 +350,7 @@ fn is_told(case: &Case<'_>, list: &str, folder: &Path) -> Result<()> {
                 });
                 ensure!(is_place, "{list}: {placeholder} is {said}");
             }
-            ("orchestratorHost" | "failureDescription", _) => {
+            ("orchestratorHost", _) | ("failureDescription", None) => {
                 ensure!(!said.is_empty(), "{list}: {placeholder} is empty");
             }
             ("slaveHosts" | "replicaHosts", Some(value)) => {

@@ -3,6 +3,7 @@
 //!
 //! `FAILOVER_RUNS` is how often each is done (1 when it is not set); docs/testing.md has the command of the long lane.
 
+mod alias;
 mod beats;
 mod hooks;
 mod instant_restart;

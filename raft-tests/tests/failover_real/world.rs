@@ -88,6 +88,38 @@ impl World {
         .await
     }
 
+    /// Waits until the node has seen that `replica` is all that replicates from `primary`, and that it does.
+    pub async fn seen_as_a_pair(
+        &self,
+        node: &Node,
+        primary: &Server,
+        replica: &Server,
+    ) -> Result<()> {
+        let path = format!(
+            "/api/instance-replicas/{}/{}",
+            primary.host(),
+            primary.port()
+        );
+        wait_until("a pair to be seen", SOON, async || {
+            let answer = node.get(&path).await?;
+            let all = answer.json.as_array().context("it is a list")?;
+            let [one] = &all[..] else {
+                anyhow::bail!("{} replicas: {}", all.len(), answer.text);
+            };
+            ensure!(one["Key"]["Hostname"] == replica.host().to_string());
+            ensure!(
+                one["ReplicationIOThreadRuning"] == true,
+                "it does not receive"
+            );
+            ensure!(
+                one["ReplicationSQLThreadRuning"] == true,
+                "it does not apply"
+            );
+            Ok(())
+        })
+        .await
+    }
+
     /// The server that this record says was promoted.
     pub fn promoted(&self, record: &Value) -> Result<&Server> {
         let successor = &record["end"]["successor"];

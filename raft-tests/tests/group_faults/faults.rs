@@ -1,114 +1,18 @@
 //! Leaders are killed, frozen and cut off under writers that remember what was acknowledged to them.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use raft_tests::lab::{Group, LeaderWatch, never_two, wait_until};
-use reqwest::{Client, StatusCode};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
+use super::writers::Writers;
 use super::{SOON, asked};
 
 /// Faults in the fast lane: one of each kind. The long lane has 50.
 const FAULTS: u64 = 3;
 
-/// Clients that write all the time.
-const WRITERS: usize = 4;
-
-/// A client gives one node this long before it asks the next, with the same key.
-const PATIENCE: Duration = Duration::from_secs(3);
-
 /// How long a thawed or mended old leader is watched before the next fault: several of the longest elections (300 ms).
 const WATCHED_AFTER: Duration = Duration::from_secs(1);
-
-/// Clients with a ledger.
-struct Writers {
-    stop: CancellationToken,
-    acknowledged: Arc<AtomicU64>,
-    tasks: Vec<JoinHandle<Result<BTreeSet<String>>>>,
-}
-
-impl Writers {
-    fn start(group: &Group) -> Result<Self> {
-        let stop = CancellationToken::new();
-        let acknowledged = Arc::new(AtomicU64::new(0));
-        let client = Client::builder().no_proxy().timeout(PATIENCE).build()?;
-        let urls: Vec<String> = group.nodes().iter().map(|node| node.at("")).collect();
-        let tasks = (0..WRITERS).map(|writer| {
-            let (client, urls) = (client.clone(), urls.clone());
-            tokio::spawn(write(
-                writer,
-                client,
-                urls,
-                stop.clone(),
-                Arc::clone(&acknowledged),
-            ))
-        });
-        Ok(Self {
-            tasks: tasks.collect(),
-            stop: stop.clone(),
-            acknowledged,
-        })
-    }
-
-    /// Waits until more is acknowledged than now.
-    async fn go_on(&self) -> Result<()> {
-        let before = self.acknowledged.load(Ordering::Relaxed);
-        wait_until("writers to be served", SOON, async || {
-            let now = self.acknowledged.load(Ordering::Relaxed);
-            ensure!(now >= before + 10, "{} since then", now - before);
-            Ok(())
-        })
-        .await
-    }
-
-    async fn end(self) -> Result<BTreeSet<String>> {
-        self.stop.cancel();
-        let mut all = BTreeSet::new();
-        for task in self.tasks {
-            all.append(&mut task.await??);
-        }
-        Ok(all)
-    }
-}
-
-/// One writer: each downtime until somebody acknowledges it, through whichever node is next, with a key of its own.
-async fn write(
-    writer: usize,
-    client: Client,
-    urls: Vec<String>,
-    stop: CancellationToken,
-    count: Arc<AtomicU64>,
-) -> Result<BTreeSet<String>> {
-    let mut acknowledged = BTreeSet::new();
-    for number in 0_usize.. {
-        let host = format!("w{writer}-{number}");
-        let mut through = writer + number;
-        loop {
-            if stop.is_cancelled() {
-                return Ok(acknowledged);
-            }
-            let url = &urls[through % urls.len()];
-            let path = format!("{url}/api/begin-downtime/{host}/3306/ann/test/3600s");
-            let request = client.post(path).header("Idempotency-Key", &host);
-            if let Ok(answer) = request.send().await
-                && answer.status() == StatusCode::OK
-            {
-                acknowledged.insert(host);
-                count.fetch_add(1, Ordering::Relaxed);
-                break;
-            }
-            through += 1;
-            // A node that refuses at once would be asked thousands of times a second.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-    bail!("more downtimes than numbers")
-}
 
 /// Waits for a leader other than `old`.
 async fn followed(group: &Group, old: usize) -> Result<usize> {
@@ -164,7 +68,7 @@ async fn two_never_lead_at_once_and_nothing_acknowledged_is_lost() -> Result<()>
     }
     group.settled().await?;
     writers.go_on().await?;
-    let acknowledged = writers.end().await?;
+    let acknowledged = writers.end().await?.hosts;
     group.agree(&[0, 1, 2]).await?;
     let answers = watch.end().await?;
     let counted: Vec<usize> = answers.iter().map(Vec::len).collect();

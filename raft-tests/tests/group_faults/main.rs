@@ -5,9 +5,11 @@
 mod failing;
 mod faults;
 mod flood;
+mod members;
 mod once;
 mod proxy;
 mod sites;
+mod writers;
 
 use std::time::Duration;
 

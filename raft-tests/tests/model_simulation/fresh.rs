@@ -1,5 +1,6 @@
 //! Seeds that nobody has run before.
 
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use raft_tests::world::model::{Verdict, run};
@@ -19,21 +20,30 @@ fn number(name: &str) -> Option<u64> {
     )
 }
 
-/// Where seeds begin in continuous integration, whose verdict has to depend on the change alone: fresh seeds still find a fault now and
-/// then (docs/testing.md).
-const FIRST_IN_CI: u64 = 1;
-
-/// Where seeds begin: `MODEL_FIRST`, else the time, so that they are fresh.
+/// Where seeds begin: `MODEL_FIRST`; in continuous integration the commit, so that each has seeds of its own and its verdict depends on it
+/// alone; else the time.
 #[allow(
     clippy::disallowed_methods,
     reason = "fresh seeds come from the clock, and are printed"
 )]
 fn first() -> u64 {
-    let of_ci = std::env::var_os("CI").map(|_| FIRST_IN_CI);
-    number("MODEL_FIRST").or(of_ci).unwrap_or_else(|| {
+    let of_ci = || std::env::var_os("CI").and_then(|_| of_commit());
+    number("MODEL_FIRST").or_else(of_ci).unwrap_or_else(|| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         now.as_secs() * 100_000
     })
+}
+
+/// A number that no other commit has; `None` where there is no commit, as in an archive.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the commit is asked of git, and nothing else"
+)]
+fn of_commit() -> Option<u64> {
+    let mut git = Command::new("git");
+    let told = git.args(["rev-parse", "HEAD"]).output().ok()?;
+    let told = String::from_utf8(told.stdout).ok()?;
+    u64::from_str_radix(told.get(..12)?, 16).ok()
 }
 
 #[test]

@@ -61,3 +61,8 @@ fn a_clock_in_apply_is_found() {
 fn an_old_primary_left_open_is_found() {
     is_found(Bug::OldPrimaryNotClosed, &["F3"]);
 }
+
+#[test]
+fn an_alias_that_the_next_leader_leaves_behind_is_found() {
+    is_found(Bug::AliasMovedByFirstLeaderOnly, &["alias"]);
+}

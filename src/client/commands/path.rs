@@ -1,8 +1,8 @@
 //! From a path template and the settings to the path that is asked for.
 //!
 //! A template is text with `{placeholders}`: `{instance}` and `{destination}` give two segments (host and port),
-//! `{cluster}` the alias or else the instance as it was written, `{owner}` and every other name the value of the option
-//! with that long name. A value that is not given leaves an empty segment; the table's `needs` say what may not be missing.
+//! `{cluster}` the alias or else the instance as it was written, `{named}` the instance as it was written, `{owner}` and every
+//! other name the value of the option with that long name. A value that is not given leaves an empty segment; the table's `needs` say what may not be missing.
 //! `{/destination}` and `{/cluster}` give a slash and the segments, or nothing at all when the value is not given.
 
 use crate::args::{Flag, SPECS};
@@ -59,6 +59,7 @@ fn fill(name: &str, settings: &Settings, owner: &str) -> Result<String, Error> {
         "/cluster" if settings.cluster().is_empty() => Ok(String::new()),
         "/cluster" => Ok(format!("/{}", segment(settings.cluster())?)),
         "cluster" => segment(settings.cluster()),
+        "named" => segment(settings.value(Flag::Instance)),
         "owner" => segment(owner),
         other => match SPECS.iter().find(|spec| spec.long == Some(other)) {
             Some(spec) => segment(settings.value(spec.flag)),
@@ -116,6 +117,7 @@ mod tests {
             ("x/{promotion-rule}", "x/prefer_not"),
             ("tag/{instance}?tag={tag}", "tag/db1/3306?tag=a%3Db"),
             ("downtimed/{alias}", "downtimed/"),
+            ("x/{named}?alias={tag}", "x/db1?alias=a%3Db"),
             (
                 "recover/{instance}{/destination}",
                 "recover/db1/3306/::1/3307",

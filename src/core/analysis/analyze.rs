@@ -78,9 +78,11 @@ pub fn asserted_dead(
     let record = scene.picture.get(key)?;
     let facts = Arc::new(Facts::gather(record, scene, policy)?);
     let rule = rules::main().find(|rule| rule.code == FindingCode::DeadPrimary)?;
-    facts
-        .is_primary
-        .then(|| Finding::new(rule, &facts, Vec::new()))
+    // Nothing was found, so there is nothing to say about it.
+    facts.is_primary.then(|| Finding {
+        sentence: "",
+        ..Finding::new(rule, &facts, Vec::new())
+    })
 }
 
 /// Adds what the rules say about one server.

@@ -13,7 +13,7 @@ pub struct Finding {
     pub subject: InstanceKey,
     /// In which cluster.
     pub cluster: Arc<str>,
-    /// For an operator, one sentence.
+    /// For an operator, one sentence; empty where an operator's word is all there is.
     pub sentence: &'static str,
     /// Whether it is written down when it appears, and whether there is something to do about it.
     pub registration: Registration,

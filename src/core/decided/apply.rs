@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use super::{
-    Command, Decided, Effect, Proposal, Refusal, Reply, RowChange, access_tokens, recoveries,
+    Command, Decided, Effect, Proposal, Refusal, Reply, RowChange, access_tokens, aliases,
+    group_nodes, recoveries,
 };
 use crate::domain::{Candidate, Downtime, InstanceKey, PromotionRule, Timestamp};
 use crate::planted::{Bug, is_planted};
@@ -45,11 +46,7 @@ pub(super) type Decision = (Reply, Vec<RowChange>, Vec<Effect>);
 fn decide(state: &Decided, command: &Command, now: Timestamp) -> Decision {
     match command {
         Command::Discover { key } => discover(state, key),
-        Command::Forget { key } => (
-            Reply::Done,
-            vec![RowChange::PutForgotten(key.clone(), now)],
-            vec![Effect::Forget(key.clone())],
-        ),
+        Command::Forget { key } => forget(state, key, now),
         Command::BeginDowntime {
             key,
             owner,
@@ -112,6 +109,12 @@ fn decide(state: &Decided, command: &Command, now: Timestamp) -> Decision {
         }
         Command::DisableRecoveries { by } => recoveries::disable(state, by, now),
         Command::EnableRecoveries => recoveries::enable(state),
+        Command::SetGroupNodes { old, new, reported } => {
+            group_nodes::set(state, old, new, reported)
+        }
+        Command::SetClusterAlias { cluster, alias, by } => {
+            aliases::set(state, cluster, alias, by, now)
+        }
     }
 }
 
@@ -133,6 +136,15 @@ fn discover(state: &Decided, key: &InstanceKey) -> Decision {
         unmark.into_iter().collect(),
         vec![Effect::Discover(key.clone())],
     )
+}
+
+fn forget(state: &Decided, key: &InstanceKey, now: Timestamp) -> Decision {
+    let mark = RowChange::PutForgotten(key.clone(), now);
+    let left = state.left_stopped.contains_key(key);
+    let left = left.then(|| RowChange::DeleteLeftStopped(key.clone()));
+    let alias = aliases::forgotten(state, key);
+    let changes = std::iter::once(mark).chain(left).chain(alias).collect();
+    (Reply::Done, changes, vec![Effect::Forget(key.clone())])
 }
 
 fn expire(state: &Decided, now: Timestamp) -> Decision {

@@ -102,6 +102,24 @@ pub enum Command {
     },
     /// Switches them on again.
     EnableRecoveries,
+    /// The group shall have these nodes; members follow, one change at a time.
+    SetGroupNodes {
+        /// Those it was to have when this was proposed.
+        old: Vec<String>,
+        /// Those it is to have, as entries of `RaftNodes`, normalised.
+        new: Vec<String>,
+        /// `RaftNodes` as nodes have it now, by name, of those about whom that is new.
+        reported: Vec<(String, Vec<String>)>,
+    },
+    /// Gives a cluster an alias by hand, which wins over what servers and configuration say.
+    SetClusterAlias {
+        /// Name of the cluster.
+        cluster: String,
+        /// The alias; an empty one takes away what was decided.
+        alias: String,
+        /// Who does it.
+        by: String,
+    },
 }
 
 /// A command on its way to being committed, with all that apply may use.
@@ -220,6 +238,20 @@ pub enum Refusal {
     /// More lines than a command may have.
     #[error("the command has too many lines; use several")]
     TooLong,
+    /// The nodes of the group were changed meanwhile.
+    #[error("the nodes of the group were changed a moment ago; look at raft-status, and ask again")]
+    OtherGroupNodes,
+    /// There would be no nodes, or too many, or one with an impossible name.
+    #[error("a group has between one and 64 nodes, each with a host and a port")]
+    BadGroupNodes,
+    /// Another cluster has this alias by hand.
+    #[error(
+        "the cluster {cluster} has this alias already; give that one another first, or an empty one to take it away"
+    )]
+    AliasIsTaken {
+        /// Name of that cluster.
+        cluster: String,
+    },
 }
 
 /// Which nodes perform an effect.

@@ -71,8 +71,8 @@ mod tests {
     use super::*;
     use crate::decided::RowChange;
     use crate::domain::{
-        AccessToken, Candidate, Downtime, InstanceKey, PromotionRule, PublicToken, SecretDigest,
-        Timestamp, TokenClaim,
+        AccessToken, Candidate, ClusterAlias, Downtime, InstanceKey, MovedAlias, PromotionRule,
+        PublicToken, RecoveryId, SecretDigest, Timestamp, TokenClaim,
     };
 
     fn key(text: &str) -> InstanceKey {
@@ -126,6 +126,29 @@ mod tests {
         row
     }
 
+    fn alias() -> ClusterAlias {
+        ClusterAlias {
+            alias: "shop".to_owned(),
+            set_by: Some("ann".to_owned()),
+            at: at(1),
+            moved: Some(MovedAlias {
+                from: "c".to_owned(),
+                recovery: RecoveryId::from_number(1),
+            }),
+        }
+    }
+
+    /// An alias with one thing changed.
+    fn alias_with(change: impl FnOnce(&mut ClusterAlias)) -> ClusterAlias {
+        let mut row = alias();
+        change(&mut row);
+        row
+    }
+
+    fn moved(row: &mut ClusterAlias) -> &mut MovedAlias {
+        row.moved.as_mut().unwrap()
+    }
+
     fn state(index: u64, decided_at: i64, rows: &[RowChange]) -> Decided {
         Decided::from_rows(index, at(decided_at), rows)
     }
@@ -134,6 +157,7 @@ mod tests {
     fn every_table_and_every_field_changes_the_digest() {
         let put_downtime = |key, row| RowChange::PutDowntime(key, row);
         let put_candidate = |key, row| RowChange::PutCandidate(key, row);
+        let put_alias = |name: &str, row| RowChange::PutClusterAlias(name.to_owned(), row);
         let put_token = |number, row| RowChange::PutAccessToken(public(number), row);
         let states = [
             state(0, 0, &[]),
@@ -224,6 +248,29 @@ mod tests {
             state(0, 0, &[RowChange::PutForgotten(key("a"), at(1))]),
             state(0, 0, &[RowChange::PutForgotten(key("b"), at(1))]),
             state(0, 0, &[RowChange::PutForgotten(key("a"), at(2))]),
+            state(0, 0, &[put_alias("a", alias())]),
+            state(0, 0, &[put_alias("b", alias())]),
+            state(
+                0,
+                0,
+                &[put_alias("a", alias_with(|row| row.alias.push('2')))],
+            ),
+            state(0, 0, &[put_alias("a", alias_with(|row| row.set_by = None))]),
+            state(0, 0, &[put_alias("a", alias_with(|row| row.at = at(2)))]),
+            state(0, 0, &[put_alias("a", alias_with(|row| row.moved = None))]),
+            state(
+                0,
+                0,
+                &[put_alias("a", alias_with(|row| moved(row).from.push('2')))],
+            ),
+            state(
+                0,
+                0,
+                &[put_alias(
+                    "a",
+                    alias_with(|row| moved(row).recovery = RecoveryId::from_number(2)),
+                )],
+            ),
             state(0, 0, &[put_token(1, token(7))]),
             state(0, 0, &[put_token(2, token(7))]),
             state(0, 0, &[put_token(1, token(8))]),

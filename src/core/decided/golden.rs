@@ -11,14 +11,14 @@ use serde::forward_to_deserialize_any;
 
 use super::codec::{Stored, decode, encode};
 use super::{
-    Acknowledged, Answer, Command, Decided, Effect, EffectScope, GroupId, Origin, Proposal,
-    RecoveryStepCommand, Refusal, Reply, RowChange, Snapshot, golden_recoveries,
+    Acknowledged, Answer, Command, Decided, Effect, EffectScope, GroupId, GroupNode, Origin,
+    Proposal, RecoveryStepCommand, Refusal, Reply, RowChange, Snapshot, golden_recoveries,
 };
 use crate::domain::{
-    AccessToken, BinlogPosition, Candidate, DataLoss, Downtime, FindingCode, Flavor, InstanceKey,
-    InstanceRecord, Observation, Phase, ProbeFailure, ProbeFailureKind, PromotionRule, PublicToken,
-    RecoveryKind, RecoveryOutcome, ReplicationLink, SecretDigest, SourceAddress, ThreadState,
-    Timestamp, TokenClaim,
+    AccessToken, BinlogPosition, Candidate, ClusterAlias, DataLoss, Downtime, FindingCode, Flavor,
+    InstanceKey, InstanceRecord, MovedAlias, Observation, Phase, ProbeFailure, ProbeFailureKind,
+    PromotionRule, PublicToken, RecoveryId, RecoveryKind, RecoveryOutcome, ReplicationLink,
+    SecretDigest, SourceAddress, ThreadState, Timestamp, TokenClaim,
 };
 
 pub(super) fn key() -> InstanceKey {
@@ -55,6 +55,18 @@ fn access_token(claim: Option<TokenClaim>) -> AccessToken {
         created_at: at(1),
         claim_by: at(60),
         claim,
+    }
+}
+
+fn alias(set_by: Option<&str>, moved_by: Option<u128>) -> ClusterAlias {
+    ClusterAlias {
+        alias: "a".to_owned(),
+        set_by: set_by.map(str::to_owned),
+        at: at(1),
+        moved: moved_by.map(|number| MovedAlias {
+            from: "f".to_owned(),
+            recovery: RecoveryId::from_number(number),
+        }),
     }
 }
 
@@ -189,6 +201,15 @@ fn commands() -> Vec<(&'static str, Command, &'static str)> {
         ),
         ("Expire", Command::Expire, "0105"),
         (
+            "SetClusterAlias",
+            Command::SetClusterAlias {
+                cluster: "c".to_owned(),
+                alias: "a".to_owned(),
+                by: "ann".to_owned(),
+            },
+            "01100163016103616e6e",
+        ),
+        (
             "CreateAccessToken",
             Command::CreateAccessToken {
                 public: PUBLIC,
@@ -284,6 +305,13 @@ fn replies_keep_their_bytes() {
             Reply::Refused(Refusal::TooManyTokens),
             "010207",
         ),
+        (
+            "Refused alias",
+            Reply::Refused(Refusal::AliasIsTaken {
+                cluster: "c".to_owned(),
+            }),
+            "0102140163",
+        ),
     ];
     let golden = [golden.to_vec(), golden_recoveries::replies()].concat();
     check(&golden);
@@ -309,6 +337,9 @@ fn replies_keep_their_bytes() {
             "OtherFence",
             "PhaseOutOfOrder",
             "TooLong",
+            "OtherGroupNodes",
+            "BadGroupNodes",
+            "AliasIsTaken",
         ],
         "a new refusal needs its bytes above"
     );
@@ -382,6 +413,36 @@ fn row_changes_keep_their_bytes() {
             "011205fb2c0100fc80841e00",
         ),
         ("DeleteAnswer", RowChange::DeleteAnswer(5), "011305"),
+        (
+            "PutGroupNode",
+            RowChange::PutGroupNode(
+                "a:1".to_owned(),
+                GroupNode {
+                    reported: vec!["b:1".to_owned()],
+                },
+            ),
+            "011603613a310103623a31",
+        ),
+        (
+            "DeleteGroupNode",
+            RowChange::DeleteGroupNode("a:1".to_owned()),
+            "011703613a31",
+        ),
+        (
+            "PutClusterAlias set",
+            RowChange::PutClusterAlias("c".to_owned(), alias(Some("ann"), None)),
+            "0118016301610103616e6efc80841e0000",
+        ),
+        (
+            "PutClusterAlias moved",
+            RowChange::PutClusterAlias("c".to_owned(), alias(None, Some(5))),
+            "01180163016100fc80841e0001016605",
+        ),
+        (
+            "DeleteClusterAlias",
+            RowChange::DeleteClusterAlias("c".to_owned()),
+            "01190163",
+        ),
     ];
     let golden = [golden.to_vec(), golden_recoveries::row_changes()].concat();
     check(&golden);
@@ -402,7 +463,10 @@ fn records_of_recoveries_keep_their_bytes() {
             "StateLoss",
             "Note",
             "Replan",
-            "Watch"
+            "Watch",
+            "LeaveStopped",
+            "Settled",
+            "Publish",
         ],
         "a new step of a recovery needs a command with its bytes"
     );

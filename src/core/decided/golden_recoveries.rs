@@ -218,6 +218,31 @@ pub(super) fn commands() -> Golden<Command> {
             "010afeefcdab8967452301efcdab8967452301060103646231fbeb0c070103646231fbeb0c08",
         ),
         (
+            "RecoveryStep leave stopped",
+            step(RecoveryStepCommand::LeaveStopped {
+                fence: Fence::from_number(5),
+                servers: vec![key()],
+            }),
+            "010afeefcdab8967452301efcdab896745230107050103646231fbeb0c",
+        ),
+        (
+            "RecoveryStep settled",
+            step(RecoveryStepCommand::Settled {
+                server: key(),
+                notes: vec![(at(1), "n".to_owned())],
+            }),
+            "010afeefcdab8967452301efcdab89674523010803646231fbeb0c01fc80841e00016e",
+        ),
+        (
+            "RecoveryStep publish",
+            step(RecoveryStepCommand::Publish {
+                fence: Fence::from_number(5),
+                promoted: key(),
+                news: news(),
+            }),
+            "010afeefcdab8967452301efcdab8967452301090503646231fbeb0c0103646231fbeb0c070103646231fbeb0c08010302010201fc80841e00016e",
+        ),
+        (
             "EndRecovery succeeded",
             end(RecoveryOutcome::Succeeded, Some(DataLoss::NoneProven)),
             "010bfeefcdab8967452301efcdab896745230104000103646231fbeb0c01730103646231fbeb0c0103646231fbeb0c01016501000100fc40420f000001020000000103646231fbeb0c016f0172fc80a812010103646231fbeb0c070103646231fbeb0c08010302010201fc80841e00016e",
@@ -273,6 +298,15 @@ pub(super) fn commands() -> Golden<Command> {
             "010d03616e6e",
         ),
         ("EnableRecoveries", Command::EnableRecoveries, "010e"),
+        (
+            "SetGroupNodes",
+            Command::SetGroupNodes {
+                old: vec!["a:1".to_owned()],
+                new: vec!["b:1".to_owned()],
+                reported: vec![("a:1".to_owned(), vec!["b:1".to_owned()])],
+            },
+            "010f0103613a310103623a310103613a310103623a31",
+        ),
     ]
 }
 
@@ -340,6 +374,16 @@ pub(super) fn replies() -> Golden<Reply> {
             "01021002",
         ),
         ("Refused long", Reply::Refused(Refusal::TooLong), "010211"),
+        (
+            "Refused other nodes",
+            Reply::Refused(Refusal::OtherGroupNodes),
+            "010212",
+        ),
+        (
+            "Refused bad nodes",
+            Reply::Refused(Refusal::BadGroupNodes),
+            "010213",
+        ),
     ]
 }
 
@@ -475,6 +519,16 @@ pub(super) fn row_changes() -> Golden<RowChange> {
             "DeleteRecoveriesDisabled",
             RowChange::DeleteRecoveriesDisabled,
             "0111",
+        ),
+        (
+            "PutLeftStopped",
+            RowChange::PutLeftStopped(key(), ID),
+            "011403646231fbeb0cfeefcdab8967452301efcdab8967452301",
+        ),
+        (
+            "DeleteLeftStopped",
+            RowChange::DeleteLeftStopped(key()),
+            "011503646231fbeb0c",
         ),
     ]
 }

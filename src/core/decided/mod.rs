@@ -8,6 +8,7 @@
 //! node hands its state to another.
 
 mod access_tokens;
+mod aliases;
 mod apply;
 pub mod codec;
 mod command;
@@ -17,6 +18,7 @@ pub(crate) mod golden;
 #[cfg(test)]
 mod golden_recoveries;
 mod group;
+mod group_nodes;
 mod once;
 mod recoveries;
 mod recovery_commands;
@@ -27,6 +29,7 @@ pub use apply::{Applied, apply, is_anything_due};
 pub use command::{Command, Effect, EffectScope, Origin, Proposal, Refusal, Reply};
 pub use digest::Digest;
 pub use group::GroupId;
+pub use group_nodes::{GROUP_NODES_MAX, GroupNode};
 pub use once::{Answer, AppliedOnce, KeyedRequest, apply_once};
 pub use recovery_commands::{
     Acknowledged, EndRecovery, LINES_IN_COMMAND_MAX, LostServer, RecoveryNews, RecoveryStepCommand,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::apply::{Decision, done, refused};
 use super::recovery_commands::LINES_IN_COMMAND_MAX;
 use super::{
-    Acknowledged, Decided, EndRecovery, LostServer, RecoveryNews, RecoveryStepCommand, Refusal,
-    RegisterDetection, RegisterRecovery, Reply, RowChange,
+    Acknowledged, Decided, Effect, EndRecovery, LostServer, RecoveryNews, RecoveryStepCommand,
+    Refusal, RegisterDetection, RegisterRecovery, Reply, RowChange, aliases,
 };
 use crate::domain::{
     Acknowledgement, DataLoss, Detection, Downtime, Fence, InstanceKey, Phase, RecordedStep,
@@ -210,6 +210,15 @@ pub(super) fn step(
             replan(state, id, *fence, plan, news, now)
         }
         RecoveryStepCommand::Watch { opened, ended } => watch(state, id, opened, ended),
+        RecoveryStepCommand::LeaveStopped { fence, servers } => {
+            leave_stopped(state, id, *fence, servers)
+        }
+        RecoveryStepCommand::Settled { server, notes } => settled(state, id, server, notes),
+        RecoveryStepCommand::Publish {
+            fence,
+            promoted,
+            news,
+        } => publish(state, id, *fence, promoted, news, now),
     };
     answer.unwrap_or_else(refused)
 }
@@ -299,6 +308,31 @@ fn record(
         return Ok((Reply::Unchanged, vec![], vec![]));
     }
     with_news(state, id, recovery.clone(), news, now)
+}
+
+/// Before the promoted server is writable there is nobody to be found, and afterwards it was done.
+fn publish(
+    state: &Decided,
+    id: RecoveryId,
+    fence: Fence,
+    promoted: &InstanceKey,
+    news: &RecoveryNews,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    let recovery = current(state, id, fence)?;
+    if recovery.phase != Phase::Promoted {
+        return Err(Refusal::PhaseOutOfOrder {
+            current: recovery.phase,
+        });
+    }
+    let (reply, mut changes, mut effects) = with_news(state, id, recovery.clone(), news, now)?;
+    if state.downtimes.contains_key(promoted) {
+        changes.push(RowChange::DeleteDowntime(promoted.clone()));
+    }
+    changes.extend(aliases::moved(state, id, recovery, promoted, now));
+    // Every node shall see it as what it is now, and not only at its next turn.
+    effects.push(Effect::Discover(promoted.clone()));
+    Ok((reply, changes, effects))
 }
 
 /// Another plan for the same recovery: who touches what is as it was registered, and so is what holds others back.
@@ -433,6 +467,60 @@ fn watch(
     }
 }
 
+fn leave_stopped(
+    state: &Decided,
+    id: RecoveryId,
+    fence: Fence,
+    servers: &[InstanceKey],
+) -> Result<Decision, Refusal> {
+    current(state, id, fence)?;
+    if servers.len() > LINES_IN_COMMAND_MAX {
+        return Err(Refusal::TooLong);
+    }
+    let is_new = |server: &&InstanceKey| state.left_stopped.get(*server) != Some(&id);
+    let new = servers.iter().filter(is_new);
+    let changes: Vec<RowChange> = new
+        .map(|server| RowChange::PutLeftStopped(server.clone(), id))
+        .collect();
+    match changes.is_empty() {
+        true => Ok((Reply::Unchanged, changes, vec![])),
+        false => Ok((Reply::Done, changes, vec![])),
+    }
+}
+
+/// Under no fence: that nothing is left to do stays true whoever leads.
+fn settled(
+    state: &Decided,
+    id: RecoveryId,
+    server: &InstanceKey,
+    notes: &[(Timestamp, String)],
+) -> Result<Decision, Refusal> {
+    if known(state, id)?.end.is_none() {
+        return Err(Refusal::RecoveryHasNotEnded);
+    }
+    if notes.len() > LINES_IN_COMMAND_MAX {
+        return Err(Refusal::TooLong);
+    }
+    if state.left_stopped.get(server) != Some(&id) {
+        return Ok((Reply::Unchanged, vec![], vec![]));
+    }
+    let mut changes = vec![RowChange::DeleteLeftStopped(server.clone())];
+    changes.extend(noted(state, id, notes));
+    Ok((Reply::Done, changes, vec![]))
+}
+
+/// What other recoveries, or this one before its last plan, have left of servers that are meant.
+fn no_longer_left<'a>(
+    state: &'a Decided,
+    is_meant: impl Fn(&InstanceKey, &RecoveryId) -> bool + 'a,
+) -> impl Iterator<Item = RowChange> + 'a {
+    let meant = state
+        .left_stopped
+        .iter()
+        .filter(move |(key, id)| is_meant(key, id));
+    meant.map(|(key, _)| RowChange::DeleteLeftStopped(key.clone()))
+}
+
 fn forget_sessions(row: &mut Recovery, ended: &[RecoverySessionId]) {
     row.sessions.retain(|one| !ended.contains(one));
     row.stale_sessions.retain(|one| !ended.contains(one));
@@ -506,6 +594,11 @@ fn ended(state: &Decided, end: &EndRecovery, now: Timestamp) -> Result<Decision,
     );
     // The same server may fail again, in another role, and is to be told of again.
     if end.successor.is_some() {
+        // Each of these is where it belongs, or in downtime.
+        let settled = || end.participants.iter().chain(&end.lost);
+        changes.extend(no_longer_left(state, |key, _| {
+            settled().any(|one| one == key)
+        }));
         changes.extend(detections_closed(state, now, |known| {
             known.subject == subject
         }));
@@ -622,8 +715,10 @@ pub(super) fn due(state: &Decided, now: Timestamp) -> impl Iterator<Item = RowCh
             .values()
             .any(|known| known.recovery == *id && now < known.kept_until);
         let notes = notes_deleted(state, *id, !is_detected);
+        let left = no_longer_left(state, move |_, of| of == id);
         std::iter::once(RowChange::DeleteRecovery(*id))
             .chain(steps)
+            .chain(left)
             .chain(notes)
     });
     let over = state

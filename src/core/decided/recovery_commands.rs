@@ -232,4 +232,29 @@ pub enum RecoveryStepCommand {
         /// Those, of this and of other ended recoveries, that can do nothing any more.
         ended: Vec<RecoverySessionId>,
     },
+    /// Receivers of these servers were stopped, and they cannot be started again now: whoever leads does so when the servers
+    /// answer, unless the recovery succeeds.
+    LeaveStopped {
+        /// Under which leadership.
+        fence: Fence,
+        /// The servers.
+        servers: Vec<InstanceKey>,
+    },
+    /// A server that this recovery has left with a stopped receiver needs nothing more.
+    Settled {
+        /// The server.
+        server: InstanceKey,
+        /// Lines for people, each with its time.
+        notes: Vec<(Timestamp, String)>,
+    },
+    /// Clients are to find the promoted server: aliases of the cluster, also one set by hand, belong to the cluster that it heads from
+    /// here on, and it is in nobody's downtime. Everything of it is decided once, whichever leader proposes it how often.
+    Publish {
+        /// Under which leadership.
+        fence: Fence,
+        /// The promoted server.
+        promoted: InstanceKey,
+        /// What else happened.
+        news: RecoveryNews,
+    },
 }

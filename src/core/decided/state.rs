@@ -3,10 +3,10 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
-use super::Answer;
+use super::{Answer, GroupNode};
 use crate::domain::{
-    AccessToken, Candidate, Detection, Downtime, InstanceKey, PublicToken, RecordedStep,
-    RecoveriesDisabled, Recovery, RecoveryId, RecoveryNote, Timestamp,
+    AccessToken, Candidate, ClusterAlias, Detection, Downtime, InstanceKey, PublicToken,
+    RecordedStep, RecoveriesDisabled, Recovery, RecoveryId, RecoveryNote, Timestamp,
 };
 
 /// All decided state, in memory. Cloning is cheap. Maps are ordered, so that walking them is the same everywhere.
@@ -30,6 +30,12 @@ pub struct Decided {
     pub recovery_notes: OrdMap<(RecoveryId, u64), RecoveryNote>,
     /// That automatic recoveries are switched off; `None` when they are on.
     pub recoveries_disabled: Option<RecoveriesDisabled>,
+    /// Servers whose receiver a recovery has stopped and could not start again, each with that recovery.
+    pub left_stopped: OrdMap<InstanceKey, RecoveryId>,
+    /// Nodes that the group is to have, by name; empty when that was never decided.
+    pub group_nodes: OrdMap<String, GroupNode>,
+    /// Aliases that were decided, by name of the cluster; see [`Decided::alias_of_cluster`].
+    pub cluster_aliases: OrdMap<String, ClusterAlias>,
     /// Answers to the latest requests, so that a repeated one takes effect once; nodes of a group only.
     pub answers: OrdMap<u128, Answer>,
     /// The requests of `answers` by the index of the entry that took effect; follows from it.
@@ -83,6 +89,18 @@ pub enum RowChange {
     PutAnswer(u128, Answer),
     /// Removes the answer to a request.
     DeleteAnswer(u128),
+    /// Writes that a server was left with a stopped receiver, and by which recovery.
+    PutLeftStopped(InstanceKey, RecoveryId),
+    /// Removes that.
+    DeleteLeftStopped(InstanceKey),
+    /// Writes a node that the group is to have.
+    PutGroupNode(String, GroupNode),
+    /// Removes one.
+    DeleteGroupNode(String),
+    /// Writes the alias of a cluster.
+    PutClusterAlias(String, ClusterAlias),
+    /// Removes the alias of a cluster.
+    DeleteClusterAlias(String),
 }
 
 impl RowChange {
@@ -101,6 +119,9 @@ impl RowChange {
                 "recoveries_disabled"
             }
             Self::PutAnswer(..) | Self::DeleteAnswer(_) => "answer",
+            Self::PutLeftStopped(..) | Self::DeleteLeftStopped(_) => "left_stopped",
+            Self::PutGroupNode(..) | Self::DeleteGroupNode(_) => "group_node",
+            Self::PutClusterAlias(..) | Self::DeleteClusterAlias(_) => "cluster_alias",
         }
     }
 }
@@ -120,6 +141,9 @@ impl Decided {
             recovery_steps,
             recovery_notes,
             recoveries_disabled,
+            left_stopped,
+            group_nodes,
+            cluster_aliases,
             answers,
             answered: _,
             applied_index: _,
@@ -152,6 +176,15 @@ impl Decided {
         let disabled = recoveries_disabled
             .iter()
             .map(|row| RowChange::PutRecoveriesDisabled(row.clone()));
+        let left_stopped = left_stopped
+            .iter()
+            .map(|(key, id)| RowChange::PutLeftStopped(key.clone(), *id));
+        let group_nodes = group_nodes
+            .iter()
+            .map(|(name, row)| RowChange::PutGroupNode(name.clone(), row.clone()));
+        let aliases = cluster_aliases
+            .iter()
+            .map(|(cluster, row)| RowChange::PutClusterAlias(cluster.clone(), row.clone()));
         let answers = answers
             .iter()
             .map(|(request, row)| RowChange::PutAnswer(*request, row.clone()));
@@ -164,7 +197,10 @@ impl Decided {
             .chain(steps)
             .chain(notes)
             .chain(disabled)
+            .chain(left_stopped)
+            .chain(group_nodes)
             .chain(answers)
+            .chain(aliases)
     }
 
     /// The state with these rows, in any order.
@@ -251,6 +287,24 @@ impl Decided {
                 self.answered.insert(answer.index, *request);
             }
             RowChange::DeleteAnswer(request) => self.drop_answer(*request),
+            RowChange::PutLeftStopped(key, id) => {
+                self.left_stopped.insert(key.clone(), *id);
+            }
+            RowChange::DeleteLeftStopped(key) => {
+                self.left_stopped.remove(key);
+            }
+            RowChange::PutGroupNode(name, row) => {
+                self.group_nodes.insert(name.clone(), row.clone());
+            }
+            RowChange::DeleteGroupNode(name) => {
+                self.group_nodes.remove(name);
+            }
+            RowChange::PutClusterAlias(cluster, row) => {
+                self.cluster_aliases.insert(cluster.clone(), row.clone());
+            }
+            RowChange::DeleteClusterAlias(cluster) => {
+                self.cluster_aliases.remove(cluster);
+            }
         }
     }
 

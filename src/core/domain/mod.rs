@@ -2,6 +2,7 @@
 
 mod access_token;
 mod binlog;
+mod cluster_alias;
 pub mod coordinates;
 mod data_loss;
 mod downtime;
@@ -21,6 +22,7 @@ pub mod version;
 
 pub use access_token::{AccessToken, NotAPublicToken, PublicToken, SecretDigest, TokenClaim};
 pub use binlog::BinlogPosition;
+pub use cluster_alias::{ClusterAlias, MovedAlias};
 pub use coordinates::{CoordinatesError, LogCoordinates, LogFile, ReportedLogFile, ReportedSource};
 pub use data_loss::DataLoss;
 pub use downtime::{Candidate, Downtime};

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::BoxFuture;
-use crate::decided::GroupId;
+use crate::decided::{Command, GroupId};
 
 /// What a node is in its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub struct GroupStatus {
     pub members: Vec<GroupMember>,
     /// `RaftNodes` as configured here, normalised.
     pub configured: Vec<String>,
+    /// The nodes that the group is to have, as decided.
+    pub desired: Vec<String>,
     /// Last entry in the log.
     pub last_log_index: u64,
     /// Last entry known to be committed.
@@ -89,6 +91,22 @@ pub enum Successor {
     Member(String),
     /// The first member whose name contains this text.
     NameContains(String),
+}
+
+/// How the nodes of the group are to change. Nodes are written as in `RaftNodes`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodesChange {
+    /// This one is to be a member too.
+    Add(String),
+    /// This one is to be no member any more.
+    Remove(String),
+    /// One takes the place of another.
+    Replace {
+        /// Who goes, once the other has joined.
+        old: String,
+        /// Who comes.
+        new: String,
+    },
 }
 
 /// Why the group did not do what it was asked to.
@@ -187,6 +205,13 @@ pub trait Group: Send + Sync {
     /// # Errors
     /// [`GroupError`].
     fn hand_over(&self, to: Successor) -> BoxFuture<'_, Result<(), GroupError>>;
+
+    /// The command by which the nodes of the group change, and the normalised name of the node that it is about. Once it is
+    /// committed, members follow. Never waits.
+    ///
+    /// # Errors
+    /// [`GroupError::Failed`] where that makes no sense: no such node, the last one, or too few of the rest reachable.
+    fn change_nodes(&self, change: &NodesChange) -> Result<(String, Command), GroupError>;
 
     /// Writes a snapshot of decided state now.
     ///

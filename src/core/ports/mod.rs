@@ -26,7 +26,7 @@ pub use discovery::{DiscoverError, Discovery, PictureReader, ProbeState};
 pub use effects::{EffectLog, OwedEffects};
 pub use group::{
     ForwardError, ForwardHandler, ForwardedRequest, ForwardedResponse, Group, GroupError,
-    GroupMember, GroupRole, GroupStatus, Successor,
+    GroupMember, GroupRole, GroupStatus, NodesChange, Successor,
 };
 pub use hooks::{HookOutcome, HookReport, HookRun, HookRunner};
 pub use leadership::{Leadership, NotLeading};

@@ -30,6 +30,7 @@ pub mod hooks;
 pub mod plan;
 mod policy;
 pub mod ranking;
+mod restart;
 
 pub use crate::domain::{RecoveryKind, TouchedServer};
 pub use demand::{Demand, DemandLevel};
@@ -39,5 +40,6 @@ pub use gate::{
 };
 pub use holdings::{Ground, Holdings, Unapplied};
 pub use policy::{Durability, RecoveryPolicy, UnappliedRelayLog};
+pub use restart::{Restart, restart};
 #[cfg(test)]
 mod testing;

@@ -16,6 +16,9 @@ const OWNER_MAX: usize = 128;
 /// Longest reason of a downtime: it is shown in lists and kept in every log.
 const REASON_MAX: usize = 1024;
 
+/// Longest alias of a cluster; the predecessor's tables hold as much.
+const ALIAS_MAX: usize = 128;
+
 /// Longest downtime: ten years. A longer one is a slip of the unit.
 const DOWNTIME_MAX: Duration = Duration::from_secs(3650 * 24 * 3600);
 
@@ -235,6 +238,17 @@ pub fn owner(text: &str) -> Result<String, InputError> {
 /// [`InputError`] when it is empty or too long.
 pub fn reason(text: &str) -> Result<String, InputError> {
     typed_text("reason", text, REASON_MAX)
+}
+
+/// The alias of a cluster.
+///
+/// # Errors
+/// [`InputError`] when it is too long.
+pub fn alias(text: &str) -> Result<String, InputError> {
+    match text.trim() {
+        "" => Ok(String::new()),
+        text => typed_text("alias", text, ALIAS_MAX),
+    }
 }
 
 /// The comment of an acknowledgement.

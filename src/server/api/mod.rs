@@ -25,6 +25,7 @@ mod view;
 mod access_tokens;
 mod analysis;
 mod candidates;
+mod cluster_alias;
 mod clusters;
 mod configuration;
 mod discovery;

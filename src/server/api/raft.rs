@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use orchestrator_core::ports::{Group, GroupError, Successor};
+use orchestrator_core::ports::{Group, GroupError, NodesChange, Successor};
 
+use super::change::commit;
 use super::dto::RaftStatusDto;
 use super::group::{Hearing, word};
-use super::input::Params;
+use super::input::{Params, Requester};
 use super::{ApiError, AppState, envelope};
 
 /// The group, or the words in which the predecessor says that there is none.
@@ -92,6 +93,58 @@ pub async fn give_way_by_hint(
     hand_over(group.as_ref(), Successor::NameContains(hint.to_owned())).await?;
     let message = format!("Leadership was handed to a node with {hint} in its name");
     Ok(envelope::ok(&message, hint))
+}
+
+/// `raft-add-peer/{addr}`: this node is to be a member; it becomes one when it is there and has caught up.
+pub async fn add_peer(
+    State(state): State<AppState>,
+    requester: Requester,
+    params: Params,
+) -> Result<Response, ApiError> {
+    let change = NodesChange::Add(params.get("addr").to_owned());
+    change_nodes(&state, &requester, "raft-add-peer", change).await
+}
+
+/// `raft-remove-peer/{addr}`: this node is to be a member no more.
+pub async fn remove_peer(
+    State(state): State<AppState>,
+    requester: Requester,
+    params: Params,
+) -> Result<Response, ApiError> {
+    let change = NodesChange::Remove(params.get("addr").to_owned());
+    change_nodes(&state, &requester, "raft-remove-peer", change).await
+}
+
+/// `raft-replace-peer/{old}/{new}`: one takes the place of another, which goes when the new one has joined.
+pub async fn replace_peer(
+    State(state): State<AppState>,
+    requester: Requester,
+    params: Params,
+) -> Result<Response, ApiError> {
+    let change = NodesChange::Replace {
+        old: params.get("old").to_owned(),
+        new: params.get("new").to_owned(),
+    };
+    change_nodes(&state, &requester, "raft-replace-peer", change).await
+}
+
+/// Decides it; answers with the normalised name, as the predecessor.
+async fn change_nodes(
+    state: &AppState,
+    requester: &Requester,
+    route: &'static str,
+    change: NodesChange,
+) -> Result<Response, ApiError> {
+    let group = group_of(state, route)?;
+    let (name, command) = group.change_nodes(&change).map_err(|source| match source {
+        GroupError::NotLeader => ApiError::NoLeader,
+        source => ApiError::Group {
+            what: "The nodes of the group stay",
+            source,
+        },
+    })?;
+    commit(state, requester, route, command).await?;
+    Ok(envelope::bare(&name))
 }
 
 /// `reelect`: the leader hands over to whoever has most of the log. A single node has nobody to hand over to.

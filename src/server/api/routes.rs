@@ -1,6 +1,6 @@
 use super::{
-    Route, access_tokens, candidates, clusters, configuration, discovery, downtime, health,
-    instances, probes, raft, search, topology,
+    Route, access_tokens, candidates, cluster_alias, clusters, configuration, discovery, downtime,
+    health, instances, probes, raft, search, topology,
 };
 use recovery::{acknowledgement_routes, analysis_routes, audit_routes, recovery_routes};
 
@@ -200,6 +200,10 @@ fn agreement_routes() -> Vec<Route> {
             "set the promotion rule: prefer, neutral, prefer_not or must_not",
             ENVELOPE_KEY,
         ),
+        Route::changes("/api/set-cluster-alias/{clusterName}", cluster_alias::set).about(
+            "give a cluster the alias in `?alias=`, which then wins over queries and patterns; an empty one takes it away",
+            ENVELOPE_NULL,
+        ),
     ]
 }
 
@@ -261,6 +265,21 @@ fn group_routes() -> Vec<Route> {
             .about(
                 "hand leadership to a member with this text in its name; on the leader only",
                 "envelope; Details: the hint",
+            ),
+        Route::changes("/api/raft-add-peer/{addr}", raft::add_peer)
+            .about(
+                "the group is to have this node too, `host:port` or `host`; it becomes a member when it is started and has caught up",
+                "text: the node, normalised",
+            ),
+        Route::changes("/api/raft-remove-peer/{addr}", raft::remove_peer)
+            .about(
+                "the group is to do without this node; refused where too few of the rest are reachable",
+                "text: the node, normalised",
+            ),
+        Route::changes("/api/raft-replace-peer/{old}/{new}", raft::replace_peer)
+            .about(
+                "one node takes the place of another, which goes when the new one has joined",
+                "text: the new node, normalised",
             ),
         Route::changes("/api/reelect", raft::reelect)
             .not_repeated()

@@ -99,8 +99,7 @@ async fn intent(
     let is_forced = wanted.demand.level != DemandLevel::Automatic;
     let view = View::take(deps, stalls);
     let finding = finding(&view, config, wanted)?;
-    let skips_hooks = wanted.demand.skips_hooks;
-    let id = detection::write_down(deps, config, fence, &view, &finding, skips_hooks).await?;
+    let id = detection::write_down(deps, config, fence, &view, &finding, &wanted.demand).await?;
     view.gate(&finding, config, is_forced)?;
     let mut servers = Vec::new();
     // Beats know it better than a probe, which would wait for a silent server.
@@ -116,9 +115,13 @@ async fn intent(
         return Err(WhyNot::NotSeenAgain(finding.sentence.to_owned()));
     }
     let kind = view.gate(&finding, config, is_forced)?;
-    let (policy, dead) = (&config.recovery, &wanted.subject);
-    let plan = plan_for(&view.scene(), dead, policy, &wanted.demand)?;
-    let ranking = rank(&view.scene(), dead, policy).ok();
+    let alias = view.alias(&finding.cluster, config);
+    let (policy, dead) = (
+        config.recovery_of(&finding.cluster, &alias),
+        &wanted.subject,
+    );
+    let plan = plan_for(&view.scene(), dead, &policy, &wanted.demand)?;
+    let ranking = rank(&view.scene(), dead, &policy).ok();
     Ok(Intent {
         id,
         kind,

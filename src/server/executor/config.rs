@@ -2,8 +2,10 @@ use std::time::Duration;
 
 use orchestrator_core::analysis::AnalysisPolicy;
 use orchestrator_core::legacy::hooks::HookList;
-use orchestrator_core::recovery::RecoveryPolicy;
+use orchestrator_core::recovery::{Durability, RecoveryPolicy};
 use regex::Regex;
+
+use super::look::is_named;
 
 /// What configuration says about recovering.
 #[derive(Clone, Debug)]
@@ -14,6 +16,8 @@ pub struct Config {
     pub analysis: AnalysisPolicy,
     /// About recoveries.
     pub recovery: RecoveryPolicy,
+    /// `RefusePossibleLossClusterFilters`, as written: clusters in which [`Durability::Refuse`] holds.
+    pub refuses_loss_of: Vec<String>,
     /// `RecoverIntermediateMasterClusterFilters`, as written: what hooks are told.
     pub intermediate_clusters: Vec<String>,
     /// Hooks.
@@ -38,6 +42,7 @@ impl Default for Config {
             look_every: Duration::from_secs(1),
             analysis: AnalysisPolicy::default(),
             recovery: RecoveryPolicy::default(),
+            refuses_loss_of: Vec::new(),
             intermediate_clusters: Vec::new(),
             hooks: HookLists::default(),
             detection_block_period: Duration::from_secs(3600),
@@ -46,6 +51,20 @@ impl Default for Config {
             downtime_owner: "orchestrator".to_owned(),
             changes_nothing: false,
             cluster_aliases: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// What recoveries of one cluster go by.
+    pub fn recovery_of(&self, cluster: &str, alias: &str) -> RecoveryPolicy {
+        let refuses = is_named(&self.refuses_loss_of, cluster, alias);
+        RecoveryPolicy {
+            durability: match refuses {
+                true => Durability::Refuse,
+                false => self.recovery.durability,
+            },
+            ..self.recovery.clone()
         }
     }
 }

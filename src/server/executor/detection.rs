@@ -6,11 +6,12 @@ use orchestrator_core::analysis::Finding;
 use orchestrator_core::analysis::rules::Registration;
 use orchestrator_core::decided::{Command, Decided, RecoveryStepCommand, RegisterDetection, Reply};
 use orchestrator_core::domain::{Detection, Fence, RecoveryId, RecoveryKind, Timestamp};
-use orchestrator_core::legacy::hooks::{HookCommand, HookFacts, HookSubject};
+use orchestrator_core::legacy::hooks::{HookFacts, HookSubject};
+use orchestrator_core::recovery::Demand;
 use orchestrator_core::recovery::hooks::HookMoment;
 
 use super::look::{View, domain_of, is_named};
-use super::moments::Hooks;
+use super::moments::{Hooks, command_of};
 use super::{Config, Deps, WhyNot, metrics};
 
 /// The detection that a finding is written down as, where it is.
@@ -39,7 +40,7 @@ pub(super) async fn write_down(
     fence: Fence,
     view: &View,
     finding: &Finding,
-    skips_hooks: bool,
+    demand: &Demand,
 ) -> Result<RecoveryId, WhyNot> {
     if let Some(known) = active(&view.decided, finding, view.now) {
         return Ok(unused(deps, known.recovery));
@@ -78,7 +79,7 @@ pub(super) async fn write_down(
     }
     metrics::detection_written();
     tracing::warn!(recovery = %id, server = %finding.subject, code = ?finding.code, "found: {}", finding.sentence);
-    tell_hooks(deps, config, fence, view, finding, (id, skips_hooks)).await;
+    tell_hooks(deps, config, fence, view, finding, (id, demand)).await;
     Ok(id)
 }
 
@@ -96,7 +97,7 @@ async fn tell_hooks(
     fence: Fence,
     view: &View,
     finding: &Finding,
-    (id, are_skipped): (RecoveryId, bool),
+    (id, demand): (RecoveryId, &Demand),
 ) {
     let cluster_alias = view.alias(&finding.cluster, config);
     let facts = HookFacts {
@@ -107,7 +108,7 @@ async fn tell_hooks(
         },
         failed: finding.subject.clone(),
         description: finding.sentence.to_owned(),
-        command: HookCommand::None,
+        command: command_of(demand),
         cluster: finding.cluster.to_string(),
         recovers_primary: is_named(
             &config.recovery.primary_clusters,
@@ -134,7 +135,7 @@ async fn tell_hooks(
         config: Arc::clone(config),
         facts,
         taken: None,
-        are_skipped,
+        are_skipped: demand.skips_hooks,
     };
     if !hooks.has_any(HookMoment::Detected, RecoveryKind::DeadPrimary) {
         return;

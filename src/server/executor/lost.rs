@@ -7,26 +7,17 @@ use std::time::Duration;
 use orchestrator_core::decided::{Command, Decided, RecoveryStepCommand};
 use orchestrator_core::domain::{
     DataLoss, Fence, InstanceKey, Observation, Picture, RecoveryEnd, RecoveryId, RecoveryOutcome,
-    RecoverySessionId, Timestamp,
+    Timestamp,
 };
-use orchestrator_core::ports::{Change, ChangeError, OnBehalfOf, ServerSession};
+use orchestrator_core::ports::{Change, ChangeError, ServerSession};
 
 use super::Deps;
 use super::metrics;
-use super::proposing::Undecided;
-use super::sessions::{OLD_PRIMARY_OPEN_TIME, OPEN_TIME};
+use super::sessions::OLD_PRIMARY_OPEN_TIME;
+use super::visit::{Over, Visit};
 
 /// The reason of downtimes of lost servers, as the predecessor's.
 pub(super) const LOST_REASON: &str = "lost-in-recovery";
-
-/// How often an old primary is tried in the first minute after the recovery, when whatever restarts servers does so.
-const SOON: Duration = Duration::from_millis(50);
-
-/// For how long that is.
-const SOON_TIME: Duration = Duration::from_secs(60);
-
-/// How often it is tried later: the rate of beats.
-const LATER: Duration = Duration::from_secs(1);
 
 /// How long closing may take; see [`super::run`].
 const CLOSE_TIME: Duration = Duration::from_secs(3);
@@ -74,30 +65,20 @@ fn is_perhaps_writable(end: &RecoveryEnd, key: &InstanceKey) -> bool {
 /// Watches an old primary for as long as it is to be watched under this leadership.
 pub(super) async fn watch(deps: Arc<Deps>, fence: Fence, server: InstanceKey, id: RecoveryId) {
     let watch = Watch {
-        deps,
-        server,
-        on_behalf_of: OnBehalfOf {
-            recovery: id,
-            fence,
-        },
+        visit: Visit::new(deps, fence, server, id),
     };
     while watch.goes_on() {
         match watch.attempt().await {
             Ok(Next::Now) => {}
-            Ok(Next::AfterPause) => watch.pause().await,
+            Ok(Next::AfterPause) => watch.visit.pause().await,
             Err(Over) => return,
         }
     }
 }
 
 struct Watch {
-    deps: Arc<Deps>,
-    server: InstanceKey,
-    on_behalf_of: OnBehalfOf,
+    visit: Visit,
 }
-
-/// This leadership is over.
-struct Over;
 
 /// When to connect again.
 enum Next {
@@ -110,30 +91,19 @@ enum Next {
 
 impl Watch {
     fn goes_on(&self) -> bool {
-        let decided = self.deps.decisions.decided();
-        let wanted = watched_for(&decided, &self.server, self.deps.clock.now());
-        wanted == Some(self.on_behalf_of.recovery)
-    }
-
-    async fn pause(&self) {
-        let decided = self.deps.decisions.decided();
-        let recovery = decided.recoveries.get(&self.on_behalf_of.recovery);
-        let ended_at = recovery.and_then(|it| Some(it.end.as_ref()?.at));
-        let now = self.deps.clock.now();
-        let is_soon = ended_at.is_some_and(|at| now.since(at) < SOON_TIME);
-        let length = if is_soon { SOON } else { LATER };
-        self.deps.clock.sleep(length).await;
-    }
-
-    async fn confirm(&self) -> Result<(), Over> {
-        let confirmed = self.deps.leadership.confirm(self.on_behalf_of.fence);
-        confirmed.await.map_err(|_| Over)
+        let decided = self.visit.deps.decisions.decided();
+        let wanted = watched_for(&decided, &self.visit.server, self.visit.deps.clock.now());
+        wanted == Some(self.visit.on_behalf_of.recovery)
     }
 
     async fn attempt(&self) -> Result<Next, Over> {
-        self.confirm().await?;
-        let servers = &self.deps.servers;
-        let opened = servers.open(&self.server, self.on_behalf_of, OLD_PRIMARY_OPEN_TIME);
+        self.visit.confirm().await?;
+        let servers = &self.visit.deps.servers;
+        let opened = servers.open(
+            &self.visit.server,
+            self.visit.on_behalf_of,
+            OLD_PRIMARY_OPEN_TIME,
+        );
         match opened.await {
             Ok(session) => self.serve(session).await,
             Err(_) => Ok(Next::AfterPause),
@@ -143,7 +113,7 @@ impl Watch {
     /// Over one connection, until that is lost or it is not to be watched any more.
     async fn serve(&self, mut session: Box<dyn ServerSession>) -> Result<Next, Over> {
         let (mut was_closed, mut is_stated, mut has_paused) = (false, false, false);
-        let own = self.named(session.connection_id());
+        let own = self.visit.named(session.connection_id());
         // Whether it is written down, and which connections of before were ended since.
         let mut is_recorded = false;
         let mut ended = Vec::new();
@@ -158,17 +128,17 @@ impl Watch {
             let is_harmless = takes_no_writes(&seen) && (was_closed || seen.is_replica());
             if !is_harmless {
                 if !is_recorded {
-                    match self.enter(&own).await? {
+                    match self.visit.enter(&own).await? {
                         Some(left) => (is_recorded, ended) = (true, left),
                         None => return Ok(Next::AfterPause),
                     }
                 }
-                self.confirm().await?;
+                self.visit.confirm().await?;
                 if !self.goes_on() {
                     return Ok(Next::AfterPause);
                 }
                 tracing::warn!(
-                    recovery = %self.on_behalf_of.recovery, server = %self.server,
+                    recovery = %self.visit.on_behalf_of.recovery, server = %self.visit.server,
                     "the old primary is back after its recovery: closing it"
                 );
                 let closed = session.make(&Change::Close, CLOSE_TIME).await;
@@ -183,134 +153,62 @@ impl Watch {
                         is_stated = false;
                     }
                     Err(why) => {
-                        tracing::warn!(server = %self.server, %why, "it was not closed yet");
+                        tracing::warn!(server = %self.visit.server, %why, "it was not closed yet");
                     }
                 }
                 if !ended.is_empty() {
                     // Where it is not decided, whoever comes next ends them once more.
-                    let _ = self.record(vec![], std::mem::take(&mut ended)).await?;
+                    let _ = self
+                        .visit
+                        .record(vec![], std::mem::take(&mut ended))
+                        .await?;
                 }
             }
             if was_closed && !is_stated {
                 is_stated = self.state_loss().await;
             }
-            self.pause().await;
+            self.visit.pause().await;
             has_paused = true;
         }
         Ok(Next::AfterPause)
     }
 
-    fn named(&self, connection_id: u64) -> RecoverySessionId {
-        RecoverySessionId {
-            server: self.server.clone(),
-            connection_id,
-        }
-    }
-
-    /// Before the first change over a connection: it is written down, so that whoever works here next ends it first; and those
-    /// that were left here are ended, which it returns. `None`: not now.
-    ///
-    /// A close that hangs on a lock outlives its deadline, the connection's other end, and its leadership. Landing when the
-    /// server has been made primary again, it would close that.
-    async fn enter(&self, own: &RecoverySessionId) -> Result<Option<Vec<RecoverySessionId>>, Over> {
-        let (mut ended, mut is_recorded) = (Vec::new(), false);
-        loop {
-            let left = self.left_here(own, &ended);
-            if !left.is_empty() {
-                self.confirm().await?;
-                let ids: Vec<u64> = left.iter().map(|one| one.connection_id).collect();
-                let servers = &self.deps.servers;
-                if let Err(why) = servers.end_sessions(&self.server, &ids, OPEN_TIME).await {
-                    tracing::debug!(server = %self.server, %why, "connections of before cannot be ended yet");
-                    return Ok(None);
-                }
-                ended.extend(left);
-            } else if is_recorded {
-                return Ok(Some(ended));
-            } else {
-                // After this, all that earlier leaderships wrote down is known here: another look.
-                if !self.record(vec![own.clone()], vec![]).await? {
-                    return Ok(None);
-                }
-                is_recorded = true;
-            }
-        }
-    }
-
-    /// Connections on this server that are written down, but for its own and those that were ended since.
-    fn left_here(
-        &self,
-        own: &RecoverySessionId,
-        ended: &[RecoverySessionId],
-    ) -> Vec<RecoverySessionId> {
-        let decided = self.deps.decisions.decided();
-        let left = decided
-            .sessions_left()
-            .filter(|one| one.server == self.server && *one != own && !ended.contains(one));
-        left.cloned().collect()
-    }
-
-    /// Writes down connections; whether that is known to be decided.
-    async fn record(
-        &self,
-        opened: Vec<RecoverySessionId>,
-        ended: Vec<RecoverySessionId>,
-    ) -> Result<bool, Over> {
-        let id = self.on_behalf_of.recovery;
-        let own = opened.clone();
-        let step = Box::new(RecoveryStepCommand::Watch { opened, ended });
-        let is_written = move |decided: &Decided| {
-            let known = decided.recoveries.get(&id);
-            known.is_some_and(|it| own.iter().all(|one| it.sessions.contains(one)))
-        };
-        let (fence, origin) = (self.on_behalf_of.fence, self.deps.own_origin());
-        let command = Command::RecoveryStep { id, step };
-        match self.deps.decide(fence, origin, command, is_written).await {
-            Ok(_) => Ok(true),
-            Err(Undecided::NotLeading) => Err(Over),
-            Err(why) => {
-                tracing::debug!(server = %self.server, %why, "a connection is not written down");
-                Ok(false)
-            }
-        }
-    }
-
     /// States exactly what was lost, now that the old primary can be read and takes nothing more; whether that needs no other
     /// attempt.
     async fn state_loss(&self) -> bool {
-        let id = self.on_behalf_of.recovery;
-        let decided = self.deps.decisions.decided();
+        let id = self.visit.on_behalf_of.recovery;
+        let decided = self.visit.deps.decisions.decided();
         let end = decided.recoveries.get(&id).and_then(|it| it.end.as_ref());
         let Some(promoted) = end.and_then(|end| end.successor.as_ref()) else {
             return true;
         };
-        let histories = &self.deps.histories;
-        let beyond = histories.executed_beyond(&self.server, promoted, READ_TIME);
+        let histories = &self.visit.deps.histories;
+        let beyond = histories.executed_beyond(&self.visit.server, promoted, READ_TIME);
         let loss = match beyond.await {
             Ok(beyond) if beyond.set.is_empty() => DataLoss::NoneProven,
             Ok(beyond) => DataLoss::Exactly { set: beyond.set },
             // Without GTIDs the two cannot be compared, now or later.
             Err(ChangeError::Unsupported { .. }) => return true,
             Err(why) => {
-                tracing::debug!(server = %self.server, %why, "what was lost cannot be read yet");
+                tracing::debug!(server = %self.visit.server, %why, "what was lost cannot be read yet");
                 return false;
             }
         };
         let Some(loss) = more_is_known(end.and_then(|end| end.data_loss.as_ref()), loss) else {
             return true;
         };
-        let told = format!("the old primary {} was read: {loss}", self.server);
+        let told = format!("the old primary {} was read: {loss}", self.visit.server);
         tracing::warn!(recovery = %id, "{told}");
-        let (wanted, notes) = (loss.clone(), vec![(self.deps.clock.now(), told)]);
-        let step = Box::new(RecoveryStepCommand::StateLoss { loss, notes });
-        let command = Command::RecoveryStep { id, step };
+        let (wanted, notes) = (loss.clone(), vec![(self.visit.deps.clock.now(), told)]);
         let is_stated = move |decided: &Decided| {
             let end = decided.recoveries.get(&id).and_then(|it| it.end.as_ref());
             end.is_some_and(|end| end.data_loss.as_ref() == Some(&wanted))
         };
-        let (fence, origin) = (self.on_behalf_of.fence, self.deps.own_origin());
-        let stated = self.deps.decide(fence, origin, command, is_stated);
-        stated.await.is_ok()
+        let step = RecoveryStepCommand::StateLoss { loss, notes };
+        self.visit
+            .decide(step, is_stated)
+            .await
+            .is_ok_and(|known| known)
     }
 }
 

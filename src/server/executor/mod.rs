@@ -15,6 +15,7 @@ mod deps;
 mod detection;
 mod fresh;
 pub mod hooks;
+mod left_stopped;
 mod look;
 mod lost;
 mod metrics;
@@ -28,6 +29,7 @@ mod scope;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod visit;
 mod why_not;
 
 pub use config::{Config, HookLists};

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use orchestrator_core::analysis::rules;
+use orchestrator_core::decided::Decided;
 use orchestrator_core::domain::{Recovery, RecoveryKind, Timestamp};
 use orchestrator_core::legacy::hooks::{HookCommand, HookFacts, HookList, TakenSource};
 use orchestrator_core::recovery::hooks::{HookMoment, hook_lists};
+use orchestrator_core::recovery::{Demand, DemandLevel};
 
 use super::hooks::HookListRun;
 use super::look::{domain_of, is_named};
@@ -41,8 +44,8 @@ impl Hooks {
     fn lists(&self, moment: HookMoment, kind: RecoveryKind) -> Vec<HookList> {
         let own = hook_lists(moment, kind, self.are_skipped);
         let is_after = matches!(moment, HookMoment::Ended(_));
-        let first = (is_after && self.taken.is_some() && !self.are_skipped)
-            .then_some(HookList::AfterTakingSource);
+        // These are run for whoever wants no hooks too.
+        let first = (is_after && self.taken.is_some()).then_some(HookList::AfterTakingSource);
         first.into_iter().chain(own.iter().copied()).collect()
     }
 
@@ -74,13 +77,22 @@ impl Hooks {
     }
 }
 
+/// Which command of an operator hooks are told of.
+pub(super) fn command_of(demand: &Demand) -> HookCommand {
+    match (demand.level, &demand.candidate) {
+        (DemandLevel::Forced, None) => HookCommand::ForceFailover,
+        (DemandLevel::Forced, Some(_)) => HookCommand::ForceTakeover,
+        (DemandLevel::Automatic | DemandLevel::ByHand, _) => HookCommand::None,
+    }
+}
+
 /// What hooks are told of a recovery, as far as it is known before its end.
 pub(super) fn facts_of(scope: &Scope, recovery: &Recovery, command: HookCommand) -> HookFacts {
     let (config, subject) = (&scope.config, &recovery.subject);
     let is_named = |filters| is_named(filters, &recovery.cluster, &recovery.cluster_alias);
     let decided = scope.deps.decisions.decided();
     HookFacts {
-        description: description(recovery.code),
+        description: description(scope, recovery, &decided),
         command,
         recovers_primary: is_named(&config.recovery.primary_clusters),
         recovers_intermediate: is_named(&config.intermediate_clusters),
@@ -91,9 +103,13 @@ pub(super) fn facts_of(scope: &Scope, recovery: &Recovery, command: HookCommand)
     }
 }
 
-/// A finding in words.
-pub(super) fn description(code: orchestrator_core::domain::FindingCode) -> String {
-    let rule = orchestrator_core::analysis::rules::all().find(|rule| rule.code == code);
+/// What was found, in the words in which it was written down.
+fn description(scope: &Scope, recovery: &Recovery, decided: &Decided) -> String {
+    let own = decided.detections.get(&recovery.detection);
+    if let Some(own) = own.filter(|own| own.recovery == scope.id) {
+        return own.description.clone();
+    }
+    let rule = rules::all().find(|rule| rule.code == recovery.code);
     rule.map(|rule| rule.sentence.to_owned())
         .unwrap_or_default()
 }

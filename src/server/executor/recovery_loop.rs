@@ -21,7 +21,7 @@ use super::demanded::{self, DEMANDS_MAX, Demanded};
 use super::look::View;
 use super::reasons::{Reasons, nothing_done};
 use super::resume::resume;
-use super::{Config, Deps, WhyNot, detection, lost, metrics};
+use super::{Config, Deps, WhyNot, detection, left_stopped, lost, metrics};
 
 /// How many polls a start waits at most until every known server was asked once.
 const START_POLLS: u32 = 3;
@@ -47,6 +47,8 @@ enum Work {
     Recovery(RecoveryId),
     /// An old primary after its recovery.
     OldPrimary(InstanceKey),
+    /// A server that was left with a stopped receiver.
+    LeftStopped(InstanceKey),
     /// A lost server that is well again.
     Release(InstanceKey),
 }
@@ -438,6 +440,15 @@ impl Rounds {
                 self.tasks.spawn(async move {
                     let _at_work = at_work;
                     lost::watch(deps, fence, key, id).await;
+                });
+            }
+        }
+        for (key, id) in left_stopped::to_be_started(&view.decided) {
+            if let Some(at_work) = self.shared.enter(Work::LeftStopped(key.clone())) {
+                let deps = Arc::clone(&self.shared.deps);
+                self.tasks.spawn(async move {
+                    let _at_work = at_work;
+                    left_stopped::start(deps, fence, key, id).await;
                 });
             }
         }

@@ -83,6 +83,7 @@ pub(super) fn open(
         election: member.election,
         snapshot_every: SNAPSHOT_EVERY,
         entries_kept: ENTRIES_KEPT,
+        default_port: member.default_port,
         starts_without_silent: flags.is("raft-start-without-silent"),
     };
     let deps = GroupDeps {

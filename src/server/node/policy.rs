@@ -44,7 +44,7 @@ pub fn beats(settings: &Settings) -> beats::Config {
     }
 }
 
-/// What recoveries go by. The bound on parallel recoveries and the durability policy have no key, and are the defaults.
+/// What recoveries go by. Which clusters refuse a possible loss is for the loop, which knows what they are called.
 pub fn recovery(settings: &Settings) -> RecoveryPolicy {
     let (live, recovery) = (&settings.live, &settings.live.recovery);
     let defaults = RecoveryPolicy::default();
@@ -52,7 +52,7 @@ pub fn recovery(settings: &Settings) -> RecoveryPolicy {
         primary_clusters: recovery.primary_of.written.clone(),
         never_promoted: recovery.never_promote.clone(),
         block_period: recovery.block_period,
-        recoveries_max: defaults.recoveries_max,
+        recoveries_max: recovery.recoveries_max,
         check_validity: analysis(settings).validity(),
         apply_timeout: recovery.apply_timeout,
         unapplied: match recovery.unapplied {
@@ -85,6 +85,7 @@ pub fn executor(settings: &Settings, changes_nothing: bool) -> executor::Config 
         look_every: live.discovery.poll_interval.min(LOOK_EVERY),
         analysis: analysis(settings),
         recovery: recovery(settings),
+        refuses_loss_of: live.recovery.refuses_loss_of.written.clone(),
         intermediate_clusters: live.recovery.intermediate_of.written.clone(),
         hooks: executor::HookLists {
             lines: hook_lines(&live.hooks),
@@ -176,7 +177,8 @@ mod tests {
         }),
     ];
 
-    const OF_RECOVERY: [(&str, &str, InRecovery); 21] = [
+    const OF_RECOVERY: [(&str, &str, InRecovery); 22] = [
+        ("MaxConcurrentRecoveries", "25", |p| p.recoveries_max == 25),
         (
             "RecoverMasterClusterFilters",
             r#"["shop", "alias~=x"]"#,
@@ -250,7 +252,11 @@ mod tests {
     ];
 
     /// Keys of the section about recovery that say nothing to the core, and who is told instead.
-    const ELSEWHERE: [(&str, &str); 11] = [
+    const ELSEWHERE: [(&str, &str); 12] = [
+        (
+            "RefusePossibleLossClusterFilters",
+            "the loop, which makes the policy of one cluster of it",
+        ),
         (
             "RecoverIntermediateMasterClusterFilters",
             "no recovery of intermediate sources yet",

@@ -1,4 +1,4 @@
-//! How a node with a new data directory takes the place of whoever had its name.
+//! How a node with a new data directory becomes a member: in the place of whoever had its name, or as one that the group is to have.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use openraft::ChangeMembers;
 
 use super::core::{Core, Engine, Metrics};
+use super::desired::goes_first;
 use super::service::{MEMBERSHIP_WITHIN, said};
 use super::types::{Member, NodeId, index_of};
 use super::v1;
@@ -93,13 +94,16 @@ impl Core {
         let holder = members
             .nodes()
             .find(|(id, member)| member.name == request.name && voters.contains(id));
-        let Some((old, holder)) = holder.map(|(id, member)| (*id, member.clone())) else {
+        let desired = self.desired();
+        if !desired.contains(&request.name) {
             return Ok(not_yet(format!(
-                "{} is no member of the group; add it with raft-add-peer first",
-                request.name
+                "{} is none of the group's nodes, which are {}; add it with raft-add-peer first",
+                request.name,
+                desired.join(", ")
             )));
-        };
-        if let Some(heard) = self.acks.heard_at(old)
+        }
+        if let Some((id, holder)) = holder
+            && let Some(heard) = self.acks.heard_at(*id)
             && self.now().saturating_sub(heard) < OLD_HOLDER_SILENT
         {
             return Ok(not_yet(format!(
@@ -107,6 +111,10 @@ impl Core {
                 holder.name, holder.address
             )));
         }
+        // Whom it replaces: the old holder of its name, or somebody who is to leave. Where there is neither, the group grows.
+        let seen = self.voters_seen(metrics);
+        let leaves = goes_first(&seen, &desired, self.me()).map(|voter| voter.id);
+        let old = holder.map(|(id, _)| *id).or(leaves);
         if members.get_node(&request.id).is_none() {
             let member = Member {
                 name: request.name.clone(),
@@ -157,14 +165,14 @@ impl Core {
         Ok(votes())
     }
 
-    /// The newcomer takes the vote of the old holder, when it has what the group has and a majority is there without the
+    /// The newcomer gets a vote, and `old` loses its own, when it has what the group has and a majority is there without the
     /// old one.
     async fn promote(
         &self,
         engine: &Arc<Engine>,
         metrics: &Metrics,
         request: &v1::JoinRequest,
-        old: NodeId,
+        old: Option<NodeId>,
         mut voters: BTreeSet<NodeId>,
     ) -> Result<v1::JoinResponse, String> {
         let matched = metrics
@@ -176,7 +184,9 @@ impl Core {
         if has + LACKING_MAX < needed || has == 0 {
             return Ok(not_yet(format!("it catches up: {has} of {needed} entries")));
         }
-        voters.remove(&old);
+        if let Some(old) = old {
+            voters.remove(&old);
+        }
         voters.insert(request.id);
         let reachable = voters.iter().filter(|id| self.is_reachable(**id)).count();
         if reachable <= voters.len() / 2 {
@@ -192,12 +202,12 @@ impl Core {
             name = request.name,
             id = request.id,
             old,
-            "a new data directory took the place of the old one"
+            "a new data directory votes from now on"
         );
         Ok(votes())
     }
 
-    fn is_reachable(&self, id: NodeId) -> bool {
+    pub(super) fn is_reachable(&self, id: NodeId) -> bool {
         id == self.me()
             || self
                 .acks

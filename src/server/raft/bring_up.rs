@@ -255,12 +255,20 @@ impl Core {
         self.identity
             .take_id(id, true)
             .map_err(|error| self.ends(error))?;
-        tracing::warn!(
-            id,
-            group = ?group_of(report),
-            "this data directory is new to a group that knows {} already: it joins with a new id",
-            self.config.name
-        );
+        let group = group_of(report);
+        match mine {
+            Some(_) => tracing::warn!(
+                id,
+                ?group,
+                "this data directory is new to a group that knows {} already: it joins with a new id",
+                self.config.name
+            ),
+            None => tracing::info!(
+                id,
+                ?group,
+                "this node is new to the group, and asks to join it"
+            ),
+        }
         self.start(id).await?;
         self.join(id).await
     }

@@ -27,6 +27,8 @@ pub struct GroupConfig {
     pub name: String,
     /// `RaftNodes`, normalised, sorted, each once.
     pub nodes: Vec<String>,
+    /// `DefaultRaftPort`: of names without a port.
+    pub default_port: u16,
     /// Where the HTTP service of this node is, as others reach it.
     pub http: String,
     /// Version of this program.
@@ -68,7 +70,7 @@ pub trait Condition: Send + Sync {
     /// What else an operator must know (links without authentication); one sentence each.
     fn warnings(&self) -> Vec<String>;
 
-    /// The members by the log changed: their names and addresses.
+    /// Whom to listen to changed: names and addresses of members, of those that are to be, and of those that were a moment ago.
     fn members_changed(&self, names: &[String]);
 
     /// The group got its id.

@@ -68,6 +68,10 @@ pub(super) struct Core {
     /// Taken while a member is let in. Attempts whose node was written down as heard before it acknowledged anything.
     pub admission: tokio::sync::Mutex<BTreeMap<NodeId, u64>>,
     pub is_stopping: AtomicBool,
+    /// What keeps the members, as leader, from being those that are wanted.
+    pub following: Mutex<Option<String>>,
+    /// To whom the links listen, and since when somebody is no member any more.
+    pub trusted: Mutex<BTreeMap<String, Option<Duration>>>,
     me: AtomicU64,
     engine: ArcSwapOption<Engine>,
     engine_changed: watch::Sender<u64>,
@@ -101,6 +105,8 @@ impl Core {
             unreadable: ArcSwapOption::empty(),
             admission: tokio::sync::Mutex::default(),
             is_stopping: AtomicBool::new(false),
+            following: Mutex::default(),
+            trusted: Mutex::default(),
             me: AtomicU64::new(0),
             engine: ArcSwapOption::empty(),
             engine_changed: watch::Sender::new(0),

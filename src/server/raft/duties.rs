@@ -18,7 +18,7 @@ use super::exchange::{EXCHANGE_EVERY, group_of};
 use super::network::group_bytes;
 use super::service::MEMBERSHIP_WITHIN;
 use super::timing::Timing;
-use super::types::{Member, NodeId, Payload, PayloadKind, StoredMembership};
+use super::types::{Member, NodeId, Payload, PayloadKind};
 use super::v1;
 
 /// How long the store may fail before leadership is handed away; the process ends after 30 s of it.
@@ -45,6 +45,7 @@ impl Core {
         }
         let mut outgrown = 0;
         let mut handed_over_at: Option<Duration> = None;
+        let mut gave_way_at: Option<Duration> = None;
         while !self.stop.is_cancelled() {
             self.exchange().await;
             self.release_elections();
@@ -55,7 +56,11 @@ impl Core {
                 && self.leadership(&metrics).is_some()
             {
                 self.note_heard(&engine, &metrics).await;
+                self.follow_desired(&engine, &metrics, &mut gave_way_at)
+                    .await;
                 self.hand_over_when_unfit(&mut handed_over_at).await;
+            } else {
+                *lock(&self.following) = None;
             }
             tokio::select! {
                 () = self.stop.cancelled() => {}
@@ -70,7 +75,6 @@ impl Core {
         let mut applied = self.machine.applied();
         let mut broken = self.machine.broken();
         let mut seen_members = None;
-        let mut known_members = None;
         let mut known_group = None;
         loop {
             let engine = self.engine();
@@ -91,7 +95,7 @@ impl Core {
                     .as_ref()
                     .is_some_and(|seen| Arc::ptr_eq(seen, &members))
                 {
-                    self.tell_members(&members, &mut known_members);
+                    self.tell_trusted();
                     seen_members = Some(members);
                 }
                 self.tell_group(&mut known_group);
@@ -123,14 +127,6 @@ impl Core {
     fn is_current(&self, engine: &Arc<Engine>) -> bool {
         self.engine()
             .is_some_and(|current| Arc::ptr_eq(&current, engine))
-    }
-
-    fn tell_members(&self, members: &StoredMembership, known: &mut Option<Vec<String>>) {
-        let names: Vec<String> = members.nodes().map(|(_, m)| m.name.clone()).collect();
-        if known.as_ref() != Some(&names) {
-            self.deps.condition.members_changed(&names);
-            *known = Some(names);
-        }
     }
 
     fn tell_group(&self, group: &mut Option<GroupId>) {
@@ -169,33 +165,37 @@ impl Core {
         }
     }
 
-    /// A node whose name another data directory has now ends: it must not disturb the group with what it remembers.
+    /// A node whose name another data directory has now, or that was taken out, ends: it must not disturb the group with what it
+    /// remembers.
     fn look_for_replacement(&self) {
         if self.identity.is_joining() {
             return;
         }
         let applied = self.machine.decided().applied_index;
         let ours = group_bytes(self.identity.group());
-        let replaced_by = self.reports.all().into_values().find_map(|known| {
+        let told = self.reports.all().into_values().find_map(|known| {
             let report = known.report?;
             let knows_better = report.standing() == v1::Standing::Member
                 && !ours.is_empty()
                 && report.group == ours
                 && report.applied_index >= applied
+                && !report.members.is_empty()
                 && !report.members.iter().any(|m| m.id == self.me());
-            let other = report
-                .members
-                .iter()
-                .find(|m| m.name == self.config.name && m.is_voter)?;
-            knows_better.then(|| (report.name.clone(), other.id))
+            let mut members = report.members.iter();
+            let other = members.find(|m| m.name == self.config.name && m.is_voter);
+            knows_better.then(|| (report.name.clone(), other.map(|other| other.id)))
         });
-        if let Some((name, id)) = replaced_by {
-            self.fail(format!(
-                "{name} says that another data directory (id {id}) is {} now, and this one (id {}) is no member any more; \
-                 do not start it again",
-                self.config.name,
-                self.me()
-            ));
+        let (name, me) = (&self.config.name, self.me());
+        match told {
+            Some((teller, Some(id))) => self.fail(format!(
+                "{teller} says that another data directory (id {id}) is {name} now, and this one (id {me}) is no member any more; \
+                 do not start it again"
+            )),
+            Some((teller, None)) => self.fail(format!(
+                "{teller} says that {name} (id {me}) was taken out of the group; stop it. To have it back, empty its RaftDataDir, \
+                 add it with raft-add-peer, and start it"
+            )),
+            None => {}
         }
     }
 
@@ -344,6 +344,7 @@ impl Core {
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut warnings = lock(&self.waiting).clone();
         warnings.extend(lock(&self.alarms).iter().cloned());
+        warnings.extend(lock(&self.following).clone());
         if let Some(reason) = self.failed.borrow().as_ref() {
             warnings.push(reason.clone());
         }

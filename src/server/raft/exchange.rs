@@ -187,7 +187,7 @@ impl Core {
     /// Others on the list and in the group, with their addresses; a member's address by the log wins.
     pub(super) fn others(&self) -> Vec<Callee> {
         let mut others: BTreeMap<String, Callee> = BTreeMap::new();
-        for name in &self.config.nodes {
+        for name in self.config.nodes.iter().chain(&self.desired()) {
             let callee = Callee {
                 id: 0,
                 name: name.clone(),
@@ -215,6 +215,7 @@ impl Core {
             calls.spawn(async move { core.ask(callee).await });
         }
         while calls.join_next().await.is_some() {}
+        self.tell_trusted();
     }
 
     /// Measures the ways to the others for a start, within `within`; returns whether all of them answered.

@@ -7,12 +7,12 @@ use std::time::Duration;
 use openraft::ReadPolicy;
 use openraft::errors::{ClientWriteError, RaftError};
 use orchestrator_core::decided::codec::{self, Stored as _};
-use orchestrator_core::decided::{Decided, Proposal};
+use orchestrator_core::decided::{Command, Decided, Proposal};
 use orchestrator_core::domain::Fence;
 use orchestrator_core::ports::{
     BoxFuture, Committed, DecisionReader, ForwardError, ForwardHandler, ForwardedRequest,
-    ForwardedResponse, Group, GroupError, GroupStatus, Leadership, NotLeading, ProposeError,
-    Proposer, Successor,
+    ForwardedResponse, Group, GroupError, GroupStatus, Leadership, NodesChange, NotLeading,
+    ProposeError, Proposer, Successor,
 };
 use prost::bytes::Bytes;
 use tokio::sync::watch;
@@ -236,6 +236,10 @@ impl Group for RaftGroup {
         Box::pin(self.core.hand_over(to))
     }
 
+    fn change_nodes(&self, change: &NodesChange) -> Result<(String, Command), GroupError> {
+        self.core.change_nodes(change)
+    }
+
     fn take_snapshot(&self) -> BoxFuture<'_, Result<(), GroupError>> {
         Box::pin(self.core.take_snapshot())
     }
@@ -250,7 +254,7 @@ impl Group for RaftGroup {
 }
 
 impl Core {
-    async fn propose(&self, proposal: Proposal) -> Result<Committed, ProposeError> {
+    pub(super) async fn propose(&self, proposal: Proposal) -> Result<Committed, ProposeError> {
         if self.fence.borrow().is_none() {
             return Err(self.not_leader());
         }

@@ -32,6 +32,7 @@ impl Core {
                 .filter(|leader| self.is_leader_heard(*leader)),
             members,
             configured: self.config.nodes.clone(),
+            desired: self.desired(),
             last_log_index: metrics
                 .and_then(|metrics| metrics.last_log_index)
                 .map_or(0, index_of),

@@ -36,6 +36,7 @@ fn status(name: &str) -> GroupStatus {
         leader: None,
         members: Vec::new(),
         configured: Vec::new(),
+        desired: vec![],
         last_log_index: 0,
         committed_index: 0,
         applied_index: 0,

@@ -426,7 +426,8 @@ fn about(command: &Command) -> Option<RecoveryId> {
         Command::RecoveryStep { id, step } => match step.as_ref() {
             RecoveryStepCommand::StateLoss { .. }
             | RecoveryStepCommand::Note { .. }
-            | RecoveryStepCommand::Watch { .. } => None,
+            | RecoveryStepCommand::Watch { .. }
+            | RecoveryStepCommand::Settled { .. } => None,
             _ => Some(*id),
         },
         _ => None,

@@ -11,6 +11,6 @@ mod view;
 
 pub use faults::{Fault, Planned};
 pub use outcome::{Outcome, Verdict};
-pub use run::run;
+pub use run::{ALIAS, run};
 pub use scenario::{Aim, Policies, Scenario};
 pub use view::{Reign, View};

@@ -4,7 +4,7 @@ use std::time::Duration;
 use orchestrator::beats::{self, BeatLoop};
 use orchestrator::executor::{Config, Deps, HookLists, RecoveryLoop};
 use orchestrator_core::decided::{Acknowledged, Command, Origin, Proposal};
-use orchestrator_core::domain::{InstanceKey, Recovery, RecoveryOutcome};
+use orchestrator_core::domain::{InstanceKey, Recovery, RecoveryOutcome, Timestamp};
 use orchestrator_core::legacy::hooks::HookList;
 use orchestrator_core::ports::Clock;
 use tokio::sync::watch;
@@ -23,6 +23,8 @@ use crate::world::mysql::{
 use crate::world::node::{HookLog, SimDiscovery, SimHooks, SimPicture};
 use crate::world::{Gate, NodeClock, SeededIds, SteppedClock, Trace};
 
+/// The alias that the cluster of every run has.
+pub const ALIAS: &str = "shop";
 /// One step of simulated time.
 pub const TICK: Duration = Duration::from_millis(20);
 /// How long the group may take to finish what it began, once all is mended.
@@ -45,6 +47,22 @@ pub fn run(seed: u64) -> Outcome {
         .build()
         .expect("a runtime without IO can be made");
     runtime.block_on(async { Run::new(scenario).live().await })
+}
+
+/// That somebody gives the cluster an alias, before anything else is decided.
+fn alias_of(scenario: &Scenario) -> Proposal {
+    let head = scenario.servers.iter().find(|server| server.link.is_none());
+    let head = head.expect("a topology has a head");
+    Proposal {
+        request: 1,
+        proposed_at: Timestamp::default(),
+        origin: Origin::default(),
+        command: Command::SetClusterAlias {
+            cluster: head.key.to_string(),
+            alias: ALIAS.to_owned(),
+            by: "ann".to_owned(),
+        },
+    }
 }
 
 struct Node {
@@ -81,7 +99,8 @@ impl Run {
         let mut fleet = Fleet::new(servers, scenario.tuning, seed ^ 1, trace.clone());
         fleet.network.delay = scenario.delay;
         fleet.writers.clone_from(&scenario.writers);
-        let group = SimGroup::new(scenario.nodes, scenario.group, seed ^ 2, trace.clone());
+        let mut group = SimGroup::new(scenario.nodes, scenario.group, seed ^ 2, trace.clone());
+        group.append(&alias_of(&scenario), 0, Duration::ZERO);
         Self {
             clock: SteppedClock::start(),
             fleet: fleet.shared(),

@@ -367,6 +367,18 @@ const CASES: &[Case] = &[
         "db2:3306\n",
     ),
     (
+        "set-cluster-alias -i db2:3307 -a my/shop",
+        "!set-cluster-alias/db2:3307?alias=my%2Fshop",
+        QUEUED,
+        "",
+    ),
+    (
+        "unset-cluster-alias -a main",
+        "!set-cluster-alias/main?alias=",
+        QUEUED,
+        "",
+    ),
+    (
         "which-gtid-errant -i db2",
         "instance/db2/3306",
         INSTANCE,
@@ -465,7 +477,7 @@ async fn the_cases_here_are_all_commands_there_are() {
     tested.sort_unstable();
     tested.dedup();
     assert_eq!(listed, tested);
-    assert_eq!(listed.len(), 112);
+    assert_eq!(listed.len(), 114);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -387,6 +387,7 @@ fn an_operators_word_makes_a_dead_primary_of_any_primary_and_of_nothing_else() {
     };
     let finding = asserted("a").expect("it is a primary");
     assert_eq!(finding.code, FindingCode::DeadPrimary);
+    assert_eq!(finding.sentence, "", "nothing was found");
     assert_eq!(finding.facts.replicas.all.len(), 2);
     assert!(asserted("b").is_none(), "it replicates");
     assert!(asserted("z").is_none(), "nobody knows it");

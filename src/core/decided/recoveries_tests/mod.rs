@@ -3,6 +3,7 @@
 mod beginning;
 mod ending;
 mod going_on;
+mod leaving;
 mod noticing;
 
 use std::time::Duration;

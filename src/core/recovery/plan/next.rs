@@ -213,8 +213,19 @@ fn status(
     }
     if cannot_end(plan, step, scene, since) && !is_planted(Bug::ReceiverStoppedFirst) {
         let on = step.on.clone();
-        let unapplied = fresh(scene, &on, since).and_then(|seen| unapplied(seen, plan.ground));
-        return Status::Failed(WhyFailed::NotApplied { on, unapplied });
+        let seen = fresh(scene, &on, since);
+        let link = seen.and_then(|seen| seen.replication.as_ref());
+        let unapplied = seen.and_then(|seen| unapplied(seen, plan.ground));
+        let is_given_up = step.action == Action::AwaitApplied
+            && plan.gives_up(step)
+            && link.is_some_and(|link| link.receiver == ThreadState::Stopped);
+        return match is_given_up {
+            true => Status::GivenUp {
+                at: scene.now,
+                unapplied,
+            },
+            false => Status::Failed(WhyFailed::NotApplied { on, unapplied }),
+        };
     }
     if would_bury(plan, step, before, scene) {
         let on = step.on.clone();
@@ -237,18 +248,22 @@ fn status(
 }
 
 /// Whether a step about relay logs must not be done, or can never be over, as its server was seen to be: an applier whose
-/// start would discard them, and a wait on a server that receives again, because it, or somebody, started its receiver.
+/// start would discard them, and a wait on a server whose applier has stopped and is such a one, or that receives again, because
+/// it, or somebody, started its receiver.
 fn cannot_end(plan: &Plan, step: &Step, scene: &Scene<'_>, since: Timestamp) -> bool {
     let Some(seen) = fresh(scene, &step.on, since) else {
         return false;
     };
     let link = seen.replication.as_ref();
+    let loses = || {
+        loses_relay_logs_when_started(seen)
+            && unapplied(seen, plan.ground) != Some(Unapplied::Nothing)
+    };
     match &step.action {
-        Action::StartApplier => {
-            loses_relay_logs_when_started(seen)
-                && unapplied(seen, plan.ground) != Some(Unapplied::Nothing)
+        Action::StartApplier => loses(),
+        Action::AwaitApplied => {
+            link.is_some_and(|link| link.receiver != ThreadState::Stopped) || loses()
         }
-        Action::AwaitApplied => link.is_some_and(|link| link.receiver != ThreadState::Stopped),
         _ => false,
     }
 }

@@ -4,6 +4,7 @@
 use super::{Action, Step};
 use crate::analysis::Scene;
 use crate::domain::{InstanceKey, Observation, ThreadState, Timestamp};
+use crate::recovery::holdings::loses_relay_logs_when_started;
 use crate::recovery::{Ground, Holdings, Unapplied};
 
 /// When the end of a step was seen; `None` when it was not. What was seen before `since` says nothing about it.
@@ -39,6 +40,18 @@ pub(super) fn seen_done(
         Action::SemiSyncReplica(on) => seen.semi_sync.replica_enabled == *on,
     };
     is_done.then_some(seen.observed_at)
+}
+
+/// What has to be done once more for a wait to have an end: somebody has stopped the applier that is waited for, no error has, and
+/// nothing that was received is lost when it starts again.
+pub fn done_again(step: &Step, seen: &Observation) -> Option<Action> {
+    let link = seen.replication.as_ref()?;
+    let is_stopped = link.applier == ThreadState::Stopped && link.receiver == ThreadState::Stopped;
+    let is_wanted = step.action == Action::AwaitApplied
+        && is_stopped
+        && link.applier_errno == 0
+        && !loses_relay_logs_when_started(seen);
+    is_wanted.then_some(Action::StartApplier)
 }
 
 /// What was seen of a server at `since` or later.

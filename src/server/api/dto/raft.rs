@@ -33,6 +33,8 @@ pub struct RaftStatusDto {
     digest_index: u64,
     members: Vec<MemberDto>,
     configured: Vec<String>,
+    /// Nodes that the group is to have; members follow.
+    desired: Vec<String>,
     warnings: Vec<String>,
 }
 
@@ -90,6 +92,7 @@ impl RaftStatusDto {
                 .map(|member| MemberDto::of(member, leader.map(|leader| leader.id)))
                 .collect(),
             configured: status.configured.clone(),
+            desired: status.desired.clone(),
             warnings: status.warnings.clone(),
         }
     }

@@ -10,6 +10,7 @@ use crate::api::view::samples::{key, two_clusters};
 #[tokio::test]
 async fn each_mistake_has_its_kind_and_one_clear_sentence() {
     let service = Service::of(two_clusters());
+    let long_alias = format!("set-cluster-alias/main?alias={}", "x".repeat(129));
     let long_reason = format!("begin-downtime/db1/3306/ada/{}", "x".repeat(1025));
     for (path, kind, message) in [
         ("instance/db1/abc", "invalid-input", "Invalid port: abc"),
@@ -83,6 +84,21 @@ async fn each_mistake_has_its_kind_and_one_clear_sentence() {
             "begin-downtime/db1/3306/%0A/disk",
             "invalid-input",
             "the owner is empty; say it in the URL",
+        ),
+        (
+            "set-cluster-alias/main",
+            "invalid-input",
+            "the alias is empty; say it in the URL",
+        ),
+        (
+            &long_alias,
+            "invalid-input",
+            "the alias has 129 characters; at most 128 are kept",
+        ),
+        (
+            "set-cluster-alias/b1?alias=shop",
+            "not-found",
+            "no cluster is known by 'b1'; give a cluster name, an alias, or a known instance as host:port",
         ),
         (
             &long_reason,

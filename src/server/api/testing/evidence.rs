@@ -265,6 +265,11 @@ fn first_cases() -> Vec<Case> {
             Ask("/api/register-candidate/db1/3306/must"),
         ),
         case(
+            "/api/set-cluster-alias/{clusterName}",
+            "/api/set-cluster-alias/db1:3306?alias=store",
+            Ask("/api/set-cluster-alias/b1?alias=store"),
+        ),
+        case(
             "/api/reload-configuration",
             "/api/reload-configuration",
             BadConfiguration,
@@ -291,6 +296,21 @@ fn first_cases() -> Vec<Case> {
         of_the_group(
             "/api/raft-yield-hint/{hint}",
             "/api/raft-yield-hint/c2",
+            Alone,
+        ),
+        of_the_group(
+            "/api/raft-add-peer/{addr}",
+            "/api/raft-add-peer/orc4",
+            Alone,
+        ),
+        of_the_group(
+            "/api/raft-remove-peer/{addr}",
+            "/api/raft-remove-peer/orc3",
+            Alone,
+        ),
+        of_the_group(
+            "/api/raft-replace-peer/{old}/{new}",
+            "/api/raft-replace-peer/orc3/orc4",
             Alone,
         ),
         of_the_group(

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use orchestrator_core::decided::GroupId;
+use orchestrator_core::decided::{Command, GroupId};
 use orchestrator_core::ports::{
     BoxFuture, ForwardError, ForwardHandler, ForwardedRequest, ForwardedResponse, Group,
-    GroupError, GroupMember, GroupRole, GroupStatus, Successor,
+    GroupError, GroupMember, GroupRole, GroupStatus, NodesChange, Successor,
 };
 
 /// What a request meets that is passed on.
@@ -57,6 +57,9 @@ impl FakeGroup {
             configured: (1..=3).map(|id| format!("orc{id}")).collect(),
             last_log_index: 45,
             committed_index: 44,
+            desired: ["orc1:10008", "orc2:10008", "orc3:10008"]
+                .map(str::to_owned)
+                .to_vec(),
             applied_index: 43,
             age: Some(Duration::from_millis(120)),
             warnings: vec![],
@@ -137,6 +140,26 @@ impl Group for FakeGroup {
             }
         };
         Box::pin(std::future::ready(outcome))
+    }
+
+    fn change_nodes(&self, change: &NodesChange) -> Result<(String, Command), GroupError> {
+        let refusal = self.refuses.lock().unwrap().clone();
+        refusal.map_or(Ok(()), Err)?;
+        let old = self.status().desired.clone();
+        let name = |text: &String| format!("{text}:10008");
+        let (name, new) = match change {
+            NodesChange::Add(text) => (name(text), [&old[..], &[name(text)]].concat()),
+            NodesChange::Remove(text) => {
+                let left = old.iter().filter(|one| **one != name(text));
+                (name(text), left.cloned().collect())
+            }
+            NodesChange::Replace { old: gone, new } => {
+                let left = old.iter().filter(|one| **one != name(gone)).cloned();
+                (name(new), left.chain([name(new)]).collect())
+            }
+        };
+        let reported = vec![];
+        Ok((name, Command::SetGroupNodes { old, new, reported }))
     }
 
     fn take_snapshot(&self) -> BoxFuture<'_, Result<(), GroupError>> {

@@ -59,6 +59,7 @@ async fn every_change_that_is_asked_for_again_takes_effect_once_and_gets_the_fir
         (DOWNTIME, 1),
         ("/api/end-downtime/db1/3306", 1),
         ("/api/register-candidate/db1/3306/prefer", 1),
+        ("/api/set-cluster-alias/main?alias=store", 1),
         ("/api/discover/db1/3306", 1),
         ("/api/async-discover/db1/3306", 1),
         ("/api/refresh/db1/3306", 0),
@@ -93,6 +94,10 @@ async fn a_node_that_did_not_give_the_first_answer_gives_one_that_agrees() {
         (
             "/api/forget-cluster/main",
             r#"{"Code":"OK","Message":"Forgot the cluster main","Details":null}"#,
+        ),
+        (
+            "/api/set-cluster-alias/main?alias=store",
+            r#"{"Code":"OK","Message":"The cluster main has the alias 'store' now","Details":null}"#,
         ),
     ] {
         let service = service();

@@ -26,6 +26,9 @@ async fn without_a_group_the_predecessors_words_say_so() {
         ("raft-snapshot", "raft-leader"),
         ("raft-yield/orc2", "raft-yield"),
         ("raft-yield-hint/orc", "raft-yield-hint"),
+        ("raft-add-peer/orc4", "raft-add-peer"),
+        ("raft-remove-peer/orc3", "raft-remove-peer"),
+        ("raft-replace-peer/orc3/orc4", "raft-replace-peer"),
         ("raft-follower-health-report/t/b/a", "raft-state"),
     ] {
         let answer = service.get(&format!("/api/{route}")).await;
@@ -352,6 +355,44 @@ async fn the_leader_hands_over_to_whom_it_is_told_and_says_why_not() {
         service.get("/api/raft-snapshot").await.body,
         "\"snapshot created\""
     );
+}
+
+#[tokio::test]
+async fn nodes_of_the_group_are_changed_by_one_call_each() {
+    for (route, node, nodes) in [
+        ("raft-add-peer/orc4", "orc4:10008", "orc1 orc2 orc3 orc4"),
+        ("raft-remove-peer/orc3", "orc3:10008", "orc1 orc2"),
+        (
+            "raft-replace-peer/orc3/orc4",
+            "orc4:10008",
+            "orc1 orc2 orc4",
+        ),
+    ] {
+        let service = in_group(&FakeGroup::leading());
+        let answer = service.get(&format!("/api/{route}")).await;
+        assert_eq!(answer.body, format!("\"{node}\""), "{route}");
+        let nodes: Vec<String> = nodes.split(' ').map(|one| format!("{one}:10008")).collect();
+        assert_eq!(
+            service.state.decisions.decided().desired_nodes(),
+            Some(nodes),
+            "{route}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nodes_of_the_group_stay_where_a_change_makes_no_sense() {
+    let group = FakeGroup::leading();
+    *group.refuses.lock().unwrap() = Some(GroupError::Failed {
+        reason: "orc9 is no node of the group".into(),
+    });
+    let service = in_group(&group);
+    let answer = service.get("/api/raft-remove-peer/orc9").await;
+    assert_eq!(
+        answer.json()["Message"],
+        "The nodes of the group stay: orc9 is no node of the group"
+    );
+    assert_eq!(service.state.decisions.decided().desired_nodes(), None);
 }
 
 #[tokio::test]

@@ -254,6 +254,73 @@ async fn changes_answer_with_the_instance_and_take_effect() {
 }
 
 #[tokio::test]
+async fn an_alias_that_is_set_wins_everywhere_until_it_is_taken_away() {
+    let service = Service::of(two_clusters());
+    let set = |path: &str| {
+        let path = format!("/api/set-cluster-alias/{path}");
+        let service = &service;
+        async move { service.ask("POST", &path, &[]).await }
+    };
+    let answer = set("main?alias=store%20%26%20shop%0A").await;
+    assert_eq!(
+        answer.body,
+        r#"{"Code":"OK","Message":"The cluster db1:3306 has the alias 'store \u0026 shop' now","Details":null}"#
+    );
+    let proposals = service.fakes.proposals.lock().unwrap().clone();
+    assert_eq!(
+        proposals[0].command,
+        Command::SetClusterAlias {
+            cluster: "db1:3306".to_owned(),
+            alias: "store & shop".to_owned(),
+            by: "ada".to_owned(),
+        }
+    );
+    for path in [
+        "cluster-info/db2",
+        "cluster-info/alias/store%20%26%20shop",
+        "cluster-info/store%20%26%20shop",
+    ] {
+        let info = service.get(&format!("/api/{path}")).await.json();
+        assert_eq!(info["ClusterAlias"], "store & shop", "{path}");
+        assert_eq!(info["ClusterName"], "db1:3306", "{path}");
+    }
+    let below = service.get("/api/instance/db10/3306").await.json();
+    assert_eq!(below["SuggestedClusterAlias"], "store & shop");
+    let before = service.get("/api/cluster/alias/main").await;
+    assert_eq!(before.header("orchestrator-error"), "not-found");
+    // By a known instance, and for a cluster that is not there yet.
+    for (path, alias) in [
+        ("shop-b.example:3307?alias=b", "b"),
+        ("later:3306?alias=c", "c"),
+    ] {
+        assert_eq!(set(path).await.json()["Code"], "OK", "{path}");
+        let name = format!("later:3306?alias={alias}");
+        let again = set(&name).await.json();
+        assert_eq!(again["Code"] == "OK", alias == "c", "{again}");
+    }
+    let names = |service: &Service| {
+        let decided = service.state.decisions.decided();
+        let names: Vec<String> = decided.cluster_aliases.keys().cloned().collect();
+        names.join(" ")
+    };
+    assert_eq!(
+        names(&service),
+        "db1:3306 later:3306 shop-a.example:3307",
+        "the cluster of an instance, and what is written out"
+    );
+    let taken = set("db1:3306?alias=c").await;
+    assert_eq!(taken.header("orchestrator-error"), "refused");
+    let message = taken.json()["Message"].as_str().unwrap().to_owned();
+    assert!(
+        message.contains("the cluster later:3306 has this alias already"),
+        "{message}"
+    );
+    assert_eq!(set("db1:3306?alias=").await.json()["Code"], "OK");
+    let info = service.get("/api/cluster-info/alias/main").await.json();
+    assert_eq!(info["ClusterAlias"], "main");
+}
+
+#[tokio::test]
 async fn a_downtime_without_duration_has_the_default_one() {
     let service = Service::of(two_clusters());
     service.get("/api/begin-downtime/db1/3306/ada/disk").await;

@@ -1,12 +1,14 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use orchestrator_core::decided::Decided;
 use orchestrator_core::domain::{Observation, Picture};
 use orchestrator_core::topology::{Cluster, Topology};
 use regex::Regex;
 
-/// Names of clusters. An alias belongs to one cluster: of several that claim it, the one whose head was seen well, is
-/// writable and has most members, as after a split the living half keeps the name.
+/// Names of clusters. An alias belongs to one cluster: the one to which somebody gave it; else, of several that claim it, the one
+/// from which no recovery has taken it, whose head was seen well, is writable and has most members, as after a split the living
+/// half keeps the name.
 #[derive(Debug, Default)]
 pub(super) struct Aliases {
     /// Alias by cluster name, of clusters that hold one.
@@ -23,14 +25,35 @@ impl Aliases {
         picture: &Picture,
         topology: &Topology,
         patterns: &[(Regex, String)],
+        decided: &Decided,
     ) -> Self {
         let mut aliases = Self::default();
         let mut best: BTreeMap<Arc<str>, Standing> = BTreeMap::new();
+        let rows = decided.cluster_aliases.values();
+        let moved_from: BTreeSet<&str> = rows
+            .filter_map(|row| row.moved.as_ref().map(|moved| moved.from.as_str()))
+            .collect();
         for cluster in topology.clusters() {
-            let Some(claim) = claim_of(cluster, picture, topology, patterns) else {
+            let is_left = moved_from.contains(&*cluster.name);
+            // Few clusters were left by an alias; for all others no row is looked through.
+            let row = match is_left {
+                true => decided.alias_of_cluster(&cluster.name, |name| has_member(cluster, name)),
+                false => decided.cluster_aliases.get(&*cluster.name),
+            };
+            let set = row.filter(|row| row.is_manual());
+            let claim = match set {
+                Some(set) => Some(Arc::from(set.alias.as_str())),
+                None => claim_of(cluster, picture, topology, patterns)
+                    .or_else(|| row.map(|row| Arc::from(row.alias.as_str()))),
+            };
+            let Some(claim) = claim else {
                 continue;
             };
-            let standing = Standing::of(cluster, picture);
+            let standing = Standing {
+                is_set: set.is_some(),
+                is_kept: !(is_left && was_taken_from(&cluster.name, &claim, topology, decided)),
+                ..Standing::of(cluster, picture)
+            };
             if best.get(&claim).is_none_or(|other| *other < standing) {
                 best.insert(claim.clone(), standing);
                 aliases.holders.insert(claim.clone(), cluster.name.clone());
@@ -66,6 +89,10 @@ impl Aliases {
 /// Which of two claimants is stronger: the greater one.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Standing {
+    /// Somebody gave it the alias.
+    is_set: bool,
+    /// No recovery has taken the alias from it.
+    is_kept: bool,
     is_valid: bool,
     is_writable: bool,
     members: usize,
@@ -76,11 +103,26 @@ impl Standing {
         let head = picture.get(&cluster.head);
         let seen = head.and_then(|head| head.observation.as_ref());
         Self {
+            is_set: false,
+            is_kept: true,
             is_valid: head.is_some_and(|head| head.is_last_check_valid()),
             is_writable: seen.is_some_and(|seen| !seen.read_only),
             members: cluster.members.len(),
         }
     }
+}
+
+fn has_member(cluster: &Cluster, name: &str) -> bool {
+    cluster.members.iter().any(|key| key.to_string() == name)
+}
+
+/// Whether a recovery has brought the alias from this cluster to another one that is there: an old primary that comes back does not
+/// take it with it.
+fn was_taken_from(name: &str, alias: &str, topology: &Topology, decided: &Decided) -> bool {
+    let mut moved = decided.cluster_aliases.iter();
+    moved.any(|(to, row)| {
+        row.came_from(name) && row.alias == alias && topology.cluster(to).is_some()
+    })
 }
 
 /// The alias a cluster claims: of its head, else of the member nearest to it that has one, else by pattern on its name.

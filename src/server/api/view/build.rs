@@ -54,7 +54,7 @@ pub struct View {
 impl View {
     /// Derives everything; linear in the number of instances but for sorting. What did not change since `previous` is
     /// taken from there: most pictures differ from the one before in what a few probes saw, and not in their links. When
-    /// only something was decided, that is everything else.
+    /// only something was decided, and no alias, that is everything else.
     pub fn build(
         previous: Option<&View>,
         picture: Arc<Picture>,
@@ -62,7 +62,9 @@ impl View {
         config: Arc<ApiConfig>,
     ) -> Self {
         let is_all_the_same = |view: &&View| {
-            Arc::ptr_eq(&view.picture, &picture) && Arc::ptr_eq(&view.config, &config)
+            Arc::ptr_eq(&view.picture, &picture)
+                && Arc::ptr_eq(&view.config, &config)
+                && view.decided.cluster_aliases == decided.cluster_aliases
         };
         if let Some(view) = previous.filter(is_all_the_same) {
             return Self {
@@ -84,7 +86,8 @@ impl View {
             Some(view) => view.places(),
             None => places(&records, &topology),
         };
-        let aliases = Aliases::build(&picture, &topology, &config.cluster_name_to_alias);
+        let patterns = &config.cluster_name_to_alias;
+        let aliases = Aliases::build(&picture, &topology, patterns, &decided);
         let mut derivation = Derivation {
             picture: &picture,
             topology: &topology,

@@ -54,6 +54,15 @@ impl View {
         fitting.next().is_none().then_some(first)
     }
 
+    /// The cluster with this name, this alias, or this instance, each written out.
+    pub fn cluster_called(&self, text: &str) -> Option<&Cluster> {
+        let by_name = self.topology.cluster(text);
+        by_name.or_else(|| self.cluster_of_alias(text)).or_else(|| {
+            let key = InstanceKey::parse(text, self.config.default_instance_port).ok()?;
+            self.topology.cluster(&self.entry(&key)?.place.cluster)
+        })
+    }
+
     /// The cluster that a hint names: by exact name, exact alias, known instance, or unique part of a host.
     ///
     /// # Errors

@@ -1,6 +1,10 @@
+use std::sync::Arc;
+
 use super::super::samples::{NOW, Sample, key, pattern, server, two_clusters, with};
 use super::*;
-use orchestrator_core::domain::{Downtime, HostFilters, ThreadState, Timestamp};
+use orchestrator_core::domain::{
+    ClusterAlias, Downtime, HostFilters, MovedAlias, RecoveryId, ThreadState, Timestamp,
+};
 
 fn names<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
     let names = entries.into_iter().map(|entry| entry.key().to_string());
@@ -205,6 +209,115 @@ fn aliases_come_from_the_head_then_from_patterns_and_are_inherited() {
     assert_eq!(alias("shop-a.example:3307"), "shop");
     let below = view.entry(&key("db10")).unwrap();
     assert_eq!(&*below.suggested_alias, "main");
+}
+
+fn row(alias: &str, set_by: Option<&str>, from: Option<&str>) -> ClusterAlias {
+    ClusterAlias {
+        alias: alias.to_owned(),
+        set_by: set_by.map(str::to_owned),
+        at: NOW,
+        moved: from.map(|from| MovedAlias {
+            from: from.to_owned(),
+            recovery: RecoveryId::from_number(1),
+        }),
+    }
+}
+
+/// Holder of each alias, with what the members of its cluster suggest.
+fn holders(sample: &Sample, aliases: &[&str]) -> String {
+    let view = sample.view();
+    let all = aliases.iter().map(|alias| {
+        let cluster = view.cluster_by_alias(alias).map(|cluster| &*cluster.name);
+        format!("{alias}={}", cluster.unwrap_or("-"))
+    });
+    all.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn an_alias_set_by_hand_wins_over_queries_and_patterns_and_over_other_clusters() {
+    let mut sample = two_clusters();
+    sample.config.cluster_name_to_alias = vec![(pattern("^shop"), "shop".into())];
+    assert_eq!(
+        holders(&sample, &["main", "shop"]),
+        "main=db1:3306 shop=shop-a.example:3307"
+    );
+    let put = |sample: &mut Sample, cluster: &str, row| {
+        sample
+            .decided
+            .cluster_aliases
+            .insert(cluster.to_owned(), row);
+    };
+    put(
+        &mut sample,
+        "shop-a.example:3307",
+        row("main", Some("ann"), None),
+    );
+    assert_eq!(
+        holders(&sample, &["main", "shop", "db1:3306"]),
+        "main=shop-a.example:3307 shop=- db1:3306=db1:3306",
+        "what a server says is worth less than what somebody has set"
+    );
+    let view = sample.view();
+    let below = view.entry(&key("shop-b.example:3307")).unwrap();
+    assert_eq!(&*below.suggested_alias, "main");
+    // What a recovery has brought along counts where nothing else names the cluster.
+    let mut sample = two_clusters();
+    put(&mut sample, "db1:3306", row("old", None, Some("x:3306")));
+    put(
+        &mut sample,
+        "shop-a.example:3307",
+        row("shop", None, Some("y:3306")),
+    );
+    assert_eq!(
+        holders(&sample, &["main", "old", "shop"]),
+        "main=db1:3306 old=- shop=shop-a.example:3307"
+    );
+}
+
+#[test]
+fn only_what_was_decided_changes_a_view_and_an_alias_does() {
+    let mut sample = two_clusters();
+    let before = sample.view();
+    sample
+        .decided
+        .cluster_aliases
+        .insert("db1:3306".to_owned(), row("store", Some("ann"), None));
+    let after = View::build(
+        Some(&before),
+        before.picture.clone(),
+        Arc::new(sample.decided.clone()),
+        before.config.clone(),
+    );
+    let alias = after.cluster_by_alias("store").unwrap();
+    assert_eq!(&*alias.name, "db1:3306");
+}
+
+#[test]
+fn an_old_primary_that_is_back_does_not_take_the_alias_with_it() {
+    let named = |name: &str| {
+        with(server(name, None), |seen| {
+            seen.cluster_alias = "main".into()
+        })
+    };
+    // Both are well and take writes; of equals the first has the alias.
+    let mut sample = Sample::of(vec![named("a"), named("b")]);
+    assert_eq!(holders(&sample, &["main"]), "main=a:3306");
+    sample
+        .decided
+        .cluster_aliases
+        .insert("b:3306".to_owned(), row("main", None, Some("a:3306")));
+    assert_eq!(holders(&sample, &["main"]), "main=b:3306");
+    // The promoted server is not seen as a head yet.
+    let mut early = Sample::of(vec![named("a"), server("b", Some("a"))]);
+    early.decided = sample.decided.clone();
+    assert_eq!(holders(&early, &["main"]), "main=a:3306");
+    // One that was set by hand leads to the promoted server meanwhile.
+    let set = row("shop", Some("ann"), Some("a:3306"));
+    early
+        .decided
+        .cluster_aliases
+        .insert("b:3306".to_owned(), set);
+    assert_eq!(holders(&early, &["shop"]), "shop=a:3306");
 }
 
 #[test]

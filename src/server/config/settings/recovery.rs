@@ -16,6 +16,10 @@ pub struct Recovery {
     pub primary_of: ClusterFilters,
     /// Clusters whose intermediate sources are replaced (`RecoverIntermediateMasterClusterFilters`).
     pub intermediate_of: ClusterFilters,
+    /// Clusters whose primary is not replaced where acknowledged transactions may be lost (`RefusePossibleLossClusterFilters`).
+    pub refuses_loss_of: ClusterFilters,
+    /// How many recoveries may be under way when another begins by itself, at least 20 (`MaxConcurrentRecoveries`).
+    pub recoveries_max: usize,
     /// Hosts left out of the analysis (`RecoveryIgnoreHostnameFilters`).
     pub ignore: Vec<Regex>,
     /// Never promoted (`PromotionIgnoreHostnameFilters`).
@@ -121,6 +125,8 @@ impl Recovery {
                 values,
                 "RecoverIntermediateMasterClusterFilters",
             ),
+            refuses_loss_of: ClusterFilters::resolve(values, "RefusePossibleLossClusterFilters"),
+            recoveries_max: values.size("MaxConcurrentRecoveries"),
             ignore: patterns(values, "RecoveryIgnoreHostnameFilters"),
             never_promote: host_filters(values, "PromotionIgnoreHostnameFilters"),
             block_period: first_set(

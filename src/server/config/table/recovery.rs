@@ -15,6 +15,19 @@ pub(super) const SECTION: Section = Section {
             .not_yet(),
         Key::patterns("RecoveryIgnoreHostnameFilters", "Servers left out of the analysis: patterns over the host name."),
         Key::host_filters("PromotionIgnoreHostnameFilters", "Never promote these: patterns over host:port, or IP addresses."),
+        Key::cluster_filters(
+            "RefusePossibleLossClusterFilters",
+            "Clusters whose dead primary is not replaced, unless somebody insists, where replicas that cannot be asked may be the only ones with acknowledged transactions: semi-sync is on, and as many of its replicas are out of reach as it waits for. Elsewhere the record names the possible loss. Same forms.",
+        )
+        .ours(),
+        Key::integer(
+            "MaxConcurrentRecoveries",
+            20,
+            20..=10_000,
+            "recoveries",
+            "None begins by itself while so many are under way: as many failures at once are more likely one failure of the network.",
+        )
+        .ours(),
         Key::integer("RecoveryPeriodBlockSeconds", 3600, 0..=31_536_000, "seconds", "After a recovery, no other of the same cluster for so long."),
         Key::integer(
             "RecoveryPeriodBlockMinutes",

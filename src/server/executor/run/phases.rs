@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use orchestrator_core::decided::{Command, RecoveryStepCommand};
-use orchestrator_core::domain::{Phase, RecoveryOutcome};
-use orchestrator_core::legacy::hooks::{HookCommand, HookSuccessor};
-use orchestrator_core::recovery::DemandLevel;
+use orchestrator_core::decided::RecoveryStepCommand;
+use orchestrator_core::domain::{InstanceKey, Phase, RecoveryOutcome};
+use orchestrator_core::legacy::hooks::HookSuccessor;
 use orchestrator_core::recovery::hooks::{HookMoment, taken_source};
 
+use super::pending::is_decided;
 use super::report::Report;
 use super::{Run, Stage, Turn};
 use crate::executor::metrics;
-use crate::executor::moments::{Hooks, facts_of};
+use crate::executor::moments::{Hooks, command_of, facts_of};
 use crate::executor::scope::Lost;
 
 /// How long an old primary that answers may stand in the way without being closed: a few attempts at a server that hangs.
@@ -55,12 +55,25 @@ impl Run {
         }
     }
 
-    /// Tells clients: the alias goes to the promoted server, key-value stores learn of it, hooks are run.
-    ///
-    /// A cluster's alias follows its head by itself, as what is suggested by the promoted server's own rows and patterns
-    /// counts. Aliases that operators have set, and key-value stores, are moved here once there are commands for them.
+    /// Tells clients: by one command the cluster's alias leads to the promoted server, and that one is in nobody's downtime; then
+    /// hooks are run. Key-value stores are written here once there is a command for them.
     async fn publish(&mut self) -> Result<(), Lost> {
-        self.end_downtime_of_promoted().await?;
+        let promoted = self.plan.choice.promoted.clone();
+        if let Some(alias) = self.alias_to_move(&promoted) {
+            self.note(format!("the alias {alias} leads to {promoted} now"));
+        }
+        let news = self.take_pending()?;
+        let (id, fence) = (self.scope.id, self.scope.fence);
+        let wanted = news.clone();
+        let publish = RecoveryStepCommand::Publish {
+            fence,
+            promoted,
+            news,
+        };
+        // Whatever of it was not decided is when it is proposed again.
+        self.scope
+            .step(publish, move |decided| is_decided(decided, id, &wanted))
+            .await?;
         let outcome = RecoveryOutcome::Succeeded;
         self.hooks_after = Stage::Over;
         if self.start_hooks(HookMoment::Ended(outcome)) {
@@ -69,20 +82,18 @@ impl Run {
         Ok(())
     }
 
-    /// Who takes writes is in nobody's downtime.
-    async fn end_downtime_of_promoted(&mut self) -> Result<(), Lost> {
-        let key = self.plan.choice.promoted.clone();
+    /// The alias that goes along, unless it has gone already.
+    fn alias_to_move(&self, promoted: &InstanceKey) -> Option<String> {
         let decided = self.scope.deps.decisions.decided();
-        if !decided.downtimes.contains_key(&key) {
-            return Ok(());
+        let there = decided.cluster_aliases.get(&promoted.to_string());
+        let moved = there.and_then(|row| row.moved.as_ref());
+        if moved.is_some_and(|moved| moved.recovery == self.scope.id) {
+            return None;
         }
-        let wanted = key.clone();
-        let ended = Command::EndDowntime { key };
-        self.scope
-            .decide(ended, move |decided| {
-                !decided.downtimes.contains_key(&wanted)
-            })
-            .await
+        let here = decided.cluster_aliases.get(&self.recovery.cluster);
+        let set = here.filter(|row| row.is_manual()).map(|row| &row.alias);
+        let alias = set.unwrap_or(&self.recovery.cluster_alias);
+        (!alias.is_empty()).then(|| alias.clone())
     }
 
     /// Starts hooks before anybody is touched, where there are any.
@@ -115,10 +126,7 @@ impl Run {
     }
 
     fn hooks(&self, moment: HookMoment) -> Hooks {
-        let command = match self.plan.demand.level {
-            DemandLevel::Forced => HookCommand::ForceFailover,
-            DemandLevel::Automatic | DemandLevel::ByHand => HookCommand::None,
-        };
+        let command = command_of(&self.plan.demand);
         let mut facts = facts_of(&self.scope, &self.recovery, command);
         let is_published = moment == HookMoment::Ended(RecoveryOutcome::Succeeded);
         if is_published {

@@ -1,13 +1,15 @@
 //! Another plan, where what the first one was made from no longer holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use orchestrator_core::analysis::{Scene, Stalls};
 use orchestrator_core::beats::Beats;
 use orchestrator_core::decided::RecoveryStepCommand;
 use orchestrator_core::decided::codec::encode;
 use orchestrator_core::domain::{InstanceKey, Phase, Picture};
-use orchestrator_core::recovery::plan::{Action, Plan, Replan, StepNumber, StepState, plan_for};
+use orchestrator_core::recovery::plan::{
+    Action, Plan, Replan, Step, StepNumber, StepState, plan_for,
+};
 use orchestrator_core::recovery::ranking::rank;
 use orchestrator_core::topology::Topology;
 
@@ -36,6 +38,7 @@ impl Run {
         };
         self.flush().await?;
         let steps = self.stopped_before(&plan);
+        self.leave_stopped(self.no_longer_stopped(&plan)).await?;
         self.pending.steps = steps.clone();
         let bytes = encode(&plan).map_err(|error| Lost::Undecided(error.to_string()))?;
         let news = self.take_pending()?;
@@ -82,25 +85,31 @@ impl Run {
             beats: &beats,
             now: self.scope.now(),
         };
-        let policy = &self.scope.config.recovery;
-        let plan = plan_for(&scene, &self.plan.dead, policy, &self.plan.demand);
-        self.ranking = rank(&scene, &self.plan.dead, policy).ok();
+        let (cluster, alias) = (&self.recovery.cluster, &self.recovery.cluster_alias);
+        let policy = self.scope.config.recovery_of(cluster, alias);
+        let plan = plan_for(&scene, &self.plan.dead, &policy, &self.plan.demand);
+        self.ranking = rank(&scene, &self.plan.dead, &policy).ok();
         plan.map_err(|why| why.to_string())
+    }
+
+    /// Servers whose receiver the old plan has stopped, and the new one does not: where it comes to nothing, they are started.
+    fn no_longer_stopped(&self, plan: &Plan) -> BTreeSet<InstanceKey> {
+        let is_stopped = |key: &InstanceKey| {
+            let mut steps = plan.steps.iter();
+            steps.any(|step| step.action == Action::StopReceiver && step.on == *key)
+        };
+        let stopped = self.stopped().into_keys();
+        stopped.filter(|key| !is_stopped(key)).collect()
     }
 
     /// Stops of the new plan on servers whose receiver may have been stopped by the old one.
     fn stopped_before(&self, plan: &Plan) -> BTreeMap<StepNumber, StepState> {
-        let stops = |step: &orchestrator_core::recovery::plan::Step| {
-            step.action == Action::StopReceiver && step.phase == Phase::Registered
-        };
-        let old = self.plan.steps.iter().enumerate();
-        let touched: Vec<&InstanceKey> = old
-            .filter(|(number, step)| stops(step) && self.progress.steps.contains_key(number))
-            .map(|(_, step)| &step.on)
-            .collect();
+        let touched = self.stopped();
+        let is_stop =
+            |step: &Step| step.action == Action::StopReceiver && step.phase == Phase::Registered;
         let now = self.scope.now();
         let new = plan.steps.iter().enumerate();
-        new.filter(|(_, step)| stops(step) && touched.contains(&&step.on))
+        new.filter(|(_, step)| is_stop(step) && touched.contains_key(&step.on))
             .map(|(number, _)| (number, StepState::Begun(now)))
             .collect()
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use orchestrator_core::decided::RecoveryStepCommand;
 use orchestrator_core::domain::{InstanceKey, Phase};
 use orchestrator_core::ports::Change;
-use orchestrator_core::recovery::plan::{Action, StepNumber, StepState};
+use orchestrator_core::recovery::plan::{Action, StepNumber, StepState, done_again};
 use tokio::sync::mpsc;
 
 use super::Run;
@@ -87,6 +87,11 @@ impl Server {
         }
     }
 
+    /// It was looked at over its connection, which is open.
+    pub fn is_heard(&self) -> bool {
+        self.connection.is_some() && self.is_seen
+    }
+
     /// A statement was sent and is not answered.
     pub fn is_busy(&self) -> bool {
         self.ordered.is_some()
@@ -135,6 +140,13 @@ fn change_of(action: &Action) -> Option<Change> {
 }
 
 impl Run {
+    /// What is to be ordered for a step now: what it changes, or what was done before and has to be done again.
+    fn change_now(&self, number: StepNumber) -> Option<Change> {
+        let step = self.plan.steps.get(number)?;
+        let again = || done_again(step, self.seen.observation(&step.on)?);
+        change_of(&step.action).or_else(|| change_of(&again()?))
+    }
+
     /// Keeps what came of steps, for the next command.
     pub(super) fn write_down(&mut self, outcomes: Vec<(StepNumber, StepState)>) {
         for (number, state) in outcomes {
@@ -165,11 +177,12 @@ impl Run {
         let mut ready: Vec<StepNumber> = Vec::new();
         for number in steps.iter().copied() {
             let step = &self.plan.steps[number];
+            let is_change = self.change_now(number).is_some();
             let Some(server) = self.servers.get_mut(&step.on) else {
                 continue;
             };
             server.attend(true);
-            if change_of(&step.action).is_some() && server.is_free(now) {
+            if is_change && server.is_free(now) {
                 ready.push(number);
             }
         }
@@ -217,10 +230,9 @@ impl Run {
     }
 
     fn send(&mut self, number: StepNumber) {
+        let change = self.change_now(number);
         let step = &self.plan.steps[number];
-        let (Some(server), Some(change)) =
-            (self.servers.get_mut(&step.on), change_of(&step.action))
-        else {
+        let (Some(server), Some(change)) = (self.servers.get_mut(&step.on), change) else {
             return;
         };
         // A connection may have been lost and another opened while it was written down.

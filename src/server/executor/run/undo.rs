@@ -1,17 +1,18 @@
 //! What is undone where nobody was promoted: receivers that were stopped run again, so that the replicas are as they were, and
 //! can say again that their primary is gone, or follow it when it is back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use orchestrator_core::domain::InstanceKey;
-use orchestrator_core::ports::Change;
-use orchestrator_core::recovery::plan::{Action, StepNumber};
-use orchestrator_core::recovery::{Holdings, Unapplied};
+use orchestrator_core::decided::{Decided, LINES_IN_COMMAND_MAX, RecoveryStepCommand};
+use orchestrator_core::domain::{InstanceKey, Phase};
+use orchestrator_core::ports::{Change, ChangeError};
+use orchestrator_core::recovery::plan::{Action, StepNumber, StepState};
+use orchestrator_core::recovery::{Restart, restart};
 
 use super::hand::Order;
 use super::report::Report;
-use super::steps::STATEMENT_TIME;
+use super::steps::{STATEMENT_TIME, Server};
 use super::{Run, TICK};
 use crate::executor::scope::Lost;
 
@@ -23,7 +24,9 @@ impl Run {
     /// Starts replication again on servers whose receiver was stopped, where nothing that was received can be lost by it: the
     /// applier runs, or has nothing left to apply. They have the old primary as their source, or the most advanced server.
     pub(super) async fn undo(&mut self) -> Result<(), Lost> {
+        let mut left = self.stopped_and_unclear();
         let mut waited_for = self.order_undoing();
+        left.extend(waited_for.keys().cloned());
         let began = self.scope.deps.clock.monotonic();
         while !waited_for.is_empty() {
             let now = self.scope.deps.clock.monotonic();
@@ -39,10 +42,16 @@ impl Run {
             match report {
                 Some(Report::Made { server, result, .. }) if waited_for.contains_key(&server) => {
                     waited_for.remove(&server);
-                    let told = match result {
+                    let told = match &result {
                         Ok(()) => "its receiver runs again".to_owned(),
                         Err(why) => format!("its receiver stays stopped: {why}"),
                     };
+                    if !matches!(
+                        result,
+                        Err(ChangeError::Unknown { .. } | ChangeError::Unreachable { .. })
+                    ) {
+                        left.remove(&server);
+                    }
                     self.note(format!("{server}: {told}"));
                 }
                 Some(Report::Withheld { server } | Report::Closed { server }) => {
@@ -52,23 +61,58 @@ impl Run {
                 None => {}
             }
         }
-        for server in waited_for.keys() {
-            let told = format!("{server}: it is not known whether its receiver runs again");
+        for server in &left {
+            let told = format!(
+                "{server}: it is not known whether its receiver runs; it is started when the server answers"
+            );
             self.note(told);
+        }
+        self.leave_stopped(left).await
+    }
+
+    /// Decides that receivers of servers are to be started later.
+    pub(super) async fn leave_stopped(&self, servers: BTreeSet<InstanceKey>) -> Result<(), Lost> {
+        let servers: Vec<InstanceKey> = servers.into_iter().collect();
+        let id = self.scope.id;
+        for some in servers.chunks(LINES_IN_COMMAND_MAX) {
+            let (servers, wanted) = (some.to_vec(), some.to_vec());
+            let fence = self.scope.fence;
+            let step = RecoveryStepCommand::LeaveStopped { fence, servers };
+            let is_decided = move |decided: &Decided| {
+                let mut all = wanted.iter();
+                all.all(|server| decided.left_stopped.get(server) == Some(&id))
+            };
+            self.scope.step(step, is_decided).await?;
         }
         Ok(())
     }
 
+    /// Servers whose receiver was, or may have been, stopped, as far as steps of this plan say.
+    pub(super) fn stopped(&self) -> BTreeMap<InstanceKey, StepNumber> {
+        let steps = self.plan.steps.iter().enumerate();
+        let stopped = steps.filter(|(number, step)| {
+            step.action == Action::StopReceiver
+                && step.phase == Phase::Registered
+                && self.progress.steps.contains_key(number)
+        });
+        stopped
+            .map(|(number, step)| (step.on.clone(), number))
+            .collect()
+    }
+
+    /// Those of them about which nothing is known now.
+    fn stopped_and_unclear(&self) -> BTreeSet<InstanceKey> {
+        let is_clear = |key: &InstanceKey| {
+            let server = self.servers.get(key);
+            server.is_some_and(Server::is_heard) && self.seen.observation(key).is_some()
+        };
+        let stopped = self.stopped().into_keys();
+        stopped.filter(|key| !is_clear(key)).collect()
+    }
+
     fn order_undoing(&mut self) -> BTreeMap<InstanceKey, StepNumber> {
-        let mut ordered = BTreeMap::new();
-        for (number, step) in self.plan.steps.iter().enumerate() {
-            let was_stopped = step.action == Action::StopReceiver
-                && self.progress.steps.contains_key(&number)
-                && step.phase == orchestrator_core::domain::Phase::Registered;
-            if was_stopped && self.is_as_it_was(&step.on) {
-                ordered.insert(step.on.clone(), number);
-            }
-        }
+        let mut ordered = self.stopped();
+        ordered.retain(|key, number| self.is_to_be_started(key, *number));
         ordered.retain(|key, number| {
             let server = self.servers.get_mut(key);
             server.is_some_and(|server| {
@@ -84,17 +128,15 @@ impl Run {
         ordered
     }
 
-    fn is_as_it_was(&self, key: &InstanceKey) -> bool {
+    fn is_to_be_started(&self, key: &InstanceKey, stop: StepNumber) -> bool {
+        let is_known =
+            |source: &InstanceKey| [&self.plan.dead, &self.plan.choice.head].contains(&source);
         let seen = self.seen.observation(key);
-        let link = seen.and_then(|seen| seen.replication.as_ref());
-        seen.zip(link).is_some_and(|(seen, link)| {
-            let unapplied = || Holdings::read(seen, self.plan.ground).map(|own| own.unapplied());
-            let source = link.source.attached();
-            let loses_nothing =
-                link.applier.is_running() || unapplied() == Some(Unapplied::Nothing);
-            let has_its_source =
-                source == Some(&self.plan.dead) || source == Some(&self.plan.choice.head);
-            loses_nothing && has_its_source && !link.receiver.is_running()
+        seen.is_some_and(|seen| match restart(seen, self.plan.ground, is_known) {
+            Restart::Start => true,
+            // It may have been looked at before it was stopped.
+            Restart::Runs => !matches!(self.progress.steps.get(&stop), Some(StepState::Done(_))),
+            Restart::Elsewhere | Restart::MayLose => false,
         })
     }
 }

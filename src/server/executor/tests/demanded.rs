@@ -90,6 +90,73 @@ async fn recover_lite_runs_no_hooks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn recover_lite_tells_of_a_source_that_was_taken_and_of_nothing_else() {
+    let world = by_hand(SIMPLE);
+    let node = world.start("node1", 1);
+    let lite = RecoveryRequest {
+        skips_hooks: true,
+        ..request(Insistence::Asks, Some("c"))
+    };
+    asked(&node, lite).await.unwrap();
+    let mut lines = world.hooks.lines();
+    // Hooks of the detection come up by themselves.
+    lines.retain(|line| line != "OnFailureDetectionProcesses");
+    assert_eq!(lines, ["PostTakeMasterProcesses"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hooks_are_told_which_order_it_was_and_no_analysis_of_a_server_that_is_well() {
+    let lists = [
+        "OnFailureDetectionProcesses",
+        "PreFailoverProcesses",
+        "PostMasterFailoverProcesses",
+        "PostFailoverProcesses",
+    ];
+    for (text, insistence, candidate, command, is_described) in [
+        (
+            "a\n+ b\n+ c",
+            Insistence::Orders,
+            None,
+            "force-master-failover",
+            false,
+        ),
+        (
+            "a\n+ b\n+ c",
+            Insistence::Orders,
+            Some("c"),
+            "force-master-takeover",
+            false,
+        ),
+        (
+            SIMPLE,
+            Insistence::Orders,
+            None,
+            "force-master-failover",
+            true,
+        ),
+        (SIMPLE, Insistence::Asks, Some("c"), "", true),
+    ] {
+        let world = by_hand(text);
+        let node = world.start("node1", 1);
+        asked(&node, request(insistence, candidate)).await.unwrap();
+        for list in &lists[1..] {
+            let told = world.hooks.value(list, "ORC_COMMAND");
+            assert_eq!(told.as_deref(), Some(command), "{text}: {list}");
+            let told = world.hooks.value(list, "ORC_FAILURE_DESCRIPTION");
+            assert_eq!(
+                told.is_some_and(|told| !told.is_empty()),
+                is_described,
+                "{text}: {list}"
+            );
+        }
+        if !is_described {
+            let told = world.hooks.value(lists[0], "ORC_COMMAND");
+            assert_eq!(told.as_deref(), Some(command), "{text}: at the detection");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_is_well_is_recovered_by_order_only_and_closed() {
     let world = by_hand("a\n+ b\n+ c");
     let node = world.start("node1", 1);

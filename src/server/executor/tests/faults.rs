@@ -60,6 +60,12 @@ async fn a_refused_promotion_ends_it_and_replicas_receive_again() {
     assert!(world.log.decided().downtimes.is_empty(), "nothing was lost");
     let last = world.hooks.lines().pop();
     assert_eq!(last.as_deref(), Some("PostUnsuccessfulFailoverProcesses"));
+    let told = |variable| {
+        let list = "PostUnsuccessfulFailoverProcesses";
+        world.hooks.value(list, variable)
+    };
+    assert_eq!(told("ORC_IS_SUCCESSFUL").as_deref(), Some("false"));
+    assert_eq!(told("ORC_SUCCESSOR_HOST"), None);
     let changes = world.fleet.changes_of("c");
     assert_eq!(changes.last(), Some(&Change::StartReplication));
     assert_eq!(world.fleet.seen("c").source(), Some(&key("a")));

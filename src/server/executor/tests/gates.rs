@@ -5,6 +5,7 @@ use std::time::Duration;
 use orchestrator_core::decided::Command;
 use orchestrator_core::domain::FindingCode;
 use orchestrator_core::ports::{DecisionReader, Recoveries};
+use regex::Regex;
 
 use super::SIMPLE;
 use super::fleet::{Power, key};
@@ -74,6 +75,29 @@ async fn disabled_recoveries_are_not_begun_until_they_are_enabled() {
 async fn a_topology_that_nobody_may_lead_is_left() {
     let world = World::of("a [unreachable]\n+ b [io=connecting promotion=must_not]");
     refused(&world, "no replica may be promoted").await;
+}
+
+/// The dead primary waited for one acknowledgement, and one of those that may have given it cannot be asked.
+const UNCOVERED: &str = "a [unreachable semi-sync-source=on:2/1]\n+ b [io=connecting semi-sync-replica=on]\n+ c [unreachable semi-sync-replica=on]";
+
+#[tokio::test(start_paused = true)]
+async fn a_possible_loss_is_refused_in_clusters_that_are_named_for_it() {
+    let mut world = World::of(UNCOVERED);
+    world.config.cluster_aliases = vec![(Regex::new("^a:").unwrap(), "shop".to_owned())];
+    world.config.refuses_loss_of = vec!["alias=shop".to_owned()];
+    refused(&world, "one of them may have what no other has").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_possible_loss_is_named_in_other_clusters() {
+    let mut world = World::of(UNCOVERED);
+    world.config.refuses_loss_of = vec!["alias=shop".to_owned(), "b:3306".to_owned()];
+    let _node = world.start("node1", 1);
+    let (_, recovery) = world.ended().await;
+    let end = recovery.end.clone().unwrap();
+    assert_eq!(end.successor, Some(key("b")), "{:?}", end.errors);
+    let loss = end.data_loss.expect("it is stated").to_string();
+    assert!(loss.starts_with("unknown"), "{loss}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Recoveries carried out over simple stand-ins. What comes of all sorts of faults at all moments is for the simulation; here is
 //! each way that a recovery can take, once.
 
+mod aliases;
 mod beats;
 mod clock;
 mod deciding;
@@ -9,6 +10,7 @@ mod faults;
 mod fleet;
 mod gates;
 mod leaders;
+mod left_stopped;
 mod old_primary;
 mod paths;
 mod world;

@@ -63,4 +63,5 @@ pub use error::{DialError, Distrust, Error};
 pub use io::{PeerIdentity, PeerIo};
 pub use links::{PeerLinks, PeerStatus};
 pub use message::{Reason, Trust};
+pub(super) use names::is_host_and_port;
 pub use refusals::describe_metrics;

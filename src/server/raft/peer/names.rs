@@ -24,6 +24,11 @@ impl HostPort {
     }
 }
 
+/// Whether a normalised entry names a host and a port.
+pub(in crate::raft) fn is_host_and_port(entry: &str) -> bool {
+    HostPort::parse(entry, 0).is_some_and(|it| it.port != 0)
+}
+
 /// The host of an entry of `RaftNodes`, in its canonical form.
 pub(super) fn host_of(entry: &str) -> String {
     canonical(split(entry.trim()).0)

@@ -235,6 +235,7 @@ impl World {
             election: None,
             snapshot_every: self.snapshot_every,
             entries_kept: 10,
+            default_port: 0,
             starts_without_silent: self.starts_without_silent,
         }
     }

@@ -38,6 +38,18 @@ pub(super) const DECISIONS: &[Migration] = &[
         number: 4,
         sql: include_str!("migrations/0004_answer.sql"),
     },
+    Migration {
+        number: 5,
+        sql: include_str!("migrations/0005_left_stopped.sql"),
+    },
+    Migration {
+        number: 6,
+        sql: include_str!("migrations/0006_group_node.sql"),
+    },
+    Migration {
+        number: 7,
+        sql: include_str!("migrations/0007_cluster_alias.sql"),
+    },
 ];
 
 /// Schema of observations.
@@ -238,6 +250,18 @@ mod tests {
                 (
                     4,
                     "f27dc0de74394f5938f5af26ff1a9ee6b4252557812d984e9170cdc604fb8c0d".to_owned()
+                ),
+                (
+                    5,
+                    "fcc1430a4eace545beca1bba149e4bf7d64d4b83adf689166bbe7779cba1ab5a".to_owned()
+                ),
+                (
+                    6,
+                    "6182fe2cac29158814eac26ad50bf2ab3353008e049226ce2881169ab18bc1cc".to_owned()
+                ),
+                (
+                    7,
+                    "ffa189f7f1feb0a228320529d958ef304d1bc28b4168ec56d1bf038c073415ef".to_owned()
                 ),
             ]
         );

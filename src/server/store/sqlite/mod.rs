@@ -4,11 +4,13 @@
 //! beside it. Files are private to the user, and a lock keeps a second process out. SQL is in `rows`, `log` and
 //! `observations` only, and reads neither clock nor randomness: what is written is what apply said.
 
+mod alias_rows;
 mod answer_rows;
 mod connection;
 mod decisions;
 mod fault;
 mod group_log;
+mod group_rows;
 mod lock;
 mod log;
 mod meta;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use orchestrator_core::decided::{RowChange, codec};
 use orchestrator_core::domain::{
-    Detection, Fence, RecordedStep, RecoveriesDisabled, Recovery, RecoveryId, RecoveryNote,
-    Timestamp,
+    Detection, Fence, InstanceKey, RecordedStep, RecoveriesDisabled, Recovery, RecoveryId,
+    RecoveryNote, Timestamp,
 };
 use rusqlite::{Connection, Row, params};
 
 use super::fault::Fault;
+use super::rows::key;
 
 const PUT_DETECTION: &str = "INSERT OR REPLACE INTO decided_detection \
      (number, recovery_id, host, port, detected_at_micros, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -22,6 +23,8 @@ const PUT_NOTE: &str = "INSERT OR REPLACE INTO decided_recovery_note \
      (recovery_id, number, written_at_micros, text) VALUES (?1, ?2, ?3, ?4)";
 const PUT_DISABLED: &str = "INSERT OR REPLACE INTO decided_recoveries_disabled \
      (anchor, disabled_by, disabled_at_micros) VALUES (1, ?1, ?2)";
+const PUT_LEFT: &str =
+    "INSERT OR REPLACE INTO decided_left_stopped (host, port, recovery_id) VALUES (?1, ?2, ?3)";
 const DELETE_DETECTION: &str = "DELETE FROM decided_detection WHERE number = ?1";
 const DELETE_RECOVERY: &str = "DELETE FROM decided_recovery WHERE recovery_id = ?1";
 const DELETE_STEP: &str =
@@ -29,6 +32,7 @@ const DELETE_STEP: &str =
 const DELETE_NOTE: &str =
     "DELETE FROM decided_recovery_note WHERE recovery_id = ?1 AND number = ?2";
 const DELETE_DISABLED: &str = "DELETE FROM decided_recoveries_disabled";
+const DELETE_LEFT: &str = "DELETE FROM decided_left_stopped WHERE host = ?1 AND port = ?2";
 const DETECTIONS: &str = "SELECT number, record FROM decided_detection ORDER BY number";
 const RECOVERIES: &str = "SELECT recovery_id, record FROM decided_recovery ORDER BY recovery_id";
 const STEPS: &str = "SELECT recovery_id, number, fence, recorded_at_micros, state \
@@ -36,20 +40,23 @@ const STEPS: &str = "SELECT recovery_id, number, fence, recorded_at_micros, stat
 const NOTES: &str = "SELECT recovery_id, number, written_at_micros, text \
      FROM decided_recovery_note ORDER BY recovery_id, number";
 const DISABLED: &str = "SELECT disabled_by, disabled_at_micros FROM decided_recoveries_disabled";
+const LEFT: &str = "SELECT host, port, recovery_id FROM decided_left_stopped ORDER BY host, port";
 
 /// Statements that write.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 10] = [
+pub(super) const STATEMENTS: [&str; 12] = [
     PUT_DETECTION,
     PUT_RECOVERY,
     PUT_STEP,
     PUT_NOTE,
     PUT_DISABLED,
+    PUT_LEFT,
     DELETE_DETECTION,
     DELETE_RECOVERY,
     DELETE_STEP,
     DELETE_NOTE,
     DELETE_DISABLED,
+    DELETE_LEFT,
 ];
 
 pub(super) fn put_detection(
@@ -156,6 +163,24 @@ pub(super) fn delete_disabled(connection: &Connection) -> rusqlite::Result<usize
     connection.prepare_cached(DELETE_DISABLED)?.execute([])
 }
 
+pub(super) fn put_left(
+    connection: &Connection,
+    key: &InstanceKey,
+    id: RecoveryId,
+) -> rusqlite::Result<usize> {
+    connection.prepare_cached(PUT_LEFT)?.execute(params![
+        key.host().as_str(),
+        key.port(),
+        id.to_string()
+    ])
+}
+
+pub(super) fn delete_left(connection: &Connection, key: &InstanceKey) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(DELETE_LEFT)?
+        .execute(params![key.host().as_str(), key.port()])
+}
+
 /// Every row, as the change that writes it.
 pub(super) fn load(connection: &Connection, into: &mut Vec<RowChange>) -> Result<(), Fault> {
     collect(connection, DETECTIONS, into, |row| {
@@ -187,6 +212,9 @@ pub(super) fn load(connection: &Connection, into: &mut Vec<RowChange>) -> Result
             by: row.get(0)?,
             at: row.get(1).map(Timestamp::from_micros)?,
         }))
+    })?;
+    collect(connection, LEFT, into, |row| {
+        Ok(RowChange::PutLeftStopped(key(row)?, id_in(row, 2)?))
     })
 }
 
@@ -211,7 +239,11 @@ fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 
 /// The id in the first column.
 fn id(row: &Row<'_>) -> Result<RecoveryId, Fault> {
-    let text: String = row.get(0)?;
+    id_in(row, 0)
+}
+
+fn id_in(row: &Row<'_>, column: usize) -> Result<RecoveryId, Fault> {
+    let text: String = row.get(column)?;
     text.parse()
         .map_err(|error| Fault::Damaged(format!("a row of a recovery: {error}")))
 }

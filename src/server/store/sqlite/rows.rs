@@ -5,10 +5,10 @@ use orchestrator_core::domain::{
 use rusqlite::{Connection, Row, params};
 
 use super::fault::Fault;
-use super::{answer_rows, recovery_rows, token_rows};
+use super::{alias_rows, answer_rows, group_rows, recovery_rows, token_rows};
 
 /// Every table of decided state, in the order of `Decided::rows`.
-pub(super) const TABLES: [&str; 10] = [
+pub(super) const TABLES: [&str; 13] = [
     "decided_downtime",
     "decided_candidate",
     "decided_forgotten",
@@ -18,7 +18,10 @@ pub(super) const TABLES: [&str; 10] = [
     "decided_recovery_step",
     "decided_recovery_note",
     "decided_recoveries_disabled",
+    "decided_left_stopped",
+    "decided_group_node",
     "decided_answer",
+    "decided_cluster_alias",
 ];
 
 const PUT_DOWNTIME: &str = "INSERT OR REPLACE INTO decided_downtime \
@@ -85,8 +88,14 @@ pub(super) fn write(connection: &Connection, change: &RowChange) -> Result<(), F
         }
         RowChange::PutRecoveriesDisabled(row) => recovery_rows::put_disabled(connection, row)?,
         RowChange::DeleteRecoveriesDisabled => recovery_rows::delete_disabled(connection)?,
+        RowChange::PutLeftStopped(key, id) => recovery_rows::put_left(connection, key, *id)?,
+        RowChange::DeleteLeftStopped(key) => recovery_rows::delete_left(connection, key)?,
+        RowChange::PutGroupNode(name, row) => group_rows::put(connection, name, row)?,
+        RowChange::DeleteGroupNode(name) => group_rows::delete(connection, name)?,
         RowChange::PutAnswer(request, answer) => answer_rows::put(connection, *request, answer)?,
         RowChange::DeleteAnswer(request) => answer_rows::delete(connection, *request)?,
+        RowChange::PutClusterAlias(cluster, row) => alias_rows::put(connection, cluster, row)?,
+        RowChange::DeleteClusterAlias(cluster) => alias_rows::delete(connection, cluster)?,
     };
     Ok(())
 }
@@ -134,7 +143,9 @@ pub(super) fn load(connection: &Connection) -> Result<Vec<RowChange>, Fault> {
     })?;
     token_rows::load(connection, &mut rows)?;
     recovery_rows::load(connection, &mut rows)?;
+    group_rows::load(connection, &mut rows)?;
     answer_rows::load(connection, &mut rows)?;
+    alias_rows::load(connection, &mut rows)?;
     Ok(rows)
 }
 
@@ -219,6 +230,8 @@ mod tests {
         .chain(token_rows::STATEMENTS)
         .chain(recovery_rows::STATEMENTS)
         .chain(answer_rows::STATEMENTS)
+        .chain(group_rows::STATEMENTS)
+        .chain(alias_rows::STATEMENTS)
         .chain(super::super::log::STATEMENTS)
         .chain(super::super::meta::STATEMENTS)
         {

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::world::World;
-use crate::domain::{InstanceRecord, ThreadState};
-use crate::recovery::plan::{Action, EndOfRecovery, Next, Phase, Replan, StepState, WhyFailed};
+use crate::domain::{Flavor, InstanceRecord, Observation, ThreadState};
+use crate::recovery::plan::{
+    Action, EndOfRecovery, Next, Phase, Replan, Step, StepState, WhyFailed, done_again,
+};
 use crate::recovery::testing::{NOW, key};
-use crate::recovery::{Demand, RecoveryPolicy};
+use crate::recovery::{Demand, RecoveryPolicy, UnappliedRelayLog};
 
 /// What is answered when the first step was begun so long ago and its server does nothing.
 fn after(waited: Duration) -> Next {
@@ -178,4 +180,105 @@ fn by_force_on_mariadb_too_nobody_is_put_below_a_server_that_gave_up_what_it_has
     assert_eq!(world.run(), Next::End(EndOfRecovery::Succeeded { unmoved }));
     assert_eq!(world.seen("c").source(), Some(&key("b")));
     assert_eq!(world.seen("d").source(), Some(&key("a")));
+}
+
+/// b has yet to apply what it has received, c is below it or beside it; as far as the wait for b.
+fn waiting_for_b(version: &str, policy: &RecoveryPolicy, demand: &Demand) -> World {
+    let text = format!(
+        "a [{version} unreachable]\n+ b [io=connecting gtid=0-1-50 received=0-1-100]\n+ c [io=connecting gtid=0-1-40]"
+    );
+    let mut world = World::demanded(&text, policy, demand);
+    let is_wait = |number: &usize| {
+        let step = &world.plan.steps[*number];
+        step.on == key("b") && step.action == Action::AwaitApplied
+    };
+    let waits: Vec<usize> = (0..world.plan.steps.len()).filter(is_wait).collect();
+    world.lazy.clone_from(&waits);
+    loop {
+        let answer = world.ask();
+        if answer == Next::Wait
+            && waits
+                .iter()
+                .any(|wait| world.progress.steps.contains_key(wait))
+        {
+            return world;
+        }
+        assert!(world.follow(answer), "it ended before");
+    }
+}
+
+fn stop_applier_of_b(world: &mut World) {
+    world.change(&key("b"), |seen| {
+        let link = seen.replication.as_mut().expect("a link");
+        link.applier = ThreadState::Stopped;
+    });
+}
+
+#[test]
+fn a_wait_without_bound_ends_where_a_start_of_the_applier_would_discard_what_it_waits_for() {
+    let policy = RecoveryPolicy {
+        unapplied: UnappliedRelayLog::Wait,
+        ..RecoveryPolicy::default()
+    };
+    let mut world = waiting_for_b("10.11.6-MariaDB", &policy, &Demand::default());
+    stop_applier_of_b(&mut world);
+    let answer = world.run();
+    assert!(
+        matches!(
+            &answer,
+            Next::End(EndOfRecovery::Failed { why: WhyFailed::NotApplied { on, .. }, .. }) if *on == key("b")
+        ),
+        "{answer:?}"
+    );
+    assert!(world.seen("b").read_only);
+}
+
+#[test]
+fn by_force_it_is_promoted_without_that() {
+    let demand = Demand::forced(None);
+    let mut world = waiting_for_b("10.11.6-MariaDB", &RecoveryPolicy::default(), &demand);
+    stop_applier_of_b(&mut world);
+    let answer = world.run();
+    assert!(
+        matches!(&answer, Next::End(EndOfRecovery::Succeeded { .. })),
+        "{answer:?}"
+    );
+    assert!(!world.seen("b").read_only);
+}
+
+#[test]
+fn an_applier_that_somebody_stops_while_it_is_waited_for_is_started_again_where_that_loses_nothing()
+{
+    let wait_of = |world: &World| {
+        let steps = world.plan.steps.iter();
+        let mut waits = steps.filter(|step| step.action == Action::AwaitApplied);
+        waits
+            .find(|step| step.on == key("b"))
+            .cloned()
+            .expect("it is waited for")
+    };
+    let mut mysql = World::of("a [unreachable]\n+ b [io=connecting gtid=..1-90 received=..1-100]");
+    let wait = wait_of(&mysql);
+    mysql.change(&key("b"), |seen| {
+        let link = seen.replication.as_mut().expect("a link");
+        (link.receiver, link.applier) = (ThreadState::Stopped, ThreadState::Stopped);
+    });
+    let again = |world: &World| done_again(&wait, world.seen("b"));
+    assert_eq!(again(&mysql), Some(Action::StartApplier));
+    let others: [fn(&mut Observation); 4] = [
+        |seen| seen.identity.flavor = Flavor::MariaDb,
+        |seen| seen.replication.as_mut().expect("a link").applier_errno = 1062,
+        |seen| seen.replication.as_mut().expect("a link").applier = ThreadState::Running,
+        |seen| seen.replication.as_mut().expect("a link").receiver = ThreadState::Other,
+    ];
+    for (number, change) in others.into_iter().enumerate() {
+        let mut seen = mysql.seen("b").clone();
+        change(&mut seen);
+        assert_eq!(done_again(&wait, &seen), None, "{number}");
+    }
+    let other = Step {
+        action: Action::StopReceiver,
+        ..wait.clone()
+    };
+    assert_eq!(done_again(&other, mysql.seen("b")), None);
 }
