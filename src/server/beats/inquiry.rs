@@ -48,6 +48,8 @@ struct Replica {
     /// What it said last; `None` while it has not said anything.
     vote: Option<Vote>,
     passive: Option<Passive>,
+    /// Something has come to it since the inquiry began: another that could not reconnect does not speak for this one.
+    has_moved: bool,
     /// When it was last connected to the primary.
     served_at: Option<Duration>,
     /// Since when it does not answer us.
@@ -164,7 +166,7 @@ impl Inquiry {
             let passive = replica.passive.as_ref();
             is_silent
                 && passive.is_some_and(|passive| {
-                    passive.stands_still() || is_spoken_for && !passive.moves(now)
+                    passive.stands_still() || is_spoken_for && !replica.has_moved
                 })
         };
         let receiving = || {
@@ -258,7 +260,10 @@ fn take_in(replicas: &mut BTreeMap<InstanceKey, Replica>, answer: Answer) {
                 replica.served_at = Some(answer.asked);
             }
             match &mut replica.passive {
-                Some(passive) => passive.again(&seen, answer.asked),
+                Some(passive) => {
+                    passive.again(&seen, answer.asked);
+                    replica.has_moved |= passive.moves(answer.asked);
+                }
                 none => *none = Passive::first(&seen, answer.asked),
             }
         }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use orchestrator_core::analysis::rules::Registration;
 use orchestrator_core::analysis::{Finding, Vote};
 use orchestrator_core::beats::Standing;
 use orchestrator_core::decided::{Command, RecoveryStepCommand};
@@ -44,6 +45,7 @@ pub(super) fn replica_for(view: &View, finding: &Finding, config: &Config) -> Op
     // Nothing is asked of anybody for a primary that would not be replaced.
     let were_it_dead = Finding {
         code: FindingCode::DeadPrimary,
+        registration: Registration::Actionable,
         ..finding.clone()
     };
     if !is_needed || view.gate(&were_it_dead, config, false).is_err() {
