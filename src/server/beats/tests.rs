@@ -10,7 +10,7 @@ use orchestrator_core::domain::{
 };
 use orchestrator_core::ports::{
     BeatLine, BeatReader as _, Beater, BoxFuture, Clock, DiscoverError, Discovery, Ids, NoLine,
-    PictureReader, ProbeState, Vigil,
+    PictureReader, ProbeState, Reconnected, Vigil,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -65,6 +65,8 @@ struct State {
     since: Vec<Duration>,
     /// Replicas that cannot be reached.
     unreachable: bool,
+    /// What has come to `c…` of a frozen primary that only we do not hear.
+    came_to_c: u64,
     asked: Vec<(Duration, InstanceKey)>,
 }
 
@@ -122,7 +124,14 @@ impl World {
         let noticed = self.elapsed() >= since + self.noticing;
         match *self.primaries[index].1.borrow() {
             Server::Down(..) if noticed => link.receiver = ThreadState::Other,
-            Server::Down(..) | Server::Frozen => link.received.offset = 7,
+            Server::Down(..) => link.received.offset = 7,
+            Server::Frozen => {
+                let came = match name.starts_with('c') {
+                    true => self.state().came_to_c,
+                    false => 0,
+                };
+                link.received.offset = 7 + came;
+            }
             Server::Up | Server::Full(_) | Server::Closed(_) => {
                 link.received.offset = u64::try_from(self.elapsed().as_millis()).unwrap();
             }
@@ -427,6 +436,31 @@ async fn receivers_of_a_frozen_primary_stand_still_after_two_heartbeat_periods()
     };
     let took = until(ms(6000), stands_still).await;
     assert!(took >= ms(2000) && took <= ms(4500), "{took:?}");
+}
+
+/// Those that stand still once `b0` could not reconnect to a silent `a0`, after so much has come to `c0`.
+async fn still_when_spoken_for(came_to_c: u64) -> Vec<InstanceKey> {
+    // Too long to be waited for.
+    let (world, beats, _guard) = well(1, ms(30), Some(ms(30_000))).await;
+    world.set(0, Server::Frozen);
+    until(ms(6000), || standing(&beats, "a0") == Standing::Silent).await;
+    world.state().came_to_c = came_to_c;
+    sleep(ms(3000)).await;
+    let still = || {
+        let known = beats.beats();
+        let beat = known.of(&key("a0")).unwrap();
+        beat.standing_still.iter().cloned().collect::<Vec<_>>()
+    };
+    assert!(still().is_empty());
+    beats.reconnected(&key("a0"), &key("b0"), Reconnected::No);
+    sleep(ms(500)).await;
+    still()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_could_not_reconnect_speaks_for_all_but_those_that_have_heard_since() {
+    assert_eq!(still_when_spoken_for(0).await, [key("b0"), key("c0")]);
+    assert_eq!(still_when_spoken_for(1).await, [key("b0")]);
 }
 
 #[tokio::test(start_paused = true)]
