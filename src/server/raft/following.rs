@@ -19,6 +19,9 @@ use super::types::NodeId;
 /// What a node said counts as what it says now for so long.
 const SAID_LATELY: Duration = Duration::from_secs(5);
 
+/// A member that is there is heard with each heartbeat.
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
+
 /// For how long one that is no member any more is still listened to, so that it learns of it.
 const STILL_TRUSTED: Duration = Duration::from_secs(60);
 
@@ -46,9 +49,16 @@ impl Core {
             .map(|(id, member)| Voter {
                 id: *id,
                 name: member.name.clone(),
-                is_reachable: self.is_reachable(*id),
+                is_reachable: *id == self.me() || self.is_heard_now(*id),
             })
             .collect()
+    }
+
+    /// Whether a member was heard so lately that it is most likely there: whoever is left has to decide without the one that goes.
+    fn is_heard_now(&self, id: NodeId) -> bool {
+        let within = self.timing.load().election_max.max(HEARD_WITHIN);
+        let heard = self.acks.heard_at(id);
+        heard.is_some_and(|at| self.now().saturating_sub(at) < within)
     }
 
     /// `RaftNodes` as a voter has it now; empty when it was not heard a moment ago.
