@@ -6,6 +6,7 @@
 pub mod clients;
 pub mod disk;
 pub mod invariants;
+mod members;
 mod network;
 mod node;
 mod run;

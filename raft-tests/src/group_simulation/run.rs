@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clients::{Client, Reachable, SharedLedger, lock};
 use super::invariants::{Invariant, NodeView, Seen, View, Violation, all, broken};
+use super::members::Away;
 use super::network::{Counts, Net};
 use super::node::{Loss, Node, World};
 use super::scenario::{Fault, Scenario};
@@ -156,6 +157,8 @@ pub(super) struct Run {
     full: Vec<(Duration, usize)>,
     /// Nodes that have a reason to end by themselves.
     pub(super) may_end: BTreeSet<usize>,
+    /// A node that is out of the group.
+    pub(super) away: Option<Away>,
     /// What was last looked at and takes a while to look at.
     looked: Vec<Looked>,
     orders: JoinSet<()>,
@@ -211,6 +214,7 @@ impl Run {
             failing: Vec::new(),
             full: Vec::new(),
             may_end: BTreeSet::new(),
+            away: None,
             looked: (0..nodes_count).map(|_| Looked::default()).collect(),
             orders: JoinSet::new(),
             steps: 0,
@@ -327,7 +331,7 @@ impl Run {
             })
     }
 
-    fn start_after(&mut self, node: usize, after: Duration) {
+    pub(super) fn start_after(&mut self, node: usize, after: Duration) {
         self.starts.push((self.now() + after, node));
     }
 
@@ -364,7 +368,8 @@ impl Run {
                 }
             }
             Fault::Wipe { node } => {
-                if self.is_whole() {
+                // While one is away, the group may be one that cannot do without this one.
+                if self.is_whole() && self.away.is_none() {
                     self.crash(node, 0, "loses everything");
                     self.nodes[node].lose(Loss::Everything);
                     self.start_after(node, Duration::from_millis(500));
@@ -407,6 +412,7 @@ impl Run {
             Fault::HandOver => self.order(self.leader(), "hands over", |group| async move {
                 drop(group.hand_over(Successor::Anyone).await);
             }),
+            Fault::Leave { node, length } => self.leave(node, length),
             Fault::Snapshot { node } => {
                 self.order(Some(node), "writes a snapshot", |group| async move {
                     drop(group.take_snapshot().await);
@@ -416,7 +422,7 @@ impl Run {
     }
 
     /// An operator's order, which is not waited for and may fail.
-    fn order<F: Future<Output = ()> + Send + 'static>(
+    pub(super) fn order<F: Future<Output = ()> + Send + 'static>(
         &mut self,
         node: Option<usize>,
         what: &str,
@@ -480,6 +486,7 @@ impl Run {
         while self.now() < end {
             tokio::time::sleep(STEP).await;
             self.end_failed()?;
+            self.follow_members();
             let now = self.now();
             for (_, node) in self.full.extract_if(.., |(until, _)| *until <= now) {
                 self.nodes[node].set_store(Mood::Well);

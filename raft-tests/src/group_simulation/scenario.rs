@@ -94,6 +94,13 @@ pub enum Fault {
         /// By how much.
         ahead: Duration,
     },
+    /// A node is taken out of the group, loses everything, and is added again. Only while all are well.
+    Leave {
+        /// Which.
+        node: usize,
+        /// How long it is out.
+        length: Duration,
+    },
     /// The leader hands over.
     HandOver,
     /// A node is told to write a snapshot.
@@ -216,6 +223,24 @@ impl Dice {
         faults
     }
 
+    /// In every other run a node leaves and comes back: once at the beginning, when all are likely to be well, and once later.
+    fn with_members(
+        &self,
+        nodes: usize,
+        mut faults: Vec<(Duration, Fault)>,
+    ) -> Vec<(Duration, Fault)> {
+        if self.one_of(2) {
+            let leave = || Fault::Leave {
+                node: self.below(nodes),
+                length: self.millis(100, 3_000),
+            };
+            let at = self.below(faults.len() + 1);
+            faults.insert(at, (Duration::ZERO, leave()));
+            faults.insert(0, (self.millis(1_500, 4_000), leave()));
+        }
+        faults
+    }
+
     fn starts(&self, nodes: usize) -> Vec<(usize, Duration)> {
         let mut order: Vec<usize> = (0..nodes).collect();
         for place in (1..nodes).rev() {
@@ -248,7 +273,7 @@ impl Scenario {
             clients: 2 + dice.below(4),
             late: [0, 5, 30][dice.below(3)],
             twice: [0, 5, 30][dice.below(3)],
-            faults: dice.faults(nodes),
+            faults: dice.with_members(nodes, dice.faults(nodes)),
         }
     }
 }

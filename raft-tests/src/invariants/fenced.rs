@@ -15,7 +15,7 @@ use orchestrator_core::ports::Change;
 use super::history::{History, Statements};
 use super::{Invariant, Violation, broken};
 use crate::world::model::View;
-use crate::world::mysql::{Landed, ServerId};
+use crate::world::mysql::{Landed, Place, ServerId};
 
 /// Between a confirmation and its statement nothing is waited for; this is room for the steps of the simulation.
 const SLACK: Duration = Duration::from_millis(300);
@@ -29,11 +29,14 @@ pub(super) struct Fenced {
     statements: Statements,
     /// The greatest fence that each server has seen.
     greatest: BTreeMap<ServerId, Fence>,
+    /// When a leader last could not reach a server: it cannot end an earlier leader's session there.
+    unreached_at: BTreeMap<ServerId, Duration>,
 }
 
 impl Invariant for Fenced {
     fn look(&mut self, view: &View<'_>) -> Result<(), Violation> {
         self.history.read(view);
+        self.note_unreached(view);
         for landed in self.statements.new_ones(view) {
             let what = self
                 .not_planned(landed)
@@ -81,6 +84,16 @@ impl Fenced {
             .then_some("it was sent after its recovery ended")
     }
 
+    fn note_unreached(&mut self, view: &View<'_>) {
+        let Some((node, _)) = view.group.leader else {
+            return;
+        };
+        let network = &view.fleet.network;
+        let all = 0..view.fleet.servers.len();
+        let unreached = all.filter(|id| !network.talks(Place::Node(node), Place::Server(*id)));
+        self.unreached_at.extend(unreached.map(|id| (id, view.now)));
+    }
+
     fn out_of_order(&mut self, landed: &Landed) -> Option<&'static str> {
         let fence = landed.on_behalf_of.fence;
         let greatest = self.greatest.entry(landed.server).or_insert(fence);
@@ -96,7 +109,11 @@ impl Fenced {
             return None;
         }
         // Nobody can end a session on a server out of reach; once it is within reach, that takes its time as well.
-        let begins = landed.out_of_reach_until.max(Some(landed.deadline_at))?;
+        let unreached_at = self.unreached_at.get(&landed.server).copied();
+        let begins = landed
+            .out_of_reach_until
+            .max(unreached_at)
+            .max(Some(landed.deadline_at))?;
         let last = begins + ENDING;
         // A recovery that ended before it could leaves its sessions to the next registration. Watches of old primaries go on.
         let told = self.history.recoveries.get(&landed.on_behalf_of.recovery)?;
@@ -241,6 +258,28 @@ mod tests {
             let mut stage = under_way();
             late_after_standing_still(&mut stage, back, late);
             assert_eq!(stage.look(&mut Fenced::default()).is_ok(), is_fine);
+        }
+    }
+
+    #[test]
+    fn a_session_that_the_next_leader_cannot_reach_is_ended_once_it_can() {
+        for (joined, ago, is_fine) in [(false, 3, true), (true, 13, false)] {
+            let mut stage = under_way();
+            let (node, server) = (Place::Node(0), Place::Server(0));
+            stage.fleet.network.cut(node, server);
+            stage.pass(3);
+            let mut invariant = Fenced::default();
+            assert_eq!(stage.look(&mut invariant), Ok(()));
+            if joined {
+                stage.fleet.network.join(node, server);
+                stage.pass(10);
+            }
+            stage.land(0, 1, Change::StopApplier);
+            let landed = stage.fleet.ledger.landed.last_mut().expect("it landed");
+            landed.sent_at = landed.at - Duration::from_secs(ago);
+            landed.deadline_at = landed.sent_at + Duration::from_secs(1);
+            let looked = stage.look(&mut invariant);
+            assert_eq!(looked.is_ok(), is_fine, "{joined}: {looked:?}");
         }
     }
 

@@ -1,12 +1,13 @@
 //! F3: never two servers writable and able to commit by our doing; an old primary seen again is closed, not adopted. A supervisor
 //! restarts a primary whose option file says that it is writable; its clients come back with it, and what they write is lost or
 //! doubled. Two servers with `read_only=0` alone are no violation while one of them cannot be reached. Checked: nobody is made
-//! writable while the old primary, or another server that we made writable, has been reachable and writable for a while; and once somebody was, an old primary does not
-//! stay so.
+//! writable while the old primary, or another server that we made writable, has been reachable and writable for a while; and once somebody was, and has not been closed
+//! since, an old primary does not stay so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use orchestrator_core::domain::RecoveryOutcome;
 use orchestrator_core::ports::Change;
 
 use super::history::{History, Statements};
@@ -40,6 +41,15 @@ impl Invariant for OldPrimaryClosed {
         for landed in self.statements.new_ones(view) {
             let recovery = self.history.recoveries.get(&landed.on_behalf_of.recovery);
             let old = recovery.and_then(|told| view.fleet.find(&told.registered.subject));
+            let end = recovery.and_then(|told| Some(&told.end.as_ref()?.1));
+            let has_failed = end.is_some_and(|end| end.outcome == RecoveryOutcome::Failed);
+            if let (Change::Close, 0, Some(old), true) =
+                (&landed.change, landed.errno, old, has_failed)
+                && self.replaced.get(&old) == Some(&landed.server)
+            {
+                // A recovery that failed takes back what it may have done: the old primary is the only one again.
+                self.replaced.remove(&old);
+            }
             let (Change::MakeWritable, 0, Some(old)) = (&landed.change, landed.errno, old) else {
                 continue;
             };
@@ -114,7 +124,7 @@ impl OldPrimaryClosed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::invariants::testing::{Stage, register};
+    use crate::invariants::testing::{Stage, failed, register};
 
     #[test]
     fn a_promotion_beside_an_open_old_primary_is_noticed() {
@@ -141,6 +151,28 @@ mod tests {
         stage.pass(6);
         stage.land_on(2, 0, 1, Change::MakeWritable);
         assert_eq!(stage.broken(&mut invariant), "F3");
+    }
+
+    #[test]
+    fn a_failed_recovery_that_closes_whom_it_made_writable_leaves_the_old_primary_open() {
+        for (closes, is_fine) in [(true, true), (false, false)] {
+            let mut stage = Stage::new();
+            stage.reign(0, 1);
+            stage.fleet.crash(0);
+            stage.commit(register(1, "db0"));
+            stage.land_on(1, 0, 1, Change::MakeWritable);
+            let mut invariant = OldPrimaryClosed::default();
+            assert_eq!(stage.look(&mut invariant), Ok(()));
+            stage.commit(failed(1));
+            stage.fleet.start(0);
+            if closes {
+                stage.land_on(1, 0, 1, Change::Close);
+            }
+            assert_eq!(stage.look(&mut invariant), Ok(()));
+            stage.pass(6);
+            let ended = stage.at_end(&mut invariant);
+            assert_eq!(ended.is_ok(), is_fine, "{closes}");
+        }
     }
 
     #[test]

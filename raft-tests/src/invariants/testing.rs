@@ -219,6 +219,19 @@ pub(super) fn end(id: u128) -> Command {
     }))
 }
 
+/// The end of a recovery that failed.
+pub(super) fn failed(id: u128) -> Command {
+    let Command::EndRecovery(end) = end(id) else {
+        unreachable!("it ends a recovery");
+    };
+    Command::EndRecovery(Box::new(EndRecovery {
+        outcome: RecoveryOutcome::Failed,
+        successor: None,
+        errors: vec!["it failed".to_owned()],
+        ..*end
+    }))
+}
+
 /// Somebody takes note of all.
 pub(super) fn acknowledge() -> Command {
     Command::AcknowledgeRecoveries {

@@ -41,15 +41,13 @@ async fn stopped_at(moment: Moment, how: How, took: &mut Tally) -> Result<()> {
     let group =
         Group::start(|_, plan| recovering(plan, fleet).with(moment.hooks(), vec!["sleep 2"]))
             .await?;
-    let first = group.leader().await?;
+    group.leader().await?;
     for node in group.nodes() {
         world.seen_by(node).await?;
     }
     world.writers.write_on(&fleet["a"], SOME_ROWS).await?;
-    ensure!(
-        group.leader().await? == first,
-        "the leader changed before anything happened"
-    );
+    // A group that has just begun on a busy machine may have had another before.
+    let first = group.leader().await?;
     fleet["a"].kill()?;
     reaches(&group[first], moment).await?;
     let stopped = world.sampler.now();

@@ -91,7 +91,7 @@ async fn stopped_at(flavour: Flavour, number: usize, case: Case, took: &mut Tall
     let world = World::of(plan).await?;
     let (fleet, relay) = (&world.fleet, world.fleet.relay()?);
     let group = Group::start(|_, plan| recovering(plan, fleet)).await?;
-    let first = group.leader().await?;
+    group.leader().await?;
     for node in group.nodes() {
         world.seen_by(node).await?;
     }
@@ -101,10 +101,8 @@ async fn stopped_at(flavour: Flavour, number: usize, case: Case, took: &mut Tall
         fate: case.fate,
         late: case.late,
     });
-    ensure!(
-        group.leader().await? == first,
-        "the leader changed before anything happened"
-    );
+    // A group that has just begun on a busy machine may have had another before.
+    let first = group.leader().await?;
     let dead_at = world.sampler.now();
     fleet["a"].kill()?;
     let Some(came) = comes(relay, &group, first).await? else {

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use orchestrator_core::planted::{Bug, with};
 use raft_tests::world::model::{Verdict, run};
 
 use super::many::seeds;
@@ -66,7 +67,16 @@ fn fresh_seeds_break_no_promise() {
     assert!(summary.share_of_nothing() <= NOTHING_MAX, "{summary:?}");
 }
 
-/// One seed, to look at: `MODEL_SEED`; the whole trace is printed. `RUST_LOG` shows what the service logs, too.
+/// A planted bug by its name: `MODEL_BUG`.
+fn bug() -> Option<Bug> {
+    let name = std::env::var("MODEL_BUG").ok()?;
+    let mut all = Bug::ALL.into_iter();
+    let found = all.find(|bug| format!("{bug:?}") == name);
+    Some(found.unwrap_or_else(|| panic!("there is no planted bug {name}: {:?}", Bug::ALL)))
+}
+
+/// One seed, to look at: `MODEL_SEED`, with a planted bug where `MODEL_BUG` names one; the whole trace is printed. `RUST_LOG` shows
+/// what the service logs, too.
 #[test]
 fn one_seed() {
     let filter = tracing_subscriber::EnvFilter::from_default_env();
@@ -75,7 +85,7 @@ fn one_seed() {
         .without_time()
         .try_init();
     let seed = number("MODEL_SEED").unwrap_or(1);
-    let outcome = run(seed);
+    let outcome = with(bug(), || run(seed));
     println!("{}", outcome.trace);
     let is_bad = matches!(outcome.verdict, Verdict::Violation { .. });
     assert!(!is_bad, "{}", outcome.report());

@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn every_template_of_the_table_can_be_filled_in() {
         let settings = settings(&[
-            "-i", "db1", "-d", "db2", "-r", "x", "-R", "prefer", "-H", "orc2",
+            "-i", "db1", "-d", "db2", "-r", "x", "-R", "prefer", "-H", "orc2", "-q", "7",
         ]);
         for row in ROWS {
             if let Action::Call { path, .. } | Action::OfLeader { path, .. } = row.action {

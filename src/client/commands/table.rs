@@ -176,6 +176,12 @@ pub static ROWS: &[Row] = &[
     row("raft-leader-hostname", &[], "host name of the leader").of_leader("status", false, filters::details_hostname),
     row("raft-elect-leader", &[Value(Flag::Hostname)], "ask for a new leader, with a hint")
         .of_leader("raft-yield-hint/{hostname}", true, filters::details_as_written),
+    row("raft-add-peer", &[Value(Flag::Hostname)], "let the group have one more node; -H the node, as in RaftNodes")
+        .changes("raft-add-peer/{hostname}", filters::text),
+    row("raft-remove-peer", &[Value(Flag::Hostname)], "let the group do without a node; -H the node, as in RaftNodes")
+        .changes("raft-remove-peer/{hostname}", filters::text),
+    row("raft-replace-peer", &[Value(Flag::Query), Value(Flag::Hostname)], "let one node take the place of another; -q who goes, -H who comes")
+        .changes("raft-replace-peer/{query}/{hostname}", filters::text),
 ];
 
 #[cfg(test)]
@@ -185,8 +191,8 @@ mod tests {
 
     #[test]
     fn there_is_one_row_for_each_of_the_known_commands() {
-        // 105 of the predecessor, and nine that are new.
-        assert_eq!(ROWS.len(), 114);
+        // 105 of the predecessor, and twelve that are new.
+        assert_eq!(ROWS.len(), 117);
         for row in ROWS {
             let same = ROWS.iter().filter(|other| other.name == row.name).count();
             assert_eq!(same, 1, "{}", row.name);

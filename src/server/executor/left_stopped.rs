@@ -64,7 +64,10 @@ async fn attempt(visit: &Visit) -> Result<(), Over> {
             None => return Ok(()),
         },
         Some(Restart::Runs) => "its receiver runs again".to_owned(),
-        Some(Restart::Elsewhere) => "its receiver is somebody else's matter now".to_owned(),
+        Some(Restart::Elsewhere) => {
+            "it replicates from no server of this recovery any more; its receiver is left as it is"
+                .to_owned()
+        }
         Some(Restart::MayLose) => {
             "its receiver stays stopped: its applier stands still with something left to apply, which a start might discard; start it by hand"
                 .to_owned()

@@ -19,6 +19,12 @@ use super::types::NodeId;
 /// What a node said counts as what it says now for so long.
 const SAID_LATELY: Duration = Duration::from_secs(5);
 
+/// A member that is there is heard with each heartbeat.
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
+
+/// One that has begun to join and is not heard for so long has given up, or lost its directory: it is much longer than a restart.
+const LEARNER_SILENT: Duration = Duration::from_secs(60);
+
 /// For how long one that is no member any more is still listened to, so that it learns of it.
 const STILL_TRUSTED: Duration = Duration::from_secs(60);
 
@@ -46,9 +52,16 @@ impl Core {
             .map(|(id, member)| Voter {
                 id: *id,
                 name: member.name.clone(),
-                is_reachable: self.is_reachable(*id),
+                is_reachable: *id == self.me() || self.is_heard_now(*id),
             })
             .collect()
+    }
+
+    /// Whether a member was heard so lately that it is most likely there: whoever is left has to decide without the one that goes.
+    fn is_heard_now(&self, id: NodeId) -> bool {
+        let within = self.timing.load().election_max.max(HEARD_WITHIN);
+        let heard = self.acks.heard_at(id);
+        heard.is_some_and(|at| self.now().saturating_sub(at) < within)
     }
 
     /// `RaftNodes` as a voter has it now; empty when it was not heard a moment ago.
@@ -81,7 +94,9 @@ impl Core {
         let step = next(&voters, &desired, self.me());
         *lock(&self.following) = told(&step);
         match step {
-            Next::Nothing | Next::Await(_) | Next::TooFew { .. } => {}
+            Next::Nothing | Next::Await(_) | Next::TooFew { .. } => {
+                self.drop_learners(engine, metrics, &desired).await;
+            }
             Next::Remove(id) => self.remove(engine, &voters, id).await,
             Next::HandOver => {
                 let now = self.now();
@@ -167,7 +182,34 @@ impl Core {
             command,
         };
         if let Err(error) = self.propose(proposal).await {
-            tracing::warn!(%error, "the nodes of the group could not be decided yet");
+            tracing::warn!(%error, "the nodes of the group could not be decided; it is tried again in a second");
+        }
+    }
+
+    /// Nodes without a vote that will not get one: the group is to do without them, or they have begun to join and were not heard
+    /// since, as one whose directory was lost meanwhile. One that is there after all asks again, and is added again.
+    async fn drop_learners(&self, engine: &Arc<Engine>, metrics: &Metrics, desired: &[String]) {
+        let voters = voter_ids(metrics);
+        let is_there = |id: NodeId| {
+            let heard = self.acks.heard_at(id);
+            heard.is_some_and(|at| self.now().saturating_sub(at) < LEARNER_SILENT)
+        };
+        let members = metrics.membership_config.membership();
+        let mut learners = members.nodes().filter(|(id, _)| !voters.contains(id));
+        let over = learners
+            .find(|(id, member)| !desired.contains(&member.name) || !is_there(**id))
+            .map(|(id, member)| (*id, member.name.clone()));
+        let Some((id, name)) = over else {
+            return;
+        };
+        let Ok(_turn) = self.admission.try_lock() else {
+            return;
+        };
+        let change = engine.change_membership(ChangeMembers::RemoveNodes([id].into()), true);
+        match tokio::time::timeout(MEMBERSHIP_WITHIN, change).await {
+            Ok(Ok(_)) => tracing::info!(name, id, "a node that did not finish to join is dropped"),
+            Ok(Err(error)) => tracing::debug!(name, %error, "a node cannot be dropped yet"),
+            Err(_) => tracing::debug!(name, "a node was not dropped in time"),
         }
     }
 

@@ -142,18 +142,18 @@ impl Plan<'_> {
             0..6 => {
                 self.add(at, Fault::Crash(0));
                 if self.draw.chance(30) {
-                    let back = at + self.draw.millis(3_000, 20_000);
+                    let back = at + self.draw.millis(2_000, 12_000);
                     self.add(back, Fault::Start(0));
                 }
             }
             6..8 => {
                 self.add(at, Fault::Freeze(0));
-                let back = at + self.draw.millis(7_000, 25_000);
+                let back = at + self.draw.millis(4_000, 14_000);
                 self.add(back, Fault::Thaw(0));
             }
             _ => {
                 self.add(at, Fault::Isolate(Place::Server(0)));
-                let back = at + self.draw.millis(7_000, 25_000);
+                let back = at + self.draw.millis(4_000, 14_000);
                 self.add(back, Fault::Rejoin(Place::Server(0)));
             }
         }

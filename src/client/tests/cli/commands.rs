@@ -404,6 +404,24 @@ const CASES: &[Case] = &[
         "",
     ),
     ("raft-health", "raft-health", "\"healthy\"", "healthy\n"),
+    (
+        "raft-add-peer -H orc4",
+        "!raft-add-peer/orc4",
+        "\"orc4:10008\"",
+        "orc4:10008\n",
+    ),
+    (
+        "raft-remove-peer -H orc4",
+        "!raft-remove-peer/orc4",
+        "\"orc4:10008\"",
+        "orc4:10008\n",
+    ),
+    (
+        "raft-replace-peer -q orc3 -H orc4",
+        "!raft-replace-peer/orc3/orc4",
+        "\"orc4:10008\"",
+        "orc4:10008\n",
+    ),
 ];
 
 const NOT_YET: &str = "topology-tags snapshot-topologies search \
@@ -477,7 +495,7 @@ async fn the_cases_here_are_all_commands_there_are() {
     tested.sort_unstable();
     tested.dedup();
     assert_eq!(listed, tested);
-    assert_eq!(listed.len(), 114);
+    assert_eq!(listed.len(), 117);
 }
 
 #[tokio::test(flavor = "multi_thread")]

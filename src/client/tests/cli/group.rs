@@ -83,6 +83,31 @@ async fn a_node_that_does_not_lead_is_not_asked_for_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nodes_of_the_group_are_changed_by_one_command_each() {
+    for (words, asked) in [
+        (
+            &["-c", "raft-add-peer", "-H", "orc4:10008"][..],
+            "raft-add-peer/orc4:10008",
+        ),
+        (
+            &["-c", "raft-remove-peer", "-H", "orc4:10008"],
+            "raft-remove-peer/orc4:10008",
+        ),
+        (
+            &["-c", "raft-replace-peer", "-q", "orc3", "-H", "orc4:10008"],
+            "raft-replace-peer/orc3/orc4:10008",
+        ),
+    ] {
+        let server = node("\"Leader\"", 200, "\"orc4:10008\"").await;
+        let ended = Run::new(words).api(&server.uri()).ends().await;
+        ended.printed("orc4:10008\n");
+        assert_eq!(paths(&server).await, [format!("/api/{asked}")]);
+        let key = header(&requests(&server).await[0], "Idempotency-Key");
+        assert!(key.is_some(), "{words:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hint_must_be_given() {
     let ended = Run::new(&["-c", "raft-elect-leader"]).ends().await;
     ended.refused(1, "hostname must be provided (-H)");

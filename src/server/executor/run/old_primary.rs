@@ -81,6 +81,8 @@ impl Watcher {
             Err(why @ ChangeError::Refused { .. }) => {
                 self.tell(OldPrimary::Answers, why.to_string()).await
             }
+            // It was connected to, and took its time with ending the last connection.
+            Err(ChangeError::Unknown { .. }) if self.told == Some(OldPrimary::Answers) => Ok(()),
             Err(_) => self.tell(OldPrimary::Silent, String::new()).await,
         }
     }
@@ -114,9 +116,10 @@ impl Watcher {
                     self.stale.push(connection_id);
                     return self.tell(OldPrimary::Answers, why.message).await;
                 }
+                // It answered a moment ago, and may hang over the order to close it: only a new connection tells whether it is gone.
                 Err(_) => {
                     self.stale.push(connection_id);
-                    return self.tell(OldPrimary::Silent, String::new()).await;
+                    return Ok(());
                 }
             };
             was_closed &= takes_no_writes(&seen);

@@ -91,7 +91,7 @@ async fn what_is_not_to_be_started_is_left_alone_and_that_is_written_down() {
             |world| {
                 world.fleet.change("c", |seen| seen.replication = None);
             },
-            "somebody else's matter",
+            "its receiver is left as it is",
         ),
         (
             |world| {

@@ -11,7 +11,7 @@ use orchestrator_core::ports::{Change, DecisionReader};
 
 use super::SIMPLE;
 use super::clock::NOW;
-use super::fleet::{Fleet, Verdict, key};
+use super::fleet::{Entry, Fleet, Power, Verdict, key};
 use super::world::World;
 use crate::executor::lost::more_is_known;
 
@@ -367,4 +367,62 @@ async fn out_of_its_downtime_it_is_left_alone() {
     world.fleet.restart("a", false);
     world.pass(Duration::from_secs(20)).await;
     assert_eq!(world.fleet.changes_of("a"), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_whose_close_hangs_until_its_connection_is_lost_is_not_taken_for_gone() {
+    const HANGING: usize = 2;
+    let world = World::of(SIMPLE);
+    let fleet = Arc::downgrade(&world.fleet);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    tokio::spawn(async move {
+        loop {
+            // Whether it is back for the first time, or loses its connections, it answers and is writable.
+            if receiver.try_recv().is_ok() {
+                fleet.upgrade().unwrap().set_power("a", Power::Up);
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    let (mut closes, mut is_back) = (0, false);
+    world.fleet.judge(move |name, change| match (name, change) {
+        (_, Change::StopReceiver) => {
+            if !std::mem::replace(&mut is_back, true) {
+                let _ = sender.send(());
+            }
+            Verdict::Done
+        }
+        ("a", Change::Close) => {
+            closes += 1;
+            match closes > HANGING {
+                true => Verdict::Done,
+                false => {
+                    let _ = sender.send(());
+                    Verdict::Hangs
+                }
+            }
+        }
+        _ => Verdict::Done,
+    });
+    let _node = world.start("node1", 1);
+    let (_, recovery) = world.ended().await;
+    let end = recovery.end.clone().unwrap();
+    assert_eq!(end.outcome, RecoveryOutcome::Succeeded, "{:?}", end.errors);
+    let log = world.fleet.log();
+    let closes = |entry: &Entry| entry.server == "a" && entry.change == Change::Close;
+    let closed = log.iter().rposition(closes).expect("it was closed");
+    let before: Vec<&Entry> = log[..closed]
+        .iter()
+        .filter(|entry| !closes(entry))
+        .collect();
+    assert!(
+        before
+            .iter()
+            .all(|entry| entry.change == Change::StopReceiver),
+        "{before:?}"
+    );
+    assert_eq!(
+        log[..=closed].iter().filter(|entry| closes(entry)).count(),
+        HANGING + 1
+    );
 }
