@@ -28,11 +28,13 @@ pub enum Bug {
     StaleReadByOldLeader,
     /// Only the leader that began a recovery brings the alias along.
     AliasMovedByFirstLeaderOnly,
+    /// Other nodes are not asked whether they hear a primary.
+    OthersNotAsked,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::RegistrationCheckedOutsideApply,
         Self::FenceNotRechecked,
         Self::ReceiverStoppedFirst,
@@ -45,6 +47,7 @@ impl Bug {
         Self::SnapshotWithoutTable,
         Self::StaleReadByOldLeader,
         Self::AliasMovedByFirstLeaderOnly,
+        Self::OthersNotAsked,
     ];
 }
 

@@ -1,7 +1,7 @@
 //! F8: no cause, no action: healthy replicas, one node's bad link, disabled recoveries. A manager that replaces a healthy
 //! primary does more harm than none. Checked: when the first statement of a recovery reaches a server, its primary was gone a
 //! short while ago: in truth down, frozen, or cut off from all its replicas, or as far as anybody can tell, cut off from all
-//! nodes and from all replicas that the acting one can ask. And nothing is registered while recoveries are disabled.
+//! nodes and from all replicas that the acting one can ask. One that any node in its reach still talks with is not gone. And nothing is registered while recoveries are disabled.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use orchestrator_core::domain::RecoveryId;
 
 use super::history::{History, Statements};
 use super::{Invariant, Violation, broken};
+use crate::world::group::is_near;
 use crate::world::model::View;
 use crate::world::mysql::{Fleet, Link, Place, ServerId};
 
@@ -104,8 +105,20 @@ fn nodes_that_see_it_gone(view: &View<'_>, id: ServerId) -> Vec<usize> {
         let mut asked = asked.peekable();
         asked.peek().is_some() && asked.all(|one| !talks(*one, subject))
     };
-    if !fleet.servers[id].is_up() || have_lost_it(&mut replicas.iter()) {
+    if !fleet.servers[id].is_up() {
         return nodes.collect();
+    }
+    if have_lost_it(&mut replicas.iter()) {
+        // One that has it tells whoever asks.
+        let members = &view.group.members;
+        let tells = |one: usize, other: usize| {
+            let can_ask = one == other || talks(Place::Node(one), Place::Node(other));
+            members[other].is_well() && can_ask && talks(Place::Node(other), subject)
+        };
+        let is_told = |node: &usize| {
+            is_near(&fleet.network) && nodes.clone().any(|other| tells(*node, other))
+        };
+        return nodes.clone().filter(|node| !is_told(node)).collect();
     }
     if nodes.clone().any(|node| talks(Place::Node(node), subject)) {
         return Vec::new();

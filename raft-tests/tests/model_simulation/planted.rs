@@ -66,3 +66,8 @@ fn an_old_primary_left_open_is_found() {
 fn an_alias_that_the_next_leader_leaves_behind_is_found() {
     is_found(Bug::AliasMovedByFirstLeaderOnly, &["alias"]);
 }
+
+#[test]
+fn nodes_that_are_not_asked_are_missed() {
+    is_found(Bug::OthersNotAsked, &["F8"]);
+}

@@ -66,6 +66,56 @@ pub trait Beater: Send + Sync {
     ) -> BoxFuture<'a, Result<Vigil, NoLine>>;
 }
 
+/// What came of a beat that was sent because somebody asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// A packet came, be it an error packet: the server is up.
+    Yes,
+    /// Nobody listens there, or nothing came in time.
+    No,
+}
+
+/// Sends a beat when another node of the group asks for it.
+pub trait BeatsOnRequest: Send + Sync {
+    /// Sends a beat to `primary` at once, over a connection that is kept for the next request, or a new one. What came is younger than
+    /// the request. Takes no longer than a beat may take.
+    ///
+    /// # Errors
+    /// One sentence why none was sent: nobody knows such an instance here, or a reason of our own.
+    fn beat<'a>(&'a self, primary: &'a InstanceKey) -> BoxFuture<'a, Result<Answered, String>>;
+}
+
+/// The other nodes of the group, one of which may hear a primary that this one does not.
+pub trait OtherNodes: Send + Sync {
+    /// Names of those that can be asked now; none where there is no group, or this node does not lead it.
+    fn to_ask(&self) -> Vec<String>;
+
+    /// How long an answer may be waited for.
+    fn answer_within(&self) -> Duration;
+
+    /// Lets `node` send a beat to `primary` now. `None` where it does not answer, or could not send one.
+    /// Bounded; dropping the future gives the question up.
+    fn ask(&self, node: &str, primary: &InstanceKey) -> BoxFuture<'static, Option<Answered>>;
+}
+
+/// There are no other nodes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoOtherNodes;
+
+impl OtherNodes for NoOtherNodes {
+    fn to_ask(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn answer_within(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn ask(&self, _: &str, _: &InstanceKey) -> BoxFuture<'static, Option<Answered>> {
+        Box::pin(std::future::ready(None))
+    }
+}
+
 /// What came of a replica that was told to reconnect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reconnected {

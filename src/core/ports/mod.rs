@@ -19,7 +19,10 @@ mod servers;
 use std::future::Future;
 use std::pin::Pin;
 
-pub use beats::{BeatLine, BeatReader, Beater, NoBeats, NoLine, Reconnected, Vigil};
+pub use beats::{
+    Answered, BeatLine, BeatReader, Beater, BeatsOnRequest, NoBeats, NoLine, NoOtherNodes,
+    OtherNodes, Reconnected, Vigil,
+};
 pub use clock::{Clock, Ids};
 pub use decisions::{Committed, DecisionReader, ProposeError, Proposer};
 pub use discovery::{DiscoverError, Discovery, PictureReader, ProbeState};

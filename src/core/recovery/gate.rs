@@ -190,6 +190,18 @@ pub enum Blocked {
         /// How much of its time is left.
         left: Duration,
     },
+    /// Others hear it.
+    #[error(
+        "{} {} {subject} now, though this node does not: it lives, and what is between is broken",
+        by.join(", "),
+        if by.len() == 1 { "hears" } else { "hear" }
+    )]
+    HeardElsewhere {
+        /// The server.
+        subject: InstanceKey,
+        /// Names of the nodes that do.
+        by: Vec<String>,
+    },
     /// It is our own link.
     #[error(
         "more than half of all servers that were asked fell silent together with {subject}: it is the link of this node, most likely"

@@ -6,6 +6,7 @@
 //!   packet each way and no lock.
 //! * While one is in doubt, its replicas are asked again and again ([`inquiry`]).
 //! * What came of all that is on the [`board`].
+//! * Where another node of the group does not hear a primary, it asks for a beat of ours ([`on_request`]).
 //!
 //! It concludes what `core::beats` says and nothing more: whether a primary is dead is for analysis to say. It changes no server.
 
@@ -14,6 +15,7 @@ mod config;
 mod guard;
 mod inquiry;
 mod metrics;
+mod on_request;
 mod pulse;
 mod targets;
 #[cfg(test)]

@@ -9,8 +9,8 @@ use orchestrator_core::domain::{
     ReplicationLink, SourceAddress, ThreadState, Timestamp,
 };
 use orchestrator_core::ports::{
-    BeatLine, BeatReader as _, Beater, BoxFuture, Clock, DiscoverError, Discovery, Ids, NoLine,
-    PictureReader, ProbeState, Reconnected, Vigil,
+    Answered, BeatLine, BeatReader as _, Beater, BeatsOnRequest as _, BoxFuture, Clock,
+    DiscoverError, Discovery, Ids, NoLine, PictureReader, ProbeState, Reconnected, Vigil,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -566,4 +566,35 @@ async fn who_is_no_primary_any_more_has_no_beats() {
     seen.read_only = true;
     Arc::make_mut(&mut world.state().picture).put(record(seen));
     until(ms(1000), || beats.beats().of(&key("a0")).is_none()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_node_is_told_what_is_heard_after_it_asked() {
+    let world = World::new(1, ms(10), None);
+    let (beats, _runs) = world.beats();
+    let primary = key("a0");
+    for _ in 0..3 {
+        assert_eq!(beats.beat(&primary).await, Ok(Answered::Yes));
+    }
+    // One that refuses us is up; the connection that was kept is closed meanwhile.
+    world.set(0, Server::Closed(1040));
+    assert_eq!(beats.beat(&primary).await, Ok(Answered::Yes));
+    world.set(0, Server::Up);
+    assert_eq!(beats.beat(&primary).await, Ok(Answered::Yes));
+    world.set(0, Server::Frozen);
+    let began = world.elapsed();
+    assert_eq!(beats.beat(&primary).await, Ok(Answered::No));
+    assert_eq!(beats.beat(&primary).await, Ok(Answered::No));
+    assert_eq!(world.elapsed() - began, BeatPolicy::ANSWER_WITHIN * 2);
+    world.set(0, Server::Down(Farewell::None, VigilEnd::Cut));
+    assert_eq!(beats.beat(&primary).await, Ok(Answered::No));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_sends_this_node_to_a_server_that_it_does_not_know() {
+    let world = World::new(1, ms(10), None);
+    let (beats, _runs) = world.beats();
+    let stranger = key("db.example.com");
+    let answer = beats.beat(&stranger).await;
+    assert!(answer.unwrap_err().contains("is not known here"));
 }

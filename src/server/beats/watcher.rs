@@ -5,7 +5,8 @@ use std::time::Duration;
 use orchestrator_core::beats::{BeatPolicy, Beats};
 use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::ports::{
-    BeatReader, Beater, BoxFuture, Clock, Discovery, Ids, PictureReader, Reconnected,
+    Answered, BeatReader, Beater, BeatsOnRequest, BoxFuture, Clock, Discovery, Ids, PictureReader,
+    Reconnected,
 };
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Config;
 use super::board::Board;
+use super::on_request::OnRequest;
 use super::pulse::{Pulse, Shared};
 use super::targets::targets;
 
@@ -36,13 +38,16 @@ pub struct Deps {
 /// All beats of this node.
 pub struct BeatLoop {
     shared: Arc<Shared>,
+    on_request: OnRequest,
     ids: Arc<dyn Ids>,
 }
 
 impl BeatLoop {
     /// Beats that do nothing until [`BeatLoop::run`].
     pub fn new(deps: Deps, config: watch::Receiver<Arc<Config>>) -> Arc<Self> {
+        let on_request = OnRequest::new(Arc::clone(&deps.beater), Arc::clone(&deps.clock));
         Arc::new(Self {
+            on_request,
             shared: Arc::new(Shared {
                 beater: deps.beater,
                 discovery: deps.discovery,
@@ -69,6 +74,7 @@ impl BeatLoop {
         let mut pulses: BTreeMap<InstanceKey, AbortHandle> = BTreeMap::new();
         let mut looked_at = None;
         loop {
+            self.on_request.tidy();
             let picture = self.shared.picture.picture();
             if looked_at != Some(picture.version()) {
                 looked_at = Some(picture.version());
@@ -104,6 +110,18 @@ impl BeatLoop {
                 }
             }
         }
+    }
+}
+
+impl BeatsOnRequest for BeatLoop {
+    fn beat<'a>(&'a self, primary: &'a InstanceKey) -> BoxFuture<'a, Result<Answered, String>> {
+        Box::pin(async move {
+            // Nobody is to send this node, with its credentials, to where it would not go by itself.
+            if self.shared.picture.picture().get(primary).is_none() {
+                return Err(format!("{primary} is not known here"));
+            }
+            self.on_request.beat(primary).await
+        })
     }
 }
 

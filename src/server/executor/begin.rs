@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 use super::detection;
 use super::fresh::{look_again, look_at_changed};
 use super::look::View;
+use super::others::nobody_hears;
 use super::proposing::Undecided;
 use super::recovery_loop::Shared;
 use super::run::{Beginning, Ended, Run};
@@ -99,6 +100,9 @@ async fn intent(
     let is_forced = wanted.demand.level != DemandLevel::Automatic;
     let view = View::take(deps, stalls);
     let finding = finding(&view, config, wanted)?;
+    if !is_forced {
+        nobody_hears(deps, &wanted.subject).await?;
+    }
     let id = detection::write_down(deps, config, fence, &view, &finding, &wanted.demand).await?;
     view.gate(&finding, config, is_forced)?;
     let mut servers = Vec::new();
@@ -109,6 +113,10 @@ async fn intent(
     }
     servers.extend(view.topology.replicas_of(&wanted.subject).iter().cloned());
     look_again(deps, servers).await;
+    if !is_forced {
+        // Probes may have taken their time.
+        nobody_hears(deps, &wanted.subject).await?;
+    }
     let view = View::take(deps, stalls);
     let finding = self::finding(&view, config, wanted)?;
     if recovery_for(finding.code).is_none() {

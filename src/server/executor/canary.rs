@@ -16,6 +16,7 @@ use orchestrator_core::ports::{Change, ChangeError, OnBehalfOf, Reconnected, Ser
 use orchestrator_core::recovery::{Ground, Holdings, Unapplied};
 
 use super::look::View;
+use super::others::nobody_hears;
 use super::{Config, Deps, metrics};
 
 /// No primary has replicas told to reconnect more often than this.
@@ -157,6 +158,9 @@ impl Canary {
             Ok(seen) if has_all_applied(&seen) => {}
             Ok(_) => return Came::Nothing("not both of its threads run, or it lags".to_owned()),
             Err(why) => return Came::Nothing(why.message),
+        }
+        if let Err(why) = nobody_hears(&self.deps, &self.primary).await {
+            return Came::Nothing(why.to_string());
         }
         if let Err(why) = self.deps.leadership.confirm(self.fence).await {
             return Came::Nothing(why.to_string());

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use orchestrator_core::ports::{
     BeatReader, Clock, DecisionReader, Discovery, Histories, HookRunner, Ids, Leadership,
-    PictureReader, Proposer, Servers,
+    OtherNodes, PictureReader, Proposer, Servers,
 };
 
 /// What recovering needs of the outside.
@@ -22,6 +22,8 @@ pub struct Deps {
     pub picture: Arc<dyn PictureReader>,
     /// What primaries say between probes.
     pub beats: Arc<dyn BeatReader>,
+    /// The other nodes of the group, which may hear a primary that this one does not.
+    pub others: Arc<dyn OtherNodes>,
     /// Probes on request.
     pub discovery: Arc<dyn Discovery>,
     /// Runs hooks.

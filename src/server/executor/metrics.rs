@@ -11,6 +11,7 @@ const UNDER_WAY: &str = "orchestrator_recoveries_under_way";
 const DETECTIONS: &str = "orchestrator_detections_total";
 const NOTHING_DONE: &str = "orchestrator_findings_nothing_done";
 const RECONNECTED: &str = "orchestrator_replicas_told_to_reconnect_total";
+const HEARD_ELSEWHERE: &str = "orchestrator_primaries_heard_elsewhere_total";
 const CLOSED_AFTERWARDS: &str = "orchestrator_old_primaries_closed_total";
 
 /// Describes the metrics to the recorder. Called once, after the recorder is installed.
@@ -30,6 +31,10 @@ pub fn describe() {
     describe_counter!(
         RECONNECTED,
         "Replicas of silent primaries that were told to reconnect, by whether they could"
+    );
+    describe_counter!(
+        HEARD_ELSEWHERE,
+        "Times nothing was done about a primary because another node of the group heard it"
     );
     describe_counter!(
         CLOSED_AFTERWARDS,
@@ -66,6 +71,10 @@ pub(super) fn phase_entered(recovery: &Recovery, phase: Phase) {
 
 pub(super) fn detection_written() {
     counter!(DETECTIONS).increment(1);
+}
+
+pub(super) fn heard_elsewhere() {
+    counter!(HEARD_ELSEWHERE).increment(1);
 }
 
 pub(super) fn closed_afterwards() {

@@ -20,6 +20,7 @@ mod look;
 mod lost;
 mod metrics;
 mod moments;
+mod others;
 mod proposing;
 mod reasons;
 mod recovery_loop;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use orchestrator_core::ports::{DecisionReader, Group, Leadership, Proposer};
+use orchestrator_core::ports::{
+    DecisionReader, Group, Leadership, NoOtherNodes, OtherNodes, Proposer,
+};
 use tokio::sync::watch;
 
 use super::leadership::OwnLeadership;
@@ -53,6 +55,14 @@ impl Deciding {
         match self {
             Self::Alone(_) => None,
             Self::Together(group) => Some(group.clone()),
+        }
+    }
+
+    /// The other nodes, which may hear a primary that this one does not.
+    pub fn others(&self) -> Arc<dyn OtherNodes> {
+        match self {
+            Self::Alone(_) => Arc::new(NoOtherNodes),
+            Self::Together(group) => group.clone(),
         }
     }
 

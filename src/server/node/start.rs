@@ -200,6 +200,9 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         },
         told.beats.subscribe(),
     );
+    if let Deciding::Together(group) = &deciding {
+        group.set_beats(beats.clone());
+    }
     // Whoever probes on request only asks nothing by itself.
     if flags.discovers() {
         loops.spawn(beats.clone().run(stop_loops.clone()));
@@ -214,6 +217,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
             decisions: decisions.clone(),
             picture: picture.clone(),
             beats: beats.clone(),
+            others: deciding.others(),
             discovery: discovery.clone(),
             hooks: Arc::new(ProcessHooks::new(told.hooks.subscribe(), clock.clone())),
             clock: clock.clone(),

@@ -10,7 +10,7 @@ use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::{Raft, RaftMetrics, ServerState, SnapshotPolicy};
 use orchestrator_core::domain::Fence;
 use orchestrator_core::planted::{Bug, is_planted};
-use orchestrator_core::ports::{BoxFuture, ForwardHandler};
+use orchestrator_core::ports::{BeatsOnRequest, BoxFuture, ForwardHandler};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -57,6 +57,7 @@ pub(super) struct Core {
     pub fence: watch::Sender<Option<Fence>>,
     pub failed: watch::Sender<Option<String>>,
     pub forward: OnceLock<Arc<dyn ForwardHandler>>,
+    pub beats: OnceLock<Arc<dyn BeatsOnRequest>>,
     pub proposals: Semaphore,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
@@ -97,6 +98,7 @@ impl Core {
             fence: watch::Sender::new(None),
             failed: watch::Sender::new(None),
             forward: OnceLock::new(),
+            beats: OnceLock::new(),
             proposals: Semaphore::new(PROPOSALS_MAX),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

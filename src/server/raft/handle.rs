@@ -10,9 +10,9 @@ use orchestrator_core::decided::codec::{self, Stored as _};
 use orchestrator_core::decided::{Command, Decided, Proposal};
 use orchestrator_core::domain::Fence;
 use orchestrator_core::ports::{
-    BoxFuture, Committed, DecisionReader, ForwardError, ForwardHandler, ForwardedRequest,
-    ForwardedResponse, Group, GroupError, GroupStatus, Leadership, NodesChange, NotLeading,
-    ProposeError, Proposer, Successor,
+    BeatsOnRequest, BoxFuture, Committed, DecisionReader, ForwardError, ForwardHandler,
+    ForwardedRequest, ForwardedResponse, Group, GroupError, GroupStatus, Leadership, NodesChange,
+    NotLeading, ProposeError, Proposer, Successor,
 };
 use prost::bytes::Bytes;
 use tokio::sync::watch;
@@ -56,7 +56,7 @@ type Fits = Box<dyn Fn(&str, &str) -> bool>;
 /// This node as a member of its group. Clones share it.
 #[derive(Clone)]
 pub struct RaftGroup {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
 }
 
 impl RaftGroup {
@@ -121,6 +121,13 @@ impl RaftGroup {
     pub fn set_forward_handler(&self, handler: Arc<dyn ForwardHandler>) {
         if self.core.forward.set(handler).is_err() {
             tracing::error!("a second handler of forwarded requests was not taken");
+        }
+    }
+
+    /// Who sends beats that other nodes ask for; once.
+    pub fn set_beats(&self, beats: Arc<dyn BeatsOnRequest>) {
+        if self.core.beats.set(beats).is_err() {
+            tracing::error!("a second sender of beats was not taken");
         }
     }
 

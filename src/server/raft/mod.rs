@@ -14,6 +14,7 @@ mod exchange;
 mod first_start;
 mod following;
 mod handle;
+mod hearing;
 mod identity;
 mod lease;
 mod log;

@@ -33,6 +33,7 @@ impl CallHandler for Service {
                     Answer::Snapshot(core.install_snapshot(head, bytes).await?)
                 }
                 Call::Join(message) => Answer::Join(core.admit(message).await?),
+                Call::Beat(message) => Answer::Beat(core.beat_primary(message).await?),
                 Call::Forward(head, body) => {
                     Answer::Forward(core.answer_forwarded(head, body).await?)
                 }
@@ -43,7 +44,10 @@ impl CallHandler for Service {
 
 impl Core {
     /// Whether a call is for this node and its group.
-    fn check(&self, destination: Option<&v1::Destination>) -> Result<Arc<Engine>, String> {
+    pub(super) fn check(
+        &self,
+        destination: Option<&v1::Destination>,
+    ) -> Result<Arc<Engine>, String> {
         let destination = destination.ok_or("the message says not whom it is for")?;
         let engine = self.engine().filter(|_| self.failed.borrow().is_none());
         let engine = engine.ok_or("this node is no member of a group yet, or stops")?;

@@ -11,10 +11,12 @@
 
 mod log;
 mod member;
+mod others;
 mod ports;
 mod state;
 
 pub use log::{Entry, Log};
 pub use member::Member;
+pub use others::{SimOthers, is_near};
 pub use ports::SimMember;
 pub use state::{GroupTuning, SharedGroup, SimGroup};

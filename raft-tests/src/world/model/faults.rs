@@ -72,6 +72,8 @@ pub(super) fn draw(
     begin: Duration,
     end: Duration,
 ) -> Vec<Planned> {
+    // Drawn apart, so that scenarios without it are what they were.
+    let apart = Draw::new(scenario.seed ^ WITNESSES);
     let mut plan = Plan {
         draw,
         servers: scenario.servers.len(),
@@ -90,10 +92,17 @@ pub(super) fn draw(
         (0..draw.index(4)).for_each(|_| plan.minor());
         (0..draw.index(3)).for_each(|_| plan.of_the_group());
     }
+    if scenario.aim == Aim::NoCause && scenario.nodes > 1 && apart.chance(40) {
+        plan.draw = &apart;
+        plan.one_witness();
+    }
     let mut all = plan.all;
     all.sort_by_key(|one| one.at);
     all
 }
+
+/// Makes other draws of a seed.
+const WITNESSES: u64 = 0x5749_544e;
 
 struct Plan<'a> {
     draw: &'a Draw,
@@ -227,6 +236,20 @@ impl Plan<'_> {
                 }
             }
             _ => self.add(at, Fault::Depose),
+        }
+    }
+
+    /// One node has the primary; no other node has it, and no replica.
+    fn one_witness(&mut self) {
+        let (witness, at) = (self.node(), self.moment());
+        let back = at + self.draw.millis(1_000, 12_000);
+        let primary = Place::Server(0);
+        let nodes = (0..self.nodes).filter(|node| *node != witness);
+        let servers = (1..self.servers).map(Place::Server);
+        let others: Vec<Place> = nodes.map(Place::Node).chain(servers).collect();
+        for other in others {
+            self.add(at, Fault::Cut(primary, other));
+            self.add(back, Fault::Join(primary, other));
         }
     }
 

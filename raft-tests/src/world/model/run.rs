@@ -16,7 +16,7 @@ use super::outcome::{Outcome, Verdict};
 use super::scenario::{Aim, Scenario};
 use super::view::View;
 use crate::invariants::{Invariant, Violation, all};
-use crate::world::group::{SharedGroup, SimGroup, SimMember};
+use crate::world::group::{SharedGroup, SimGroup, SimMember, SimOthers};
 use crate::world::mysql::{
     Applier, Fleet, Link, Place, Power, Receiver, ServerId, SharedFleet, SimBeater, SimServers,
 };
@@ -327,6 +327,12 @@ impl Run {
             decisions: member,
             picture,
             beats,
+            others: Arc::new(SimOthers::new(
+                self.group.clone(),
+                self.fleet.clone(),
+                node,
+                clock.clone(),
+            )),
             discovery: Arc::new(discovery),
             hooks: Arc::new(hooks),
             clock: clock.clone(),

@@ -26,7 +26,7 @@ pub struct SetBeats {
 }
 
 impl SetBeats {
-    fn set(&self, beat: Beat) {
+    pub fn set(&self, beat: Beat) {
         Arc::make_mut(&mut self.beats.lock().unwrap()).put(key("a"), beat);
         self.version.send_modify(|version| *version += 1);
     }

@@ -12,6 +12,7 @@ mod gates;
 mod leaders;
 mod left_stopped;
 mod old_primary;
+mod others;
 mod paths;
 mod world;
 

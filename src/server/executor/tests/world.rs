@@ -150,6 +150,7 @@ pub struct World {
     pub hooks: Arc<Hooks>,
     pub eyes: Arc<Eyes>,
     pub beats: Arc<super::beats::SetBeats>,
+    pub others: Arc<super::others::SetOthers>,
     ids: Arc<CountingIds>,
     pub config: Config,
 }
@@ -205,6 +206,7 @@ impl World {
             }),
             eyes,
             beats: Arc::default(),
+            others: Arc::default(),
             ids: Arc::default(),
             config: Config {
                 recovery: RecoveryPolicy {
@@ -232,6 +234,7 @@ impl World {
             decisions: seat.clone(),
             picture: self.eyes.clone(),
             beats: self.beats.clone(),
+            others: self.others.clone(),
             discovery: self.eyes.clone(),
             hooks: self.hooks.clone(),
             clock: self.clock.clone(),

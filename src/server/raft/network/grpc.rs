@@ -76,7 +76,7 @@ impl Transport for GrpcTransport {
     fn call(&self, to: Callee, call: Call) -> BoxFuture<'static, Result<Answer, CallError>> {
         let is_urgent = !matches!(
             call,
-            Call::Snapshot(..) | Call::Forward(..) | Call::Join(_) | Call::Hello(_)
+            Call::Snapshot(..) | Call::Forward(..) | Call::Join(_) | Call::Hello(_) | Call::Beat(_)
         );
         let client = self.client(&to, is_urgent);
         Box::pin(async move { send(client, call).await.map_err(failure) })
@@ -95,6 +95,7 @@ async fn send(mut client: PeerClient<Channel>, call: Call) -> Result<Answer, Sta
             Answer::Transfer(client.transfer_leader(message).await?.into_inner())
         }
         Call::Join(message) => Answer::Join(client.join(message).await?.into_inner()),
+        Call::Beat(message) => Answer::Beat(client.beat_primary(message).await?.into_inner()),
         Call::Snapshot(head, bytes) => {
             let parts = pieces(
                 v1::SnapshotPart {
@@ -278,6 +279,13 @@ impl Peer for Service {
         request: Request<v1::JoinRequest>,
     ) -> Result<Response<v1::JoinResponse>, Status> {
         unary!(self, request, Join)
+    }
+
+    async fn beat_primary(
+        &self,
+        request: Request<v1::BeatRequest>,
+    ) -> Result<Response<v1::BeatResponse>, Status> {
+        unary!(self, request, Beat)
     }
 
     async fn install_snapshot(

@@ -36,6 +36,8 @@ pub enum Call {
     Snapshot(v1::SnapshotHead, Bytes),
     /// Let this node in.
     Join(v1::JoinRequest),
+    /// Send a beat to a primary.
+    Beat(v1::BeatRequest),
     /// Answer this request of a client.
     Forward(v1::ForwardHead, Bytes),
 }
@@ -57,6 +59,8 @@ pub enum Answer {
     Snapshot(v1::SnapshotResponse),
     /// To [`Call::Join`].
     Join(v1::JoinResponse),
+    /// To [`Call::Beat`].
+    Beat(v1::BeatResponse),
     /// To [`Call::Forward`]; `None` when the receiver does not lead and did nothing.
     Forward(Option<(v1::ForwardAnswerHead, Bytes)>),
 }

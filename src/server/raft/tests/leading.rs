@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use orchestrator_core::decided::Reply;
+use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::ports::{
-    BoxFuture, DecisionReader as _, ForwardError, ForwardHandler, ForwardedRequest,
-    ForwardedResponse, Group as _, GroupError, GroupRole, Leadership as _, ProposeError,
-    Proposer as _, Successor,
+    Answered, BeatsOnRequest, BoxFuture, DecisionReader as _, ForwardError, ForwardHandler,
+    ForwardedRequest, ForwardedResponse, Group as _, GroupError, GroupRole, Leadership as _,
+    OtherNodes as _, ProposeError, Proposer as _, Successor,
 };
 
 use super::support::{World, key, until};
@@ -288,6 +289,48 @@ async fn a_follower_passes_requests_to_the_leader_and_says_what_is_known_when_it
     );
     let status = world.status(follower);
     assert!(status.age.unwrap_or(Duration::MAX) > Duration::from_millis(100));
+    world.stop().await;
+}
+
+/// Hears one server, and none else.
+struct Hears(&'static str);
+
+impl BeatsOnRequest for Hears {
+    fn beat<'a>(&'a self, primary: &'a InstanceKey) -> BoxFuture<'a, Result<Answered, String>> {
+        Box::pin(std::future::ready(match primary.to_string() {
+            it if it == self.0 => Ok(Answered::Yes),
+            it if it.starts_with("unknown") => Err("it is not known here".to_owned()),
+            _ => Ok(Answered::No),
+        }))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_leader_asks_others_whether_they_hear_a_primary_and_nobody_else_does() {
+    let mut world = World::new(&THREE);
+    world.start_all();
+    let leader = world.leader().await;
+    for name in THREE {
+        world.node(name).set_beats(Arc::new(Hears("db1:3306")));
+    }
+    let others: Vec<&str> = THREE.into_iter().filter(|name| *name != leader).collect();
+    until("it hears both", || world.node(&leader).to_ask().len() == 2).await;
+    let ask = |host: &str| {
+        let key = InstanceKey::parse(host, 3306).unwrap();
+        world.node(&leader).ask(others[0], &key)
+    };
+    assert_eq!(ask("db1").await, Some(Answered::Yes));
+    assert_eq!(ask("db2").await, Some(Answered::No));
+    assert_eq!(ask("unknown").await, None, "it could not say");
+    let follower = world.node(others[0]);
+    assert_eq!(follower.to_ask(), Vec::<String>::new(), "it does not lead");
+    // One that is cut off is not asked for long, and says nothing meanwhile.
+    world.hub.part(&[others[0]], &world.names);
+    assert_eq!(ask("db1").await, None);
+    until("it is not asked", || {
+        world.node(&leader).to_ask() == [others[1]]
+    })
+    .await;
     world.stop().await;
 }
 
