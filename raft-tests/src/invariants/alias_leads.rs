@@ -4,7 +4,9 @@
 //! name or the new one, and with the new one afterwards, whatever leaders die meanwhile and which commands are decided twice.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use orchestrator_core::decided::Decided;
 use orchestrator_core::decided::codec::decode;
 use orchestrator_core::domain::{Phase, Recovery};
 use orchestrator_core::recovery::plan::Plan;
@@ -14,11 +16,18 @@ use crate::world::model::{ALIAS, View};
 
 /// See above.
 #[derive(Debug, Default)]
-pub(super) struct AliasLeads;
+pub(super) struct AliasLeads {
+    /// What was looked at last: reading plans takes longer than a step of the simulation.
+    looked_at: Option<Arc<Decided>>,
+}
 
 impl Invariant for AliasLeads {
     fn look(&mut self, view: &View<'_>) -> Result<(), Violation> {
         let decided = view.group.log().latest();
+        if (self.looked_at.as_ref()).is_some_and(|known| Arc::ptr_eq(known, decided)) {
+            return Ok(());
+        }
+        self.looked_at = Some(Arc::clone(decided));
         let rows = decided.cluster_aliases.iter();
         let names: Vec<&str> = rows
             .filter(|(_, row)| row.alias == ALIAS && row.is_manual())
@@ -81,17 +90,17 @@ mod tests {
     fn an_alias_of_the_first_primary_is_fine_until_another_server_is_promoted() {
         let mut stage = Stage::new();
         stage.commit(set("db0:3306", ALIAS));
-        assert_eq!(stage.look(&mut AliasLeads), Ok(()));
+        assert_eq!(stage.look(&mut AliasLeads::default()), Ok(()));
         stage.commit(register(1, "db0"));
         stage.commit(end(1));
-        assert_eq!(stage.look(&mut AliasLeads), Ok(()));
+        assert_eq!(stage.look(&mut AliasLeads::default()), Ok(()));
     }
 
     #[test]
     fn an_alias_that_is_lost_or_elsewhere_is_noticed() {
         let mut stage = Stage::new();
-        assert_eq!(stage.broken(&mut AliasLeads), "alias");
+        assert_eq!(stage.broken(&mut AliasLeads::default()), "alias");
         stage.commit(set("db2:3306", ALIAS));
-        assert_eq!(stage.broken(&mut AliasLeads), "alias");
+        assert_eq!(stage.broken(&mut AliasLeads::default()), "alias");
     }
 }

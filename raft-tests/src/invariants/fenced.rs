@@ -3,6 +3,8 @@
 //! #451); a late statement of a dead leader's session throws away relay logs that the next one relies on. Checked in servers'
 //! own logs, by the recovery and fence that each statement carries.
 //!
+//! One change needs no plan: that a replica of a silent primary reconnects.
+//!
 //! A process that stands still between its last look at its leadership and the statement is not held back by that look; the
 //! next leader ends its session. So such statements count only against the order of fences.
 
@@ -53,6 +55,9 @@ impl Invariant for Fenced {
 
 impl Fenced {
     fn not_planned(&self, landed: &Landed) -> Option<&'static str> {
+        if self.reconnects(landed) {
+            return None;
+        }
         let Some(told) = self.history.recoveries.get(&landed.on_behalf_of.recovery) else {
             return Some("no recovery with this id is committed");
         };
@@ -82,6 +87,18 @@ impl Fenced {
         };
         (landed.sent_at > *end + SLACK && !may_follow)
             .then_some("it was sent after its recovery ended")
+    }
+
+    /// Whether this lets a replica of a silent primary reconnect, or starts it again after that: no recovery is there yet, and there may
+    /// never be one. Its leadership and the order of fences count all the same.
+    fn reconnects(&self, landed: &Landed) -> bool {
+        let told = self.history.recoveries.get(&landed.on_behalf_of.recovery);
+        let is_before = told.is_none_or(|told| landed.sent_at < told.at);
+        match landed.change {
+            Change::RestartReceiver => true,
+            Change::StartReplication => is_before,
+            _ => false,
+        }
     }
 
     fn note_unreached(&mut self, view: &View<'_>) {
@@ -163,6 +180,18 @@ mod tests {
         let mut stage = Stage::new();
         stage.reign(0, 1);
         stage.land(0, 1, Change::StopReceiver);
+        assert_eq!(stage.broken(&mut Fenced::default()), "F2");
+    }
+
+    #[test]
+    fn a_replica_may_be_told_to_reconnect_without_a_recovery_and_only_by_who_leads() {
+        let mut stage = Stage::new();
+        stage.reign(0, 1);
+        stage.land(0, 1, Change::RestartReceiver);
+        assert!(stage.look(&mut Fenced::default()).is_ok());
+        stage.end_reign();
+        stage.pass(1);
+        stage.land(0, 1, Change::RestartReceiver);
         assert_eq!(stage.broken(&mut Fenced::default()), "F2");
     }
 

@@ -6,12 +6,10 @@ use std::time::Duration;
 use orchestrator_core::beats::{Farewell, VigilEnd};
 use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::ports::{BeatLine, Beater, BoxFuture, Clock, NoLine, Vigil};
+use tokio::sync::watch;
 
 use super::{Place, Power, ServerId, SharedFleet};
 use crate::world::{Gate, NodeClock};
-
-/// How often a connection looks whether anything has come over it.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The servers as the beats of one node reach them.
 #[derive(Clone)]
@@ -53,8 +51,15 @@ impl SimBeater {
         }
     }
 
-    async fn look_again(&self) {
-        self.clock.sleep(LOOK_AGAIN).await;
+    /// To be taken before looking, so that no change is missed.
+    fn changes(&self) -> watch::Receiver<()> {
+        let fleet = self.fleet.lock().expect("no test panics with the fleet");
+        fleet.reach_changes()
+    }
+
+    async fn change(&self, changes: &mut watch::Receiver<()>) {
+        changes.changed().await.expect("the fleet is there");
+        self.gate.passed().await;
     }
 
     async fn knock(&self, key: &InstanceKey, within: Duration) -> Result<Line, NoLine> {
@@ -66,6 +71,7 @@ impl SimBeater {
         let id = found.ok_or(NoLine::Refused)?;
         let began = self.clock.monotonic();
         self.clock.sleep(trip).await;
+        let mut changes = self.changes();
         loop {
             match self.says(id) {
                 Says::Something(starts) => {
@@ -77,10 +83,14 @@ impl SimBeater {
                     });
                 }
                 Says::NobodyIsThere => return Err(NoLine::Refused),
-                Says::Nothing if self.clock.monotonic() - began >= within => {
-                    return Err(NoLine::Silent);
+                Says::Nothing => {
+                    let passed = self.clock.monotonic() - began;
+                    tokio::select! {
+                        biased;
+                        () = self.change(&mut changes) => {}
+                        () = self.clock.sleep(within.saturating_sub(passed)) => return Err(NoLine::Silent),
+                    }
                 }
-                Says::Nothing => self.look_again().await,
             }
         }
     }
@@ -107,8 +117,9 @@ impl Beater for SimBeater {
             let line = self.knock(key, within).await?;
             // Servers of a simulation crash, and do not go down in order.
             Ok(Box::pin(async move {
+                let mut changes = line.to.changes();
                 while !line.has_ended() {
-                    line.to.look_again().await;
+                    line.to.change(&mut changes).await;
                 }
                 VigilEnd::Cut
             }) as Vigil)
@@ -135,6 +146,7 @@ impl Line {
     }
 
     async fn hear(&mut self) -> Result<Option<u16>, Farewell> {
+        let mut changes = self.to.changes();
         loop {
             if self.has_ended() {
                 return Err(Farewell::None);
@@ -143,7 +155,7 @@ impl Line {
                 self.is_asked = false;
                 return Ok(None);
             }
-            self.to.look_again().await;
+            self.to.change(&mut changes).await;
         }
     }
 }

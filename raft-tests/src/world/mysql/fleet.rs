@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use orchestrator_core::domain::InstanceKey;
 
+use tokio::sync::watch;
+
 use super::flight::{Answer, Flight};
 use super::{Have, Ledger, Network, Power, Server, ServerId, Writer};
 use crate::world::{SeededIds, Trace};
@@ -80,6 +82,9 @@ pub struct Fleet {
     pub(super) answers: Vec<Answer>,
     pub(super) flights_so_far: u64,
     pub(super) next_fetch: Vec<Duration>,
+    /// Which processes run and which ways are open, as it was told last.
+    reach: (u64, Vec<(Power, u32)>),
+    reach_changed: watch::Sender<()>,
     pub(super) draws: SeededIds,
 }
 
@@ -100,6 +105,8 @@ impl Fleet {
             answers: Vec::new(),
             flights_so_far: 0,
             next_fetch: vec![Duration::ZERO; count],
+            reach: (0, Vec::new()),
+            reach_changed: watch::Sender::new(()),
             draws: SeededIds::new(seed),
         }
     }
@@ -126,6 +133,24 @@ impl Fleet {
         }
         self.settle_commits();
         self.answer();
+        self.tell_reach();
+    }
+
+    /// Wakes whoever waits for another answer of a server than the one there was.
+    fn tell_reach(&mut self) {
+        let changes = self.network.changes();
+        let processes = self.servers.iter().map(|one| (one.power, one.starts));
+        let is_as_told =
+            self.reach.0 == changes && processes.clone().eq(self.reach.1.iter().copied());
+        if !is_as_told {
+            self.reach = (changes, processes.collect());
+            self.reach_changed.send_replace(());
+        }
+    }
+
+    /// Changes when a process ends, begins or stands still, or a way is cut or open again; told with each step.
+    pub fn reach_changes(&self) -> watch::Receiver<()> {
+        self.reach_changed.subscribe()
     }
 
     /// Ends the process of a server.

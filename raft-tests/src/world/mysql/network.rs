@@ -18,6 +18,7 @@ pub enum Place {
 #[derive(Clone, Debug, Default)]
 pub struct Network {
     cut: BTreeSet<(Place, Place)>,
+    changes: u64,
     /// How long a packet takes, one way.
     pub delay: Duration,
 }
@@ -25,6 +26,7 @@ pub struct Network {
 impl Network {
     /// Stops packets in one direction.
     pub fn cut_one_way(&mut self, from: Place, to: Place) {
+        self.changes += 1;
         self.cut.insert((from, to));
     }
 
@@ -36,13 +38,20 @@ impl Network {
 
     /// Lets packets pass again in both directions.
     pub fn join(&mut self, one: Place, other: Place) {
+        self.changes += 1;
         self.cut.remove(&(one, other));
         self.cut.remove(&(other, one));
     }
 
     /// Lets all packets pass.
     pub fn join_all(&mut self) {
+        self.changes += 1;
         self.cut.clear();
+    }
+
+    /// Grows with every cut and every mending.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Whether packets pass in this direction.

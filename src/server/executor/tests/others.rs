@@ -7,8 +7,8 @@ use std::time::Duration;
 use orchestrator_core::beats::{Beat, Standing};
 use orchestrator_core::domain::{InstanceKey, RecoveryOutcome};
 use orchestrator_core::ports::{
-    Answered, BoxFuture, Change, Clock as _, Insistence, OtherNodes, Recoveries as _,
-    RecoveryRequest,
+    Answered, BoxFuture, Change, Clock as _, DecisionReader as _, Insistence, OtherNodes,
+    Recoveries as _, RecoveryRequest,
 };
 use tokio::time::sleep;
 
