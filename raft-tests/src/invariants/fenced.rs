@@ -20,7 +20,7 @@ use crate::world::model::View;
 use crate::world::mysql::{Landed, Place, ServerId};
 
 /// Between a confirmation and its statement nothing is waited for; this is room for the steps of the simulation.
-const SLACK: Duration = Duration::from_millis(300);
+const SLACK: Duration = Duration::from_millis(100);
 /// How long after its deadline a session is still being ended.
 const ENDING: Duration = Duration::from_millis(1_500);
 

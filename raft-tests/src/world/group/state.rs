@@ -122,6 +122,11 @@ impl SimGroup {
         self.log.entries().get(count..).unwrap_or_default()
     }
 
+    /// What is proposed and not decided yet.
+    pub fn proposed(&self) -> impl Iterator<Item = &Command> {
+        self.pending.iter().map(|one| &one.proposal.command)
+    }
+
     /// Puts an entry into the log, whoever leads: for histories made by hand.
     pub fn append(&mut self, proposal: &Proposal, by: usize, at: Duration) {
         self.commit(proposal, by, at);

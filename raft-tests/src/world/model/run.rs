@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::faults::Fault;
+use super::faults::{Fault, Planned};
 use super::outcome::{Outcome, Verdict};
 use super::scenario::{Aim, Scenario};
 use super::view::View;
@@ -85,6 +86,8 @@ struct Run {
     trace: Trace,
     invariants: Vec<Box<dyn Invariant>>,
     next_fault: usize,
+    /// What an ambush has in store still, once it was sprung.
+    ambushed: Option<VecDeque<Planned>>,
     mended_at: Option<Duration>,
 }
 
@@ -113,6 +116,7 @@ impl Run {
             trace,
             invariants: all(),
             next_fault: 0,
+            ambushed: None,
             mended_at: None,
             scenario,
         }
@@ -178,6 +182,9 @@ impl Run {
         }
         for planned in &scenario.faults {
             line(format!("at {:?}: {:?}", planned.at, planned.fault));
+        }
+        if let Some(ambush) = &scenario.ambush {
+            line(format!("{ambush:?}"));
         }
     }
 
@@ -403,6 +410,7 @@ impl Run {
             self.next_fault += 1;
             self.inflict(&fault, now);
         }
+        self.ambush(now);
         {
             let mut group = self.group.lock().expect("it is ours");
             let mut fleet = self.fleet.lock().expect("it is ours");
@@ -410,6 +418,28 @@ impl Run {
             group.step(now, &fleet.network);
         }
         self.look(now)
+    }
+
+    fn ambush(&mut self, now: Duration) {
+        let Some(ambush) = self
+            .scenario
+            .ambush
+            .as_ref()
+            .filter(|_| self.mended_at.is_none())
+        else {
+            return;
+        };
+        if self.ambushed.is_none() {
+            let group = self.group.lock().expect("it is ours");
+            self.ambushed = ambush.sprung(&group, now).map(VecDeque::from);
+        }
+        while let Some(planned) = self
+            .ambushed
+            .as_mut()
+            .and_then(|left| left.pop_front_if(|next| next.at <= now))
+        {
+            self.inflict(&planned.fault, now);
+        }
     }
 
     fn look(&mut self, now: Duration) -> Result<(), Ended> {

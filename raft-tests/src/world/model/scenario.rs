@@ -4,6 +4,7 @@ use orchestrator_core::analysis::AnalysisPolicy;
 use orchestrator_core::domain::PromotionRule;
 use orchestrator_core::recovery::{Durability, RecoveryPolicy, UnappliedRelayLog};
 
+use super::ambush::Ambush;
 use super::faults::{self, Planned};
 use crate::world::group::GroupTuning;
 use crate::world::mysql::{
@@ -69,6 +70,8 @@ pub struct Scenario {
     pub policies: Policies,
     /// What breaks, in order.
     pub faults: Vec<Planned>,
+    /// What happens in the middle of a recovery.
+    pub ambush: Option<Ambush>,
     /// When all is mended.
     pub mended_at: Duration,
 }
@@ -137,8 +140,10 @@ impl Scenario {
             look_every: draw.millis(100, 1_000),
             policies: policies(&draw, poll),
             faults: Vec::new(),
+            ambush: None,
             mended_at,
         };
+        scenario.ambush = Ambush::draw(&scenario);
         scenario.faults = faults::draw(&draw, &scenario, CHAOS_BEGINS, mended_at);
         scenario
     }
@@ -264,7 +269,7 @@ fn group(draw: &Draw) -> GroupTuning {
     GroupTuning {
         election: draw.millis(300, 1_200),
         disbelief: draw.millis(0, 4_000),
-        apply_lag: draw.of(&[5, 50, 500]).pipe(Duration::from_millis),
+        apply_lag: draw.of(&[5, 100, 1_500]).pipe(Duration::from_millis),
         commit: draw.of(&[5, 20, 120]).pipe(Duration::from_millis),
         slow_per_mille: draw.of(&[0, 10, 50]),
         lost_answers_per_mille: draw.of(&[0, 10, 60]),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use orchestrator_core::decided::{Decided, LINES_IN_COMMAND_MAX, RecoveryStepCommand};
-use orchestrator_core::domain::{InstanceKey, Phase};
+use orchestrator_core::domain::{InstanceKey, Observation, Phase};
 use orchestrator_core::ports::{Change, ChangeError};
 use orchestrator_core::recovery::plan::{Action, StepNumber, StepState};
 use orchestrator_core::recovery::{Restart, restart};
@@ -128,15 +128,32 @@ impl Run {
         ordered
     }
 
+    /// Whether a step of this plan has stopped, or may have stopped, the applier of a server.
+    fn has_stopped_applier(&self, key: &InstanceKey) -> bool {
+        let steps = self.plan.steps.iter().enumerate();
+        let mut stops =
+            steps.filter(|(_, step)| step.action == Action::StopApplier && step.on == *key);
+        stops.any(|(number, _)| self.progress.steps.contains_key(&number))
+    }
+
     fn is_to_be_started(&self, key: &InstanceKey, stop: StepNumber) -> bool {
         let is_known =
             |source: &InstanceKey| [&self.plan.dead, &self.plan.choice.head].contains(&source);
         let seen = self.seen.observation(key);
         seen.is_some_and(|seen| match restart(seen, self.plan.ground, is_known) {
             Restart::Start => true,
-            // It may have been looked at before it was stopped.
-            Restart::Runs => !matches!(self.progress.steps.get(&stop), Some(StepState::Done(_))),
+            // It may have been looked at before it was stopped; or it was started anew with its server, and its applier was stopped then.
+            Restart::Runs => {
+                let was_stopped =
+                    matches!(self.progress.steps.get(&stop), Some(StepState::Done(_)));
+                !was_stopped || self.has_stopped_applier(key) && !applies(seen)
+            }
             Restart::Elsewhere | Restart::MayLose => false,
         })
     }
+}
+
+fn applies(seen: &Observation) -> bool {
+    let link = seen.replication.as_ref();
+    link.is_none_or(|link| link.applier.is_running())
 }

@@ -13,6 +13,11 @@ use super::world::{Node, World};
 
 /// b is not promoted, and c is out of reach when its receiver is to be started again.
 async fn failed_without(c: Power) -> (World, Node, RecoveryId) {
+    failed_after(|world| world.fleet.set_power("c", c)).await
+}
+
+/// b is not promoted; something happens before that fails.
+async fn failed_after(before: impl FnOnce(&World)) -> (World, Node, RecoveryId) {
     let world = World::of(SIMPLE);
     let is_gone = Arc::new(AtomicBool::new(false));
     let refuses = Arc::clone(&is_gone);
@@ -27,7 +32,7 @@ async fn failed_without(c: Power) -> (World, Node, RecoveryId) {
             world.fleet.changes_of("b").contains(&Change::ForgetSource)
         })
         .await;
-    world.fleet.set_power("c", c);
+    before(&world);
     is_gone.store(true, Ordering::SeqCst);
     let (id, recovery) = world.ended().await;
     let end = recovery.end.clone().unwrap();
@@ -61,6 +66,21 @@ async fn a_server_that_was_out_of_reach_is_started_when_it_answers() {
         let last = world.recoveries()[0].1.sessions.clone();
         assert!(last.iter().all(|one| one.server != key("c")), "{last:?}");
     }
+}
+
+/// Its server was started anew in between, and started its receiver.
+#[tokio::test(start_paused = true)]
+async fn an_applier_that_was_stopped_for_the_promotion_runs_again_also_where_the_receiver_does() {
+    let restarted = |world: &World| {
+        world.fleet.change("b", |seen| {
+            let link = seen.replication.as_mut().unwrap();
+            assert_eq!(link.applier, ThreadState::Stopped);
+            link.receiver = ThreadState::Other;
+        });
+    };
+    let (world, _node, _) = failed_after(restarted).await;
+    let link = world.fleet.seen("b").replication.unwrap();
+    assert!(link.applier.is_running());
 }
 
 #[tokio::test(start_paused = true)]
