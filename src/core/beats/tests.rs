@@ -237,11 +237,14 @@ const PONG: Heard = Heard::Packet {
     keeps: true,
 };
 
+/// What is heard when, with the end of the vigil in one of its places.
+type Order = fn(Heard) -> [(u64, Heard); 3];
+
 #[test]
 fn the_vigil_tells_an_orderly_end_from_a_crash_whatever_is_heard_first() {
     let policy = BeatPolicy::default();
     let left = |watch: &Watch, at| watch.restart_left(ms(at), None, &policy);
-    let orders: [fn(Heard) -> [(u64, Heard); 3]; 3] = [
+    let orders: [Order; 3] = [
         |end| [(700, end), (701, CLOSED), (702, Heard::Refused)],
         |end| [(700, CLOSED), (701, end), (702, Heard::Refused)],
         |end| [(700, Heard::Refused), (701, CLOSED), (702, end)],

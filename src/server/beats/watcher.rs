@@ -87,11 +87,11 @@ impl BeatLoop {
                     stays
                 });
                 for key in wanted {
-                    if !pulses.contains_key(&key) {
+                    pulses.entry(key).or_insert_with_key(|key| {
                         let pulse = Pulse::new(Arc::clone(&self.shared), key.clone());
                         let first = BeatPolicy::EVERY.mul_f64(self.ids.fraction());
-                        pulses.insert(key, tasks.spawn(pulse.run(first)));
-                    }
+                        tasks.spawn(pulse.run(first))
+                    });
                 }
             }
             let pause = self.shared.clock.sleep(LOOK_EVERY);

@@ -275,14 +275,9 @@ async fn a_vigil_whose_statement_is_interrupted_waits_anew() {
         let interrupted = error(1, 1317);
         stream.write_all(&interrupted).await.unwrap();
         let mut unread = 0;
-        loop {
-            match next(&mut stream).await.1[..] {
-                [0x0e] => {
-                    unread += 1;
-                    stream.write_all(&packet(1, &OK)).await.unwrap();
-                }
-                _ => break,
-            }
+        while next(&mut stream).await.1 == [0x0e] {
+            unread += 1;
+            stream.write_all(&packet(1, &OK)).await.unwrap();
         }
         assert_eq!(
             unread, 3,
