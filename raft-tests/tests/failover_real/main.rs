@@ -14,4 +14,5 @@ mod no_cause;
 mod record;
 mod semi_sync;
 mod tally;
+mod together;
 mod world;
