@@ -34,7 +34,9 @@ impl Received {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passive {
     received: Received,
-    /// When it was first seen like that, of those times that it was looked at since the first beat that failed.
+    /// Whether it looked connected; nothing can come to one that is not.
+    is_connected: bool,
+    /// When it was first seen like that, of those times that it was looked at since the first beat that failed, and since it is connected.
     still_since: Duration,
     seen_at: Duration,
     /// When it was last seen that something had come.
@@ -49,6 +51,7 @@ impl Passive {
         let link = seen.replication.as_ref()?;
         Some(Self {
             received: Received::of(link),
+            is_connected: link.receiver.is_running(),
             still_since: asked,
             seen_at: asked,
             moved_at: None,
@@ -61,17 +64,21 @@ impl Passive {
         let Some(now) = Self::first(seen, asked) else {
             return;
         };
-        match now.received == self.received {
-            true => {
-                self.seen_at = self.seen_at.max(asked);
-                self.period = now.period;
-            }
-            false => {
-                *self = Self {
-                    moved_at: Some(asked),
-                    ..now
-                }
-            }
+        let has_connected = now.is_connected && !self.is_connected;
+        if now.received != self.received || has_connected {
+            // Whom it has just connected to answers.
+            *self = Self {
+                moved_at: Some(asked),
+                ..now
+            };
+        } else if now.is_connected {
+            self.seen_at = self.seen_at.max(asked);
+            self.period = now.period;
+        } else {
+            *self = Self {
+                moved_at: self.moved_at,
+                ..now
+            };
         }
     }
 

@@ -2,7 +2,9 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{InstanceKey, Observation, ReplicationLink, SourceAddress, Timestamp};
+use crate::domain::{
+    InstanceKey, Observation, ReplicationLink, SourceAddress, ThreadState, Timestamp,
+};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -444,6 +446,32 @@ fn nothing_received_for_two_heartbeat_periods_is_standing_still() {
     assert!(!passive.stands_still(), "an event a short while ago");
     passive.again(&replica(8, Some(4), period), ms(5000));
     assert!(passive.stands_still());
+}
+
+#[test]
+fn the_time_in_which_a_receiver_was_not_connected_does_not_count() {
+    let period = Some(1000);
+    let stopped = |state| {
+        let mut seen = replica(7, Some(3), period);
+        seen.replication.as_mut().unwrap().receiver = state;
+        seen
+    };
+    for state in [ThreadState::Stopped, ThreadState::Other] {
+        let mut passive = Passive::first(&stopped(state), ms(100)).unwrap();
+        for at in [2000, 4000, 8000] {
+            passive.again(&stopped(state), ms(at));
+            assert!(!passive.stands_still());
+        }
+        // Somebody starts it, and it connects: there is a source.
+        passive.again(&replica(7, Some(3), period), ms(8200));
+        assert!(!passive.stands_still() && passive.moves(ms(8200)));
+        passive.again(&replica(7, Some(3), period), ms(10_199));
+        assert!(!passive.stands_still());
+        passive.again(&replica(7, Some(3), period), ms(10_200));
+        assert!(passive.stands_still(), "nothing has come since");
+        passive.again(&stopped(state), ms(10_400));
+        assert!(!passive.stands_still());
+    }
 }
 
 #[test]
