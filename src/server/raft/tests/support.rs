@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use orchestrator_core::decided::{Command, Digest, GroupId, Origin, Proposal};
+use orchestrator_core::decided::{Command, CommandFormats, Digest, GroupId, Origin, Proposal};
 use orchestrator_core::domain::{InstanceKey, Timestamp};
 use orchestrator_core::ports::{
     BoxFuture, Clock, Committed, DecisionReader as _, Group as _, GroupRole, GroupStatus, Ids,
@@ -181,6 +181,8 @@ pub struct World {
     pub running: BTreeMap<String, Running>,
     pub snapshot_every: u64,
     pub starts_without_silent: bool,
+    /// Releases of nodes that have another one.
+    pub releases: BTreeMap<String, (&'static str, CommandFormats)>,
     dir: tempfile::TempDir,
     clock: Arc<TestClock>,
     ids: Arc<TestIds>,
@@ -213,6 +215,7 @@ impl World {
             running: BTreeMap::new(),
             snapshot_every: 5_000,
             starts_without_silent: false,
+            releases: BTreeMap::new(),
             dir: tempfile::tempdir().unwrap(),
             clock: TestClock::start(),
             ids: TestIds::new(),
@@ -225,12 +228,15 @@ impl World {
     }
 
     pub fn config(&self, name: &str) -> GroupConfig {
+        let ours = ("test", CommandFormats::of_this_release());
+        let (version, formats) = self.releases.get(name).copied().unwrap_or(ours);
         GroupConfig {
             directory: self.directory(name),
             name: name.to_owned(),
             nodes: self.names.clone(),
             http: format!("http://{name}:3000"),
-            version: "test".to_owned(),
+            version: version.to_owned(),
+            formats,
             heartbeat: None,
             election: None,
             snapshot_every: self.snapshot_every,
@@ -354,6 +360,11 @@ impl World {
     /// Proposes where somebody leads, again with the same request until it is answered.
     pub async fn write(&mut self, instance: &str) -> Committed {
         let proposal = self.forget(instance);
+        self.decide(&proposal).await
+    }
+
+    /// The same with any proposal.
+    pub async fn decide(&self, proposal: &Proposal) -> Committed {
         let write = async {
             loop {
                 let leader = self.leader().await;
