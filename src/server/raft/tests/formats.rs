@@ -126,7 +126,7 @@ async fn a_leader_keeps_to_what_its_oldest_member_reads_until_that_one_is_newer(
     world.kill("c").await;
     assert!(refusal(&world, &newer).await.starts_with("c (release 4.0)"));
     world.releases.insert("c".to_owned(), NEWER);
-    world.start("c");
+    world.start_again("c").await;
     nobody_is_too_old(&world).await;
     let made = world.write("db1").await;
     world.converge(made.index).await;
@@ -147,7 +147,7 @@ async fn a_member_that_is_too_old_for_an_entry_ends_before_it_and_the_group_goes
     world.releases.insert("c".to_owned(), OLDER);
     for _ in 0..2 {
         // The second time the entry is in its log already.
-        world.start("c");
+        world.start_again("c").await;
         let reason = end_of(&world, "c").await;
         assert!(
             reason.starts_with("log entry ")
@@ -174,7 +174,7 @@ async fn a_member_that_is_too_old_for_an_entry_ends_before_it_and_the_group_goes
         assert!(more.index > newer.index);
     }
     world.releases.insert("c".to_owned(), NEWER);
-    world.start("c");
+    world.start_again("c").await;
     nobody_is_too_old(&world).await;
     let last = world.write("db4").await;
     world.converge(last.index).await;
@@ -211,7 +211,7 @@ async fn a_command_that_is_in_no_list_of_this_release_is_not_skipped() {
     assert_eq!(world.node("a").decided().applied_index, before.index);
     // It says the same at each start.
     world.kill("a").await;
-    world.start("a");
+    world.start_again("a").await;
     assert_eq!(end_of(&world, "a").await, reason);
     assert_eq!(world.node("a").decided().applied_index, before.index);
     world.stop().await;

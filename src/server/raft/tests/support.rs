@@ -15,7 +15,7 @@ use orchestrator_core::ports::{
 
 use super::super::transport::{Answer, Call, CallError, CallHandler, Callee, Transport};
 use super::super::{Condition, GroupConfig, GroupDeps, KnownInstances, OpenError, RaftGroup};
-use crate::store::{Place, SqliteOptions, SqliteStore};
+use crate::store::{Error, GroupLog, Place, SqliteOptions, SqliteStore};
 
 /// The runtime's clock.
 pub struct TestClock(tokio::time::Instant);
@@ -291,6 +291,20 @@ impl World {
         }
     }
 
+    /// Starts a node that was killed a moment ago, once nothing of it holds its files: the library does not wait for the
+    /// task that applies.
+    pub async fn start_again(&mut self, name: &str) {
+        let directory = self.directory(name);
+        until("nothing of the node holds its files", || {
+            let is_held = |error: Error| matches!(error, Error::InUse { .. });
+            let log = GroupLog::open(&directory, Timestamp::from_seconds(1));
+            let store = try_open_store(&directory, self.ids.as_ref());
+            !log.err().is_some_and(is_held) && !store.err().is_some_and(is_held)
+        })
+        .await;
+        self.start(name);
+    }
+
     pub async fn stop(mut self) {
         for name in self.names.clone() {
             self.kill(&name).await;
@@ -401,8 +415,12 @@ impl World {
     }
 }
 
-pub fn open_store(directory: &Path, ids: &dyn Ids) -> Arc<SqliteStore> {
+fn try_open_store(directory: &Path, ids: &dyn Ids) -> Result<SqliteStore, Error> {
     let mut options = SqliteOptions::new(Place::File(directory.join("orchestrator.sqlite3")));
     options.is_derived = true;
-    Arc::new(SqliteStore::open(&options, ids, Timestamp::from_seconds(1)).unwrap())
+    SqliteStore::open(&options, ids, Timestamp::from_seconds(1))
+}
+
+pub fn open_store(directory: &Path, ids: &dyn Ids) -> Arc<SqliteStore> {
+    Arc::new(try_open_store(directory, ids).unwrap())
 }
