@@ -225,6 +225,7 @@ async fn a_member_that_is_sent_an_entry_of_a_newer_kind_ends_and_the_group_goes_
     let before = world.write("db1").await;
     world.converge(before.index).await;
     let old = THREE.into_iter().find(|name| *name != leader).unwrap();
+    until("the group has its id", || world.status(old).group.is_some()).await;
     let group = world.status(old).group.unwrap();
     let envelope = |group| Envelope {
         group,
