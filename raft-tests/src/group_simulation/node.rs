@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use orchestrator::raft::{Condition, GroupConfig, GroupDeps, KnownInstances, RaftGroup};
 use orchestrator::store::{Place, SqliteOptions, SqliteStore};
-use orchestrator_core::decided::GroupId;
+use orchestrator_core::decided::{CommandFormats, GroupId};
 use orchestrator_core::domain::{InstanceKey, Timestamp};
 use orchestrator_core::ports::{BoxFuture, Clock, Ids};
 
@@ -177,6 +177,7 @@ impl Node {
             nodes: nodes.to_vec(),
             http: format!("http://{}", self.name),
             version: "simulated".to_owned(),
+            formats: CommandFormats::of_this_release(),
             heartbeat: tuning.heartbeat,
             election: None,
             snapshot_every: tuning.snapshot_every,

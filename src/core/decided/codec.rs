@@ -4,7 +4,7 @@
 //!
 //! * its bytes are written down literally in a test (`golden.rs`), so that a change of the encoding is seen;
 //! * enum variants are appended, never reordered; fields never change. A change of either takes a new
-//!   [`Stored::FORMAT`], with code that still reads the old one;
+//!   [`Stored::FORMAT`], with code that still reads the old one (of proposals: [`CommandFormats`](super::CommandFormats));
 //! * no serde attribute that makes the shape depend on the value (`flatten`, `untagged`, `skip_…`, `default`).
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
@@ -99,6 +99,19 @@ pub enum DecodeError {
         /// The format that is read.
         known: u8,
     },
+    /// Written by a release that came after this one.
+    #[error(
+        "the {what} is in format {found}, and this release reads formats up to {newest} only; \
+         use the release of orchestrator that wrote it, or a newer one"
+    )]
+    NewerFormat {
+        /// Name of the type.
+        what: &'static str,
+        /// The format that was announced with it.
+        found: u32,
+        /// The newest that is read.
+        newest: u8,
+    },
     /// Bytes are left after the value.
     #[error("{extra} bytes follow the {what}; it is damaged")]
     TrailingBytes {
@@ -133,6 +146,15 @@ pub fn encode<T: Stored>(value: &T) -> Result<Vec<u8>, EncodeError> {
     Ok(bytes)
 }
 
+/// The same in a format of which the value has the same encoding.
+pub(super) fn encode_in<T: Stored>(format: u8, value: &T) -> Result<Vec<u8>, EncodeError> {
+    let mut bytes = encode(value)?;
+    if let Some(first) = bytes.first_mut() {
+        *first = format;
+    }
+    Ok(bytes)
+}
+
 /// The same, added to other bytes.
 ///
 /// # Errors
@@ -162,13 +184,18 @@ pub fn encode_into<T: Stored>(value: &T, bytes: &mut Vec<u8>) -> Result<(), Enco
 /// # Errors
 /// [`DecodeError`]: unknown format, damaged, or longer than the value.
 pub fn decode<T: Stored>(bytes: &[u8]) -> Result<T, DecodeError> {
+    decode_in(T::FORMAT, bytes)
+}
+
+/// The value of bytes in a format of which the value has the same encoding.
+pub(super) fn decode_in<T: Stored>(format: u8, bytes: &[u8]) -> Result<T, DecodeError> {
     let what = T::NAME;
     let (&found, body) = bytes.split_first().ok_or(DecodeError::Empty { what })?;
-    if found != T::FORMAT {
+    if found != format {
         return Err(DecodeError::UnknownFormat {
             what,
             found,
-            known: T::FORMAT,
+            known: format,
         });
     }
     let (value, used) = bincode::serde::decode_from_slice(body, CONFIG).map_err(|e| match e {

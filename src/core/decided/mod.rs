@@ -13,6 +13,7 @@ mod apply;
 pub mod codec;
 mod command;
 mod digest;
+mod formats;
 #[cfg(test)]
 pub(crate) mod golden;
 #[cfg(test)]
@@ -28,6 +29,7 @@ mod state;
 pub use apply::{Applied, apply, is_anything_due};
 pub use command::{Command, Effect, EffectScope, Origin, Proposal, Refusal, Reply};
 pub use digest::Digest;
+pub use formats::CommandFormats;
 pub use group::GroupId;
 pub use group_nodes::{GROUP_NODES_MAX, GroupNode};
 pub use once::{Answer, AppliedOnce, KeyedRequest, apply_once};

@@ -6,17 +6,20 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{self, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use orchestrator_core::ports::BoxFuture;
 use tokio::sync::Semaphore;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use super::access::{Gate, guard_changes, guard_claims, guard_everything, guard_local};
-use super::group::{Relay, relay};
-use super::once::once;
+use super::access::{Gate, Guard};
+use super::group::Relay;
+use super::once::Once;
 use super::serve::Limits;
+use super::steps::{Next, Step, Steps};
 use super::{Access, AppState, Route, STATUS_PATH};
 
 /// How long a request waits for one of the places for ordinary requests before it is told that the node is busy.
@@ -37,36 +40,56 @@ pub fn assemble(state: AppState, routes: Vec<Route>, gate: &Gate, limits: &Limit
             STATUS_PATH if config.status_endpoint != STATUS_PATH => config.status_endpoint.clone(),
             path => format!("{}{path}", config.url_prefix),
         };
-        let body_bytes_max = usize::try_from(limits.body_bytes).unwrap_or(usize::MAX);
-        let relaying = Relay::of(&route, &state, body_bytes_max);
-        let mut handler = route.handler;
-        if route.access == Access::Changes {
-            handler = handler.layer(from_fn_with_state(state.clone(), once));
-        }
-        handler = handler.layer(from_fn_with_state(relaying, relay));
-        if route.access != Access::Health {
-            handler = handler.layer(from_fn_with_state(places.clone(), take_place));
-        }
-        handler = match route.access {
-            Access::Health | Access::Reads => handler,
-            Access::Changes => handler.layer(from_fn_with_state(gate.clone(), guard_changes)),
-            Access::Claims => handler.layer(from_fn_with_state(gate.clone(), guard_claims)),
-            Access::LocalOnly => handler.layer(from_fn_with_state(gate.clone(), guard_local)),
-        };
+        let steps = steps(&state, &route, gate, limits, &places);
+        let handler = route.handler.layer(from_fn_with_state(steps, through));
         router = router.route(&path, handler);
     }
-    router
-        .fallback(not_found)
-        .method_not_allowed_fallback(not_found)
-        .layer(from_fn_with_state(gate.clone(), guard_everything))
-        .layer(from_fn(record))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(CompressionLayer::new())
+    let everywhere: Vec<Box<dyn Step>> =
+        vec![Box::new(Record), Box::new(Guard::Everything(gate.clone()))];
+    let around_all = ServiceBuilder::new()
         .layer(SetResponseHeaderLayer::if_not_present(
             axum::http::header::X_CONTENT_TYPE_OPTIONS,
             axum::http::HeaderValue::from_static("nosniff"),
         ))
+        .layer(CompressionLayer::new())
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Steps::new(everywhere), through));
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found)
+        .layer(around_all)
         .with_state(state)
+}
+
+/// The steps of one route, inside of those of all.
+fn steps(
+    state: &AppState,
+    route: &Route,
+    gate: &Gate,
+    limits: &Limits,
+    places: &Arc<Semaphore>,
+) -> Steps {
+    let mut steps: Vec<Box<dyn Step>> = Vec::new();
+    match route.access {
+        Access::Health | Access::Reads => {}
+        Access::Changes => steps.push(Box::new(Guard::Changes(gate.clone()))),
+        Access::Claims => steps.push(Box::new(Guard::Claims(gate.clone()))),
+        Access::LocalOnly => steps.push(Box::new(Guard::Local(gate.clone()))),
+    }
+    if route.access != Access::Health {
+        steps.push(Box::new(Places(places.clone())));
+    }
+    let body_bytes_max = usize::try_from(limits.body_bytes).unwrap_or(usize::MAX);
+    steps.push(Box::new(Relay::of(route, state, body_bytes_max)));
+    if route.access == Access::Changes {
+        steps.push(Box::new(Once(state.clone())));
+    }
+    Steps::new(steps)
+}
+
+/// The one layer around a handler.
+async fn through(State(steps): State<Steps>, request: Request, next: middleware::Next) -> Response {
+    steps.run(request, next).await
 }
 
 /// Unknown paths, and methods a route does not have, are not there, as in the predecessor.
@@ -74,12 +97,17 @@ async fn not_found() -> Response {
     (StatusCode::NOT_FOUND, "404 page not found\n").into_response()
 }
 
-async fn take_place(
-    State(places): State<Arc<Semaphore>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let place = tokio::time::timeout(PLACE_PATIENCE, places.acquire_owned()).await;
+/// The places for ordinary requests.
+struct Places(Arc<Semaphore>);
+
+impl Step for Places {
+    fn answer<'a>(&'a self, request: Request, next: Next<'a>) -> BoxFuture<'a, Response> {
+        Box::pin(take_place(&self.0, request, next))
+    }
+}
+
+async fn take_place(places: &Semaphore, request: Request, next: Next<'_>) -> Response {
+    let place = tokio::time::timeout(PLACE_PATIENCE, places.acquire()).await;
     let Ok(Ok(_place)) = place else {
         metrics::counter!("orchestrator_http_requests_refused_total").increment(1);
         return (
@@ -99,7 +127,15 @@ async fn take_place(
 }
 
 /// One debug line and the counters of each request. The query is left out: it may hold what is not for a log.
-async fn record(request: Request, next: Next) -> Response {
+struct Record;
+
+impl Step for Record {
+    fn answer<'a>(&'a self, request: Request, next: Next<'a>) -> BoxFuture<'a, Response> {
+        Box::pin(record(request, next))
+    }
+}
+
+async fn record(request: Request, next: Next<'_>) -> Response {
     let route = request
         .extensions()
         .get::<MatchedPath>()

@@ -19,6 +19,7 @@ mod route;
 mod routes;
 pub mod serve;
 mod state;
+mod steps;
 mod view;
 
 // One file per resource.

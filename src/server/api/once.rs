@@ -9,16 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use orchestrator_core::decided::KeyedRequest;
-use orchestrator_core::ports::Ids;
+use orchestrator_core::ports::{BoxFuture, Ids};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use super::input::InputError;
+use super::steps::{Next, Step};
 use super::{ApiError, AppState, Caller, ERROR_HEADER};
 
 /// Header that names a change over its retries.
@@ -201,21 +201,29 @@ impl Table {
     }
 }
 
-/// Layer around each changing route, on the node that carries it out.
-pub async fn once(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let named = match named_in(&state, &request) {
+/// Around each changing route, on the node that carries it out.
+pub(super) struct Once(pub AppState);
+
+impl Step for Once {
+    fn answer<'a>(&'a self, request: Request, next: Next<'a>) -> BoxFuture<'a, Response> {
+        Box::pin(once(&self.0, request, next))
+    }
+}
+
+async fn once(state: &AppState, request: Request, next: Next<'_>) -> Response {
+    let named = match named_in(state, &request) {
         Ok(Some(named)) => named,
         Ok(None) => return next.run(request).await,
         Err(error) => return ApiError::from(error).into_response(),
     };
     loop {
         match state.answers().begin(named, state.clock.monotonic()) {
-            Begin::New(_) if named.is_of_another(&state) => {
+            Begin::New(_) if named.is_of_another(state) => {
                 return ApiError::from(InputError::KeyOfAnotherRequest).into_response();
             }
             Begin::New(under_way) => {
                 let answer = next.run(request).await;
-                return kept(&state, under_way, answer).await;
+                return kept(state, under_way, answer).await;
             }
             Begin::Answered(kept) => return kept.replayed(),
             // An error says that the sender is gone: the request has ended.

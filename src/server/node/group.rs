@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use orchestrator_core::decided::GroupId;
+use orchestrator_core::decided::{CommandFormats, GroupId};
 use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::ports::{Clock, Discovery, Ids, PictureReader};
 use tokio_util::sync::CancellationToken;
@@ -79,6 +79,7 @@ pub(super) fn open(
         name,
         nodes,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        formats: CommandFormats::of_this_release(),
         heartbeat: member.heartbeat,
         election: member.election,
         snapshot_every: SNAPSHOT_EVERY,

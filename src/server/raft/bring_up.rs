@@ -57,10 +57,13 @@ impl Core {
 
     async fn start(self: &Arc<Self>, id: NodeId) -> Result<Arc<Engine>, Ended> {
         self.choose_timing().await?;
-        let engine = self
-            .start_engine(id)
-            .await
-            .map_err(|error| self.ends(format!("the raft core did not start: {error}")))?;
+        let engine =
+            self.start_engine(id)
+                .await
+                .map_err(|error| match self.machine.not_understood() {
+                    Some(reason) => self.ends(reason),
+                    None => self.ends(format!("the raft core did not start: {error}")),
+                })?;
         let is_joining = self.identity.is_joining();
         let wait = self.votes_from().saturating_sub(self.now());
         if is_joining || !wait.is_zero() {

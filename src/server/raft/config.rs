@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use orchestrator_core::decided::CommandFormats;
 use orchestrator_core::ports::{Clock, Ids};
 use sha2::{Digest as _, Sha256};
 
@@ -33,6 +34,8 @@ pub struct GroupConfig {
     pub http: String,
     /// Version of this program.
     pub version: String,
+    /// Formats of commands that it reads and writes.
+    pub formats: CommandFormats,
     /// `RaftHeartbeatMilliseconds`; `None` follows measured round trips.
     pub heartbeat: Option<Duration>,
     /// `RaftElectionMilliseconds`; `None` follows the heartbeat.

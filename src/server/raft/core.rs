@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::config::{GroupConfig, GroupDeps};
-use super::exchange::Reports;
+use super::exchange::{OldMember, Reports};
 use super::identity::Identity;
 use super::lease::Acks;
 use super::log::LogStore;
@@ -64,8 +64,8 @@ pub(super) struct Core {
     /// Why this node waits, or what is wrong; one sentence each.
     pub waiting: Mutex<Vec<String>>,
     pub alarms: Mutex<Vec<String>>,
-    /// Why no command may be written now: a member would not understand it.
-    pub unreadable: ArcSwapOption<String>,
+    /// The member that reads the fewest formats of commands, where those are fewer than this release writes.
+    pub oldest: ArcSwapOption<OldMember>,
     /// Taken while a member is let in. Attempts whose node was written down as heard before it acknowledged anything.
     pub admission: tokio::sync::Mutex<BTreeMap<NodeId, u64>>,
     pub is_stopping: AtomicBool,
@@ -104,7 +104,7 @@ impl Core {
             tasks: TaskTracker::new(),
             waiting: Mutex::default(),
             alarms: Mutex::default(),
-            unreadable: ArcSwapOption::empty(),
+            oldest: ArcSwapOption::empty(),
             admission: tokio::sync::Mutex::default(),
             is_stopping: AtomicBool::new(false),
             following: Mutex::default(),

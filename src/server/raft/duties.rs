@@ -102,7 +102,7 @@ impl Core {
                 // Looked at in place: this comes round several times for each command.
                 let fatal = metrics.borrow_watched().running_state.clone().err();
                 if let Some(fatal) = fatal.filter(|_| self.is_current(&engine)) {
-                    return self.fail(format!("the raft core failed: {fatal}"));
+                    return self.fail(self.reason_of(&fatal));
                 }
                 if self.identity.group().get().is_none() && self.fence.borrow().is_some() {
                     self.tasks
@@ -121,6 +121,15 @@ impl Core {
                     changed = engines.changed() => if changed.is_err() { return } else { break },
                 }
             }
+        }
+    }
+
+    /// Why this node ends when its core failed: what the core was told where that is known, for it buries that in words of
+    /// its own.
+    pub(super) fn reason_of(&self, failure: &dyn std::fmt::Display) -> String {
+        match self.machine.not_understood() {
+            Some(reason) => reason,
+            None => format!("the raft core failed: {failure}"),
         }
     }
 
@@ -349,10 +358,10 @@ impl Core {
             warnings.push(reason.clone());
         }
         warnings.extend(
-            self.unreadable
+            self.oldest
                 .load()
                 .iter()
-                .map(|why| why.as_ref().clone()),
+                .map(|oldest| oldest.warning(self.config.formats.newest())),
         );
         if self.metrics().is_some()
             && let Some(why) = self.unfitness()

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use orchestrator_core::decided::{GroupId, Proposal, codec::Stored as _};
+use orchestrator_core::decided::GroupId;
 use prost::bytes::Bytes;
 
 use super::core::{Core, lock};
@@ -108,6 +108,37 @@ impl Reports {
     }
 }
 
+/// The member that reads the least, where that is less than this release writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OldMember {
+    name: String,
+    version: String,
+    /// The newest format of commands that it reads.
+    format: u32,
+}
+
+impl OldMember {
+    /// Why no command that needs `format` is written; `None` when it may be.
+    pub fn objection(&self, format: u8) -> Option<String> {
+        (u32::from(format) > self.format).then(|| {
+            format!(
+                "{} (release {}) reads commands up to format {} only, and this one needs format {format}; \
+                 bring all nodes of the group to one release",
+                self.name, self.version, self.format
+            )
+        })
+    }
+
+    /// What an operator must know, where this release writes up to format `newest`.
+    pub fn warning(&self, newest: u8) -> String {
+        format!(
+            "{} (release {}) reads commands up to format {} only, and this release writes up to format {newest}: \
+             what needs a newer format than that is refused; bring all nodes of the group to one release",
+            self.name, self.version, self.format
+        )
+    }
+}
+
 impl Core {
     /// How this node is.
     pub(super) fn report(&self) -> v1::Report {
@@ -134,7 +165,7 @@ impl Core {
             nodes: self.config.nodes.clone(),
             http: self.config.http.clone(),
             version: self.config.version.clone(),
-            command_format: u32::from(Proposal::FORMAT),
+            command_format: u32::from(self.config.formats.newest()),
             clock_micros: self.deps.clock.now().as_micros(),
             is_store_healthy: store_error.is_none(),
             store_error: store_error.unwrap_or_default(),
@@ -311,21 +342,22 @@ impl Core {
     /// A leader writes only what every member says it reads: one that cannot read an entry ends. A member that was never
     /// heard says nothing and holds nobody up; should it be too old, it ends when it comes to that entry, and says why.
     fn judge_formats(&self) {
-        let format = u32::from(Proposal::FORMAT);
+        let newest = u32::from(self.config.formats.newest());
         let all = self.reports.all();
         let members = self.machine.members();
-        let too_old = members.nodes().find_map(|(id, member)| {
+        let reports = members.nodes().filter_map(|(id, member)| {
             let report = all.get(&member.name)?.report.as_ref()?;
-            (report.id == *id && report.command_format < format).then(|| {
-                format!(
-                    "{} (release {}) reads commands up to format {} only, and this release writes format {format}; \
-                     bring all nodes of the group to one release",
-                    report.name, report.version, report.command_format
-                )
-            })
+            (report.id == *id && report.command_format < newest).then_some(report)
         });
-        if too_old.as_ref() != self.unreadable.load().as_deref() {
-            self.unreadable.store(too_old.map(Arc::new));
+        let oldest = reports
+            .min_by_key(|report| report.command_format)
+            .map(|report| OldMember {
+                name: report.name.clone(),
+                version: report.version.clone(),
+                format: report.command_format,
+            });
+        if oldest.as_ref() != self.oldest.load().as_deref() {
+            self.oldest.store(oldest.map(Arc::new));
         }
     }
 

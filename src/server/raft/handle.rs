@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use openraft::ReadPolicy;
 use openraft::errors::{ClientWriteError, RaftError};
-use orchestrator_core::decided::codec::{self, Stored as _};
 use orchestrator_core::decided::{Command, Decided, Proposal};
 use orchestrator_core::domain::Fence;
 use orchestrator_core::ports::{
@@ -89,6 +88,7 @@ impl RaftGroup {
         let machine = Machine::open(
             identity.clone(),
             &log,
+            config.formats,
             Arc::clone(&deps.store),
             &config.directory,
             Arc::clone(&deps.known),
@@ -266,20 +266,22 @@ impl Core {
             return Err(self.not_leader());
         }
         let engine = self.engine().ok_or_else(|| self.not_leader())?;
-        if let Some(reason) = self.unreadable.load().as_deref() {
-            return Err(ProposeError::Store {
-                reason: reason.clone(),
-            });
+        let formats = &self.config.formats;
+        if let Some(oldest) = self.oldest.load().as_deref()
+            && let Some(reason) = oldest.objection(formats.needed_by(&proposal.command))
+        {
+            return Err(ProposeError::Store { reason });
         }
         let Ok(_permit) = self.proposals.try_acquire() else {
             return Err(ProposeError::Busy);
         };
-        let bytes = codec::encode(&proposal).map_err(|error| ProposeError::Store {
+        let encoded = formats.encode(&proposal);
+        let (format, bytes) = encoded.map_err(|error| ProposeError::Store {
             reason: error.to_string(),
         })?;
         let payload = Payload {
             kind: PayloadKind::Command,
-            format: u32::from(Proposal::FORMAT),
+            format: u32::from(format),
             bytes: bytes.into(),
         };
         let written = tokio::select! {

@@ -6,7 +6,7 @@ use std::io;
 use orchestrator_core::decided::codec::{self, Stored};
 use serde::{Deserialize, Serialize};
 
-use super::types::{Member, Membership, NodeId};
+use super::types::{Member, Membership, NodeId, newer_release};
 
 /// The payload of a membership entry. Its bytes are in logs: see the rules of [`codec`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +72,7 @@ impl MembershipRecord {
     /// When they are damaged or in a later format.
     pub fn from_bytes(format: u32, bytes: &[u8]) -> io::Result<Self> {
         if format != u32::from(Self::FORMAT) {
-            return Err(io::Error::other(format!(
+            return Err(newer_release(format!(
                 "a list of members is in format {format}, and this release reads format {} only; \
                  use the release of orchestrator that wrote it, or a newer one",
                 Self::FORMAT

@@ -13,7 +13,7 @@ use super::convert;
 use super::core::{Core, Engine};
 use super::network::transport::{Answer, Call, CallHandler};
 use super::state_machine::meta_from;
-use super::types::{TypeConfig, decode_entry};
+use super::types::{TypeConfig, decode_entry, is_newer};
 use super::v1;
 
 /// Answers other nodes for this one.
@@ -87,7 +87,7 @@ impl Core {
         let entries = message
             .entries
             .iter()
-            .map(|bytes| decode_entry(group, bytes).map_err(|error| error.to_string()));
+            .map(|bytes| decode_entry(group, bytes).map_err(|error| self.refuse_entry(&error)));
         let request = AppendEntriesRequest::<TypeConfig> {
             vote: convert::needed_vote(message.vote).map_err(said)?,
             prev_log_id: convert::position_from_option(message.previous).map_err(said)?,
@@ -115,6 +115,18 @@ impl Core {
         };
         answer.set_outcome(outcome);
         Ok(answer)
+    }
+
+    /// What cannot be kept cannot be acknowledged, nor can what follows it: a node that is too old for the log of its group ends
+    /// with that sentence instead of lagging behind for good.
+    fn refuse_entry(&self, error: &std::io::Error) -> String {
+        let reason = error.to_string();
+        if is_newer(error) {
+            self.fail(format!(
+                "what the leader sends cannot be kept here: {reason}"
+            ));
+        }
+        reason
     }
 
     async fn vote(
@@ -166,7 +178,7 @@ impl Core {
         let engine = self.check(head.destination.as_ref())?;
         let vote = convert::needed_vote(head.vote).map_err(said)?;
         let snapshot = openraft::Snapshot {
-            meta: meta_from(&head).map_err(said)?,
+            meta: meta_from(&head).map_err(|error| self.refuse_entry(&error))?,
             snapshot: bytes,
         };
         let answer = engine.install_full_snapshot(vote, snapshot).await;

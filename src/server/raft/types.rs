@@ -11,7 +11,7 @@ use orchestrator_core::decided::{GroupId, Reply};
 use serde::{Deserialize, Serialize};
 
 use super::membership::MembershipRecord;
-use crate::wire::{Envelope, Kind};
+use crate::wire::{Envelope, EnvelopeError, Kind};
 
 /// Id of a node: of its data directory, not of its name.
 pub type NodeId = u64;
@@ -208,10 +208,21 @@ fn normal(kind: PayloadKind, envelope: &Envelope) -> openraft::alias::PayloadOf<
 /// Reads an entry from the bytes of its envelope.
 ///
 /// # Errors
-/// As [`from_envelope`], and when the bytes are no envelope.
+/// As [`from_envelope`], and when the bytes are no envelope. [`is_newer`] tells those of a newer release.
 pub fn decode_entry(group: Option<GroupId>, bytes: &[u8]) -> std::io::Result<Entry> {
-    from_envelope(
-        group,
-        Envelope::from_bytes(bytes).map_err(std::io::Error::other)?,
-    )
+    let envelope = Envelope::from_bytes(bytes).map_err(|error| match error {
+        EnvelopeError::UnknownKind { .. } => newer_release(error),
+        other => std::io::Error::other(other),
+    })?;
+    from_envelope(group, envelope)
+}
+
+/// The error of something that only a newer release can have written.
+pub fn newer_release(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::Unsupported, error)
+}
+
+/// Whether it is such an error.
+pub fn is_newer(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::Unsupported
 }

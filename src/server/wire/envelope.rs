@@ -1,5 +1,5 @@
-use orchestrator_core::decided::codec::{self, DecodeError, EncodeError, Stored};
-use orchestrator_core::decided::{GroupId, Proposal};
+use orchestrator_core::decided::codec::{DecodeError, EncodeError};
+use orchestrator_core::decided::{CommandFormats, GroupId, Proposal};
 use prost::Message;
 
 use super::log_v1;
@@ -67,19 +67,6 @@ pub enum EnvelopeError {
         /// The number found.
         kind: i32,
     },
-    /// A payload format that came after this release.
-    #[error(
-        "log entry {index} has a payload in format {format}, and this release reads format {known} only; \
-         use the release of orchestrator that wrote it, or a newer one"
-    )]
-    UnknownFormat {
-        /// Where.
-        index: u64,
-        /// The format found.
-        format: u32,
-        /// The format that is read.
-        known: u8,
-    },
     /// An entry without payload that has one, or names a format.
     #[error("log entry {index} is damaged: it is blank, and carries a payload")]
     BlankWithPayload {
@@ -108,14 +95,15 @@ impl Envelope {
     /// # Errors
     /// [`EncodeError`] when the proposal is too large.
     pub fn local(group: GroupId, index: u64, proposal: &Proposal) -> Result<Self, EncodeError> {
+        let (format, payload) = CommandFormats::of_this_release().encode(proposal)?;
         Ok(Self {
             group,
             term: 0,
             leader: 0,
             index,
             kind: Kind::Command,
-            format: u32::from(Proposal::FORMAT),
-            payload: codec::encode(proposal)?,
+            format: u32::from(format),
+            payload,
         })
     }
 
@@ -139,7 +127,8 @@ impl Envelope {
         .encode_to_vec()
     }
 
-    /// Reads and checks bytes; the payload stays as it is.
+    /// Reads and checks bytes; the payload stays as it is, and may be in a format that came after this release: whoever keeps
+    /// an entry need not understand it, whoever applies it does.
     ///
     /// # Errors
     /// [`EnvelopeError`] naming what is wrong and, when it is newer than this release, what is needed.
@@ -160,7 +149,7 @@ impl Envelope {
             format: entry.format,
             payload: entry.payload,
         };
-        envelope.check_format()?;
+        envelope.check_blank()?;
         Ok(envelope)
     }
 
@@ -170,32 +159,23 @@ impl Envelope {
     /// [`EnvelopeError::NotACommand`], or [`EnvelopeError::Payload`] when it cannot be read.
     pub fn proposal(&self) -> Result<Proposal, EnvelopeError> {
         match self.kind {
-            Kind::Command => {
-                codec::decode(&self.payload).map_err(|source| EnvelopeError::Payload {
+            Kind::Command => CommandFormats::of_this_release()
+                .decode(self.format, &self.payload)
+                .map_err(|source| EnvelopeError::Payload {
                     index: self.index,
                     source,
-                })
-            }
+                }),
             Kind::Blank | Kind::Membership | Kind::Founding => {
                 Err(EnvelopeError::NotACommand { index: self.index })
             }
         }
     }
 
-    fn check_format(&self) -> Result<(), EnvelopeError> {
-        let index = self.index;
-        match self.kind {
-            Kind::Blank if self.format != 0 || !self.payload.is_empty() => {
-                Err(EnvelopeError::BlankWithPayload { index })
-            }
-            Kind::Command if self.format != u32::from(Proposal::FORMAT) => {
-                Err(EnvelopeError::UnknownFormat {
-                    index,
-                    format: self.format,
-                    known: Proposal::FORMAT,
-                })
-            }
-            Kind::Blank | Kind::Command | Kind::Membership | Kind::Founding => Ok(()),
+    fn check_blank(&self) -> Result<(), EnvelopeError> {
+        let is_blank = self.kind == Kind::Blank;
+        match is_blank && (self.format != 0 || !self.payload.is_empty()) {
+            true => Err(EnvelopeError::BlankWithPayload { index: self.index }),
+            false => Ok(()),
         }
     }
 }
@@ -256,7 +236,10 @@ mod tests {
             index: 7,
             kind: 2,
             format: 1,
-            payload: codec::encode(&proposal()).unwrap(),
+            payload: CommandFormats::of_this_release()
+                .encode(&proposal())
+                .unwrap()
+                .1,
         };
         change(&mut entry);
         entry.encode_to_vec()
@@ -312,9 +295,10 @@ mod tests {
             "log entry 7 is of kind 9, and this release knows kinds 1 to 4; \
              use the release of orchestrator that wrote it, or a newer one"
         );
+        let newer = Envelope::from_bytes(&raw(|entry| entry.format = 2)).unwrap();
         assert_eq!(
-            refusal(&raw(|entry| entry.format = 2)),
-            "log entry 7 has a payload in format 2, and this release reads format 1 only; \
+            newer.proposal().unwrap_err().to_string(),
+            "log entry 7: the proposal is in format 2, and this release reads formats up to 1 only; \
              use the release of orchestrator that wrote it, or a newer one"
         );
         assert!(refusal(&raw(|entry| entry.kind = 0)).contains("kind 0"));

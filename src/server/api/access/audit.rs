@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
 use orchestrator_core::domain::InstanceKey;
 
 use super::{AccessConfig, AuditEntry, AuditSink, Standing};
 use crate::api::ERROR_HEADER;
+use crate::api::steps::Next;
 
 /// Longest part of `X-Forwarded-For` that is recorded: twenty addresses.
 const FORWARDED_FOR_CHARS: usize = 1_000;
@@ -37,7 +37,7 @@ impl Audit {
     }
 
     /// Lets the request through, and records what comes of it.
-    pub(super) async fn follow(self, request: Request, next: Next) -> Response {
+    pub(super) async fn follow(self, request: Request, next: Next<'_>) -> Response {
         let response = next.run(request).await;
         let (status, headers) = (response.status(), response.headers());
         let is_done = status.is_success() || status.is_redirection();

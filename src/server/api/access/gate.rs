@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use orchestrator_core::ports::BoxFuture;
 use tokio::sync::watch;
 
 use super::audit::Audit;
@@ -13,6 +13,7 @@ use super::authentication::check_certificate;
 use super::authorization::{may_administer, may_change, may_claim};
 use super::standing::{NotLetIn, peer_of};
 use super::{AccessConfig, CrossSite, Peer, Rejected, Standing, Vouched};
+use crate::api::steps::{Next, Step};
 use crate::api::{Caller, ERROR_HEADER};
 
 /// Access in force; cheap to clone.
@@ -30,13 +31,31 @@ impl Gate {
     }
 }
 
-/// Layer around every path, unknown ones included: certificate, identity, and the name a browser uses for us. A request
-/// that another node passed on is judged again here, by what that node vouches for.
-pub async fn guard_everything(
-    State(gate): State<Gate>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+/// Guards against those who may not.
+pub(in crate::api) enum Guard {
+    /// Around every path, unknown ones included: certificate, identity, and the name a browser uses for us. A request that
+    /// another node passed on is judged again here, by what that node vouches for.
+    Everything(Gate),
+    /// Around each changing route.
+    Changes(Gate),
+    /// Around each route that takes something handed out before. Whoever has it may open it as a link, from anywhere.
+    Claims(Gate),
+    /// Around each route for the machine of the service itself. These routes are new with us: they answer by status.
+    Local(Gate),
+}
+
+impl Step for Guard {
+    fn answer<'a>(&'a self, request: Request, next: Next<'a>) -> BoxFuture<'a, Response> {
+        match self {
+            Self::Everything(gate) => Box::pin(guard_everything(gate, request, next)),
+            Self::Changes(gate) => Box::pin(guard_changes(gate, request, next)),
+            Self::Claims(gate) => Box::pin(guard_claims(gate, request, next)),
+            Self::Local(gate) => Box::pin(guard_local(gate, request, next)),
+        }
+    }
+}
+
+async fn guard_everything(gate: &Gate, mut request: Request, next: Next<'_>) -> Response {
     let config = gate.config();
     let standing = match let_in(&config, &request) {
         Ok(standing) => standing,
@@ -67,8 +86,7 @@ fn let_in(config: &AccessConfig, request: &Request) -> Result<Standing, NotLetIn
     Standing::direct(config, &peer, request.method(), request.headers())
 }
 
-/// Layer around each changing route.
-pub async fn guard_changes(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+async fn guard_changes(gate: &Gate, request: Request, next: Next<'_>) -> Response {
     let Some(standing) = standing_of(&request) else {
         return no_standing();
     };
@@ -86,8 +104,7 @@ pub async fn guard_changes(State(gate): State<Gate>, request: Request, next: Nex
     }
 }
 
-/// Layer around each route that takes something handed out before. Whoever has it may open it as a link, from anywhere.
-pub async fn guard_claims(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+async fn guard_claims(gate: &Gate, request: Request, next: Next<'_>) -> Response {
     if request.method() == Method::HEAD {
         return no_head();
     }
@@ -102,8 +119,7 @@ pub async fn guard_claims(State(gate): State<Gate>, request: Request, next: Next
     }
 }
 
-/// Layer around each route for the machine of the service itself. These routes are new with us: they answer by status.
-pub async fn guard_local(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+async fn guard_local(gate: &Gate, request: Request, next: Next<'_>) -> Response {
     let Some(standing) = standing_of(&request) else {
         return no_standing();
     };

@@ -24,7 +24,8 @@ pub use config::{
     AccessConfig, AuditEntry, AuditSink, Authentication, CertificateRule, GroupLookup, ProxyUsers,
     TokenLookup, TrustedProxy,
 };
-pub use gate::{Gate, guard_changes, guard_claims, guard_everything, guard_local};
+pub use gate::Gate;
+pub(in crate::api) use gate::Guard;
 pub use peer::{ClientCertificate, Peer};
 pub use secrets::{digest_of, same_as_digest, same_secret};
 pub(in crate::api) use standing::Standing;

@@ -14,4 +14,4 @@ mod relay;
 
 pub(super) use hearing::{Hearing, word};
 pub use receive::forward_handler;
-pub(super) use relay::{Relay, relay};
+pub(super) use relay::Relay;

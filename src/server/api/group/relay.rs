@@ -1,22 +1,21 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use orchestrator_core::ports::Group;
+use orchestrator_core::ports::{BoxFuture, Group};
 
 use super::hearing::Hearing;
 use super::pass_on::{Outcome, PassOn};
 use super::{freshness, message};
 use crate::api::access::{Standing, Vouched};
 use crate::api::input::InputError;
+use crate::api::steps::{Next, Step};
 use crate::api::{Access, ApiError, AppState, Route, V2Error, once};
 
-/// What the layer that passes requests on knows of a route.
-#[derive(Clone)]
+/// Around each route, inside of its access check: answers here, or lets the leader answer. It knows of the route what decides that.
 pub(in crate::api) struct Relay {
     state: AppState,
     access: Access,
@@ -63,12 +62,13 @@ impl Relay {
     }
 }
 
-/// Layer around each route, inside of its access check: answers here, or lets the leader answer.
-pub(in crate::api) async fn relay(
-    State(relay): State<Relay>,
-    request: Request,
-    next: Next,
-) -> Response {
+impl Step for Relay {
+    fn answer<'a>(&'a self, request: Request, next: Next<'a>) -> BoxFuture<'a, Response> {
+        Box::pin(answer_or_pass_on(self, request, next))
+    }
+}
+
+async fn answer_or_pass_on(relay: &Relay, request: Request, next: Next<'_>) -> Response {
     if relay.access == Access::Changes
         && let Err(wrong) = once::key_of(request.headers())
     {
@@ -83,18 +83,18 @@ pub(in crate::api) async fn relay(
         return (StatusCode::NOT_FOUND, "404 page not found\n").into_response();
     }
     if relay.answered_locally || !relay.takes(request.method()) {
-        return here(&relay, group.as_ref(), next.run(request).await);
+        return here(relay, group.as_ref(), next.run(request).await);
     }
     let hearing = Hearing::now(group.as_ref());
     match hearing {
         Hearing::Leads | Hearing::LeadsInDoubt => {
-            here(&relay, group.as_ref(), next.run(request).await)
+            here(relay, group.as_ref(), next.run(request).await)
         }
         _ if was_passed_on => relay.refuse(not_leader(&hearing)),
         Hearing::Follows(_) => by_the_leader(relay, group, request, next).await,
         Hearing::CutOff => match relay.access {
             Access::Health => next.run(request).await,
-            Access::Reads => here(&relay, group.as_ref(), next.run(request).await),
+            Access::Reads => here(relay, group.as_ref(), next.run(request).await),
             Access::Changes | Access::Claims | Access::LocalOnly => {
                 relay.refuse(ApiError::NoLeader)
             }
@@ -120,10 +120,10 @@ fn not_leader(hearing: &Hearing) -> ApiError {
 }
 
 async fn by_the_leader(
-    relay: Relay,
+    relay: &Relay,
     group: Arc<dyn Group>,
     request: Request,
-    next: Next,
+    next: Next<'_>,
 ) -> Response {
     let Some(standing) = request.extensions().get::<Standing>().cloned() else {
         return relay.refuse(InputError::NoCaller.into());
@@ -150,7 +150,7 @@ async fn by_the_leader(
         Outcome::Answered(answer) => message::handed_on(answer),
         Outcome::Here => {
             let answer = next.run(again(parts, body)).await;
-            here(&relay, group.as_ref(), answer)
+            here(relay, group.as_ref(), answer)
         }
         // As the predecessor: whoever asks for this looks at the status alone.
         Outcome::NoAnswer(_) if relay.access == Access::Health => {

@@ -221,7 +221,9 @@ impl Server {
         request: hyper::Request<Incoming>,
         peer: Peer,
     ) -> Result<Response, std::convert::Infallible> {
-        let mut request: Request = request.map(Body::new);
+        let limit = usize::try_from(self.limits.body_bytes).unwrap_or(usize::MAX);
+        let limited = |body| Body::new(http_body_util::Limited::new(body, limit));
+        let mut request: Request = request.map(limited);
         if let Some((status, text)) = self.limits.complaint(request.uri(), request.headers()) {
             return Ok((status, format!("{text}\n")).into_response());
         }
@@ -229,8 +231,6 @@ impl Server {
             return Ok((StatusCode::BAD_REQUEST, "the address cannot be read\n").into_response());
         };
         *request.uri_mut() = uri;
-        let limit = usize::try_from(self.limits.body_bytes).unwrap_or(usize::MAX);
-        let mut request = request.map(|body| Body::new(http_body_util::Limited::new(body, limit)));
         request.extensions_mut().insert(peer);
         self.router.clone().oneshot(request).await
     }

@@ -14,13 +14,14 @@ mod write_behind;
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder, SnapshotMeta};
-use orchestrator_core::decided::{Decided, GroupId, Proposal, Reply, Snapshot, apply_once, codec};
+use orchestrator_core::decided::codec::DecodeError;
+use orchestrator_core::decided::{CommandFormats, Decided, GroupId, Reply, Snapshot, apply_once};
 use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::planted::{Bug, is_planted};
 use prost::bytes::Bytes;
@@ -79,6 +80,9 @@ struct Inner {
     turn: tokio::sync::Mutex<()>,
     /// How far the log is on disk: the store never has more.
     flushed: Flushed,
+    formats: CommandFormats,
+    /// The entry behind which nothing is applied, and why.
+    not_understood: OnceLock<String>,
     identity: Identity,
     store: WriteBehind,
     files: SnapshotFiles,
@@ -174,6 +178,11 @@ impl Machine {
         self.inner.store.broken()
     }
 
+    /// Why nothing is applied any more: an entry that this release does not understand.
+    pub fn not_understood(&self) -> Option<String> {
+        self.inner.not_understood.get().cloned()
+    }
+
     /// The last index that the store has, as it grows: a moment behind what is applied.
     pub fn stored(&self) -> watch::Receiver<u64> {
         self.inner.store.stored()
@@ -238,7 +247,7 @@ impl Machine {
                 batch.place.members = Arc::new(members);
                 Done::nothing()
             }
-            EntryPayload::Normal(payload) => command(&mut batch.state, index, payload)?,
+            EntryPayload::Normal(payload) => self.command(&mut batch.state, index, payload)?,
         };
         batch.place.last = Some(entry.log_id);
         batch
@@ -257,6 +266,32 @@ impl Machine {
             batch.answers.push((responder, done.outcome));
         }
         Ok(())
+    }
+
+    fn command(&self, state: &mut Decided, index: u64, payload: &Payload) -> io::Result<Done> {
+        let decoded = self.inner.formats.decode(payload.format, &payload.bytes);
+        let proposal = decoded.map_err(|error| self.understands_not(index, error))?;
+        let once = apply_once(state, index, &proposal);
+        state.decided_at = state.decided_at.max(once.applied.decided_at);
+        Ok(Done {
+            outcome: Outcome::Answer {
+                index: once.index,
+                reply: once.applied.reply.clone(),
+            },
+            reply: once.applied.reply,
+            changes: once.applied.changes,
+            effects: once.applied.effects,
+        })
+    }
+
+    /// Others apply this entry. A node that skipped it would have another state than they from there on, so it ends.
+    fn understands_not(&self, index: u64, error: DecodeError) -> io::Error {
+        let reason = format!(
+            "log entry {index} cannot be applied here, and what follows it neither: {error}"
+        );
+        // The first one counts; nothing is applied behind it.
+        let reason = self.inner.not_understood.get_or_init(|| reason);
+        io::Error::other(reason.clone())
     }
 
     /// When this node's disk has a batch, everybody sees it; the store gets it; proposers hear of it.
@@ -333,22 +368,6 @@ impl Machine {
         self.publish(batch.state, batch.place, None);
         Ok(())
     }
-}
-
-fn command(state: &mut Decided, index: u64, payload: &Payload) -> io::Result<Done> {
-    let proposal: Proposal = codec::decode(&payload.bytes)
-        .map_err(|error| io::Error::other(format!("log entry {index}: {error}")))?;
-    let once = apply_once(state, index, &proposal);
-    state.decided_at = state.decided_at.max(once.applied.decided_at);
-    Ok(Done {
-        outcome: Outcome::Answer {
-            index: once.index,
-            reply: once.applied.reply.clone(),
-        },
-        reply: once.applied.reply,
-        changes: once.applied.changes,
-        effects: once.applied.effects,
-    })
 }
 
 async fn blocking<T: Send + 'static>(

@@ -1,10 +1,10 @@
 use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use orchestrator_core::decided::{Decided, GroupId};
+use orchestrator_core::decided::{CommandFormats, Decided, GroupId};
 use orchestrator_core::ports::Clock;
 use tokio::sync::watch;
 
@@ -83,6 +83,7 @@ impl Machine {
     pub fn open(
         identity: Identity,
         log: &LogStore,
+        formats: CommandFormats,
         store: Arc<dyn DecisionStore>,
         directory: &Path,
         known: Arc<dyn KnownInstances>,
@@ -107,6 +108,8 @@ impl Machine {
             engine: AtomicU64::new(0),
             turn: tokio::sync::Mutex::default(),
             flushed: log.flushed(),
+            formats,
+            not_understood: OnceLock::new(),
             identity,
             store: WriteBehind::new(store, clock, state.applied_index),
             files,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use orchestrator_core::decided::{Command, Digest, GroupId, Origin, Proposal};
+use orchestrator_core::decided::{Command, CommandFormats, Digest, GroupId, Origin, Proposal};
 use orchestrator_core::domain::{InstanceKey, Timestamp};
 use orchestrator_core::ports::{
     BoxFuture, Clock, Committed, DecisionReader as _, Group as _, GroupRole, GroupStatus, Ids,
@@ -15,7 +15,7 @@ use orchestrator_core::ports::{
 
 use super::super::transport::{Answer, Call, CallError, CallHandler, Callee, Transport};
 use super::super::{Condition, GroupConfig, GroupDeps, KnownInstances, OpenError, RaftGroup};
-use crate::store::{Place, SqliteOptions, SqliteStore};
+use crate::store::{Error, GroupLog, Place, SqliteOptions, SqliteStore};
 
 /// The runtime's clock.
 pub struct TestClock(tokio::time::Instant);
@@ -181,6 +181,8 @@ pub struct World {
     pub running: BTreeMap<String, Running>,
     pub snapshot_every: u64,
     pub starts_without_silent: bool,
+    /// Releases of nodes that have another one.
+    pub releases: BTreeMap<String, (&'static str, CommandFormats)>,
     dir: tempfile::TempDir,
     clock: Arc<TestClock>,
     ids: Arc<TestIds>,
@@ -213,6 +215,7 @@ impl World {
             running: BTreeMap::new(),
             snapshot_every: 5_000,
             starts_without_silent: false,
+            releases: BTreeMap::new(),
             dir: tempfile::tempdir().unwrap(),
             clock: TestClock::start(),
             ids: TestIds::new(),
@@ -225,12 +228,15 @@ impl World {
     }
 
     pub fn config(&self, name: &str) -> GroupConfig {
+        let ours = ("test", CommandFormats::of_this_release());
+        let (version, formats) = self.releases.get(name).copied().unwrap_or(ours);
         GroupConfig {
             directory: self.directory(name),
             name: name.to_owned(),
             nodes: self.names.clone(),
             http: format!("http://{name}:3000"),
-            version: "test".to_owned(),
+            version: version.to_owned(),
+            formats,
             heartbeat: None,
             election: None,
             snapshot_every: self.snapshot_every,
@@ -283,6 +289,20 @@ impl World {
         if let Some(running) = self.running.remove(name) {
             running.group.stop().await;
         }
+    }
+
+    /// Starts a node that was killed a moment ago, once nothing of it holds its files: the library does not wait for the
+    /// task that applies.
+    pub async fn start_again(&mut self, name: &str) {
+        let directory = self.directory(name);
+        until("nothing of the node holds its files", || {
+            let is_held = |error: Error| matches!(error, Error::InUse { .. });
+            let log = GroupLog::open(&directory, Timestamp::from_seconds(1));
+            let store = try_open_store(&directory, self.ids.as_ref());
+            !log.err().is_some_and(is_held) && !store.err().is_some_and(is_held)
+        })
+        .await;
+        self.start(name);
     }
 
     pub async fn stop(mut self) {
@@ -354,6 +374,11 @@ impl World {
     /// Proposes where somebody leads, again with the same request until it is answered.
     pub async fn write(&mut self, instance: &str) -> Committed {
         let proposal = self.forget(instance);
+        self.decide(&proposal).await
+    }
+
+    /// The same with any proposal.
+    pub async fn decide(&self, proposal: &Proposal) -> Committed {
         let write = async {
             loop {
                 let leader = self.leader().await;
@@ -390,8 +415,12 @@ impl World {
     }
 }
 
-pub fn open_store(directory: &Path, ids: &dyn Ids) -> Arc<SqliteStore> {
+fn try_open_store(directory: &Path, ids: &dyn Ids) -> Result<SqliteStore, Error> {
     let mut options = SqliteOptions::new(Place::File(directory.join("orchestrator.sqlite3")));
     options.is_derived = true;
-    Arc::new(SqliteStore::open(&options, ids, Timestamp::from_seconds(1)).unwrap())
+    SqliteStore::open(&options, ids, Timestamp::from_seconds(1))
+}
+
+pub fn open_store(directory: &Path, ids: &dyn Ids) -> Arc<SqliteStore> {
+    Arc::new(try_open_store(directory, ids).unwrap())
 }
