@@ -126,7 +126,7 @@ async fn a_leader_keeps_to_what_its_oldest_member_reads_until_that_one_is_newer(
     world.kill("c").await;
     assert!(refusal(&world, &newer).await.starts_with("c (release 4.0)"));
     world.releases.insert("c".to_owned(), NEWER);
-    world.start_again("c").await;
+    world.start("c");
     nobody_is_too_old(&world).await;
     let made = world.write("db1").await;
     world.converge(made.index).await;
@@ -147,7 +147,7 @@ async fn a_member_that_is_too_old_for_an_entry_ends_before_it_and_the_group_goes
     world.releases.insert("c".to_owned(), OLDER);
     for _ in 0..2 {
         // The second time the entry is in its log already.
-        world.start_again("c").await;
+        world.start("c");
         let reason = end_of(&world, "c").await;
         assert!(
             reason.starts_with("log entry ")
@@ -174,7 +174,7 @@ async fn a_member_that_is_too_old_for_an_entry_ends_before_it_and_the_group_goes
         assert!(more.index > newer.index);
     }
     world.releases.insert("c".to_owned(), NEWER);
-    world.start_again("c").await;
+    world.start("c");
     nobody_is_too_old(&world).await;
     let last = world.write("db4").await;
     world.converge(last.index).await;
@@ -213,7 +213,7 @@ async fn a_command_that_is_in_no_list_of_this_release_is_not_skipped() {
     assert_eq!(marks(&world), 1);
     // It says the same at each start.
     world.kill("a").await;
-    world.start_again("a").await;
+    world.start("a");
     assert_eq!(end_of(&world, "a").await, reason);
     assert_eq!(marks(&world), 1);
     world.stop().await;
@@ -288,6 +288,7 @@ async fn a_member_that_is_sent_an_entry_of_a_newer_kind_ends_and_the_group_goes_
             before.index + 1
         )
     );
+    drop(handler);
     world.kill(old).await;
     let last = world.write("db2").await;
     world.converge(last.index).await;

@@ -283,17 +283,10 @@ impl World {
         }
     }
 
-    /// Ends a node as a kill would: nothing is handed over.
+    /// Ends a node as a kill would: nothing is handed over. Completes when nothing of it holds its files: the library does not wait
+    /// for the task that applies.
     pub async fn kill(&mut self, name: &str) {
-        self.hub.running.lock().unwrap().remove(name);
-        if let Some(running) = self.running.remove(name) {
-            running.group.stop().await;
-        }
-    }
-
-    /// Starts a node that was killed a moment ago, once nothing of it holds its files: the library does not wait for the
-    /// task that applies.
-    pub async fn start_again(&mut self, name: &str) {
+        self.end(name).await;
         let directory = self.directory(name);
         until("nothing of the node holds its files", || {
             let is_held = |error: Error| matches!(error, Error::InUse { .. });
@@ -302,12 +295,19 @@ impl World {
             !log.err().is_some_and(is_held) && !store.err().is_some_and(is_held)
         })
         .await;
-        self.start(name);
     }
 
+    async fn end(&mut self, name: &str) {
+        self.hub.running.lock().unwrap().remove(name);
+        if let Some(running) = self.running.remove(name) {
+            running.group.stop().await;
+        }
+    }
+
+    /// Ends all nodes. A test may hold some of them still.
     pub async fn stop(mut self) {
         for name in self.names.clone() {
-            self.kill(&name).await;
+            self.end(&name).await;
         }
     }
 
