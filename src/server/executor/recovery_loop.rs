@@ -145,6 +145,7 @@ impl RecoveryLoop {
             started: self.shared.deps.clock.monotonic(),
             shared: Arc::clone(&self.shared),
             tasks: JoinSet::new(),
+            reconnecting: JoinSet::new(),
             stalls: Stalls::default(),
             canaries: BTreeMap::new(),
             beats_seen: 0,
@@ -198,6 +199,9 @@ impl Recoveries for RecoveryLoop {
 struct Rounds {
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
+    /// Replicas that are being told to reconnect. They go on when leadership is lost: nobody else knows their sessions, so each has to
+    /// end its own statement at its deadline.
+    reconnecting: JoinSet<()>,
     stalls: Stalls,
     /// When a replica of a silent primary was told to reconnect, by primary.
     canaries: BTreeMap<InstanceKey, Duration>,
@@ -366,7 +370,8 @@ impl Rounds {
             replica,
             detection: written.map(|known| known.recovery),
         };
-        self.tasks.spawn(canary.fly());
+        while self.reconnecting.try_join_next().is_some() {}
+        self.reconnecting.spawn(canary.fly());
     }
 
     fn consider(&mut self, fence: Fence, finding: &Finding) {
