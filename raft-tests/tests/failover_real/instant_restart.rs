@@ -154,8 +154,7 @@ async fn closed_and_named(
     if window.last_open > window.closed {
         bail!("the old primary took writes again: {window:?}");
     }
-    let left = ["b", "c"].into_iter().find(|name| *name != promoted.name());
-    let left = &world.fleet[left.context("one is left")?];
+    let left = world.left_beside(promoted)?;
     world.one_tree(promoted, &[left]).await?;
     // Never adopted: it is nobody's replica unless an operator makes it one.
     ensure!(

@@ -41,10 +41,7 @@ async fn one_kill(flavour: Flavour, figures: &mut Figures) -> Result<()> {
     let (world, node) = World::with_node(flavour).await?;
     let fleet = &world.fleet;
     let first = fail_over(&world, &node, &fleet["a"], figures).await?;
-    let left = fleet.servers()[1..]
-        .iter()
-        .find(|one| one.name() != first.name());
-    let left = left.expect("three servers were drawn");
+    let left = world.left_beside(first)?;
     world.one_tree(first, &[left]).await?;
     world.writers.write_on(first, SOME_ROWS).await?;
     // What the dead one had taken with it is named when it is back.

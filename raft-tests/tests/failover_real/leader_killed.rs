@@ -76,14 +76,7 @@ async fn stopped_at(moment: Moment, how: How, took: &mut Tally) -> Result<()> {
         ensure!(all.len() == 1, "one record of one failure: {all:?}");
     }
     let promoted = world.promoted(&record)?;
-    let left = fleet.servers()[1..]
-        .iter()
-        .find(|one| one.name() != promoted.name());
-    world
-        .one_tree(promoted, &[left.context("one is left")?])
-        .await?;
-    world.loss_is_owned_up(&record, promoted).await?;
-    world.writers.write_on(promoted, SOME_ROWS).await
+    world.goes_on(promoted, &record).await
 }
 
 async fn reaches(node: &Node, moment: Moment) -> Result<()> {

@@ -152,23 +152,13 @@ async fn stopped_at(flavour: Flavour, number: usize, case: Case, took: &mut Tall
         ensure!(all[0]["Phase"] == "ended", "{}", all[0]);
     }
     let promoted = world.promoted(&record)?;
-    let left = &fleet[other_than(promoted)];
-    world.one_tree(promoted, &[left]).await?;
-    world.loss_is_owned_up(&record, promoted).await?;
-    world.writers.write_on(promoted, SOME_ROWS).await?;
+    let left = world.left_beside(promoted)?;
+    world.goes_on(promoted, &record).await?;
     never_open(&world, left, dead_at)?;
     for server in [promoted, left] {
         in_order_of_fences(server)?;
     }
     Ok(true)
-}
-
-/// The replica that was not promoted.
-fn other_than(promoted: &Server) -> &'static str {
-    match promoted.name() {
-        "b" => "c",
-        _ => "b",
-    }
 }
 
 /// Waits for the n-th statement; `None` where the recovery ends before.

@@ -37,14 +37,7 @@ async fn lost_together(flavour: Flavour, how: How, took: &mut Tally) -> Result<(
         Ok(())
     })
     .await?;
-    let left = fleet.servers()[1..]
-        .iter()
-        .find(|one| one.name() != promoted.name());
-    world
-        .one_tree(promoted, &[left.context("one is left")?])
-        .await?;
-    world.loss_is_owned_up(&record, promoted).await?;
-    world.writers.write_on(promoted, SOME_ROWS).await
+    world.goes_on(promoted, &record).await
 }
 
 async fn each_time(flavour: Flavour, how: How) -> Result<()> {

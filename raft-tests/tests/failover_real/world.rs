@@ -147,6 +147,21 @@ impl World {
         .await
     }
 
+    /// The replica of [`TREE`] that was not promoted.
+    pub fn left_beside(&self, promoted: &Server) -> Result<&Server> {
+        let mut replicas = self.fleet.servers()[1..].iter();
+        let left = replicas.find(|one| one.name() != promoted.name());
+        left.context("one is left")
+    }
+
+    /// After a failover: one tree, nothing lost in silence, and clients write again.
+    pub async fn goes_on(&self, promoted: &Server, record: &Value) -> Result<()> {
+        let left = self.left_beside(promoted)?;
+        self.one_tree(promoted, &[left]).await?;
+        self.loss_is_owned_up(record, promoted).await?;
+        self.writers.write_on(promoted, SOME_ROWS).await
+    }
+
     /// What clients were promised and the new primary does not have is not passed over in silence.
     pub async fn loss_is_owned_up(&self, record: &Value, promoted: &Server) -> Result<usize> {
         let missing = self.writers.missing_on(promoted).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orchestrator_core::beats::{BeatPolicy, Heard, Over, Standing, Watch};
+use orchestrator_core::beats::{BeatPolicy, Farewell, Heard, Over, Standing, Watch};
 use orchestrator_core::domain::{InstanceKey, Timestamp};
 use orchestrator_core::ports::{
     BeatLine, Beater, BoxFuture, Clock, Discovery, NoLine, PictureReader,
@@ -184,15 +184,9 @@ impl Pulse {
             tokio::select! {
                 biased;
                 news = self.guard.hear() => self.hear_guard(news),
-                heard = line.hear() => match heard {
-                    Ok(refusal) => {
-                        self.hear(self.packet(Over::Kept, refusal));
-                        asked = None;
-                    }
-                    Err(farewell) => {
-                        self.hear(Heard::Closed(farewell));
-                        return None;
-                    }
+                heard = line.hear() => match self.hear_kept(heard) {
+                    true => asked = None,
+                    false => return None,
                 },
                 () = clock.sleep(left) => match asked {
                     None => {
@@ -222,16 +216,7 @@ impl Pulse {
             tokio::select! {
                 biased;
                 news = self.guard.hear() => self.hear_guard(news),
-                heard = line.hear() => match heard {
-                    Ok(refusal) => {
-                        self.hear(self.packet(Over::Kept, refusal));
-                        return Some(line);
-                    }
-                    Err(farewell) => {
-                        self.hear(Heard::Closed(farewell));
-                        return None;
-                    }
-                },
+                heard = line.hear() => return self.hear_kept(heard).then_some(line),
                 opened = async { opening.as_mut().expect("it is polled only then").await }, if opening.is_some() => {
                     opening = None;
                     match opened {
@@ -252,6 +237,16 @@ impl Pulse {
                 },
             }
         }
+    }
+
+    /// Takes in what came over the connection that is kept; whether it is still there.
+    fn hear_kept(&mut self, heard: Result<Option<u16>, Farewell>) -> bool {
+        let is_there = heard.is_ok();
+        self.hear(match heard {
+            Ok(refusal) => self.packet(Over::Kept, refusal),
+            Err(farewell) => Heard::Closed(farewell),
+        });
+        is_there
     }
 
     /// Takes in what was heard, and tells it where that changes anything.

@@ -77,6 +77,7 @@ impl BeatLoop {
             self.on_request.tidy();
             let picture = self.shared.picture.picture();
             if looked_at != Some(picture.version()) {
+                let is_first = looked_at.is_none();
                 looked_at = Some(picture.version());
                 let wanted = targets(&picture);
                 pulses.retain(|key, pulse| {
@@ -89,7 +90,12 @@ impl BeatLoop {
                 for key in wanted {
                     pulses.entry(key).or_insert_with_key(|key| {
                         let pulse = Pulse::new(Arc::clone(&self.shared), key.clone());
-                        let first = BeatPolicy::EVERY.mul_f64(self.ids.fraction());
+                        // Many at once are spread over a second; a single one, as one that was promoted a moment ago, begins at
+                        // once: until its first answer nothing is concluded about it.
+                        let first = match is_first {
+                            true => BeatPolicy::EVERY.mul_f64(self.ids.fraction()),
+                            false => Duration::ZERO,
+                        };
                         tasks.spawn(pulse.run(first))
                     });
                 }
