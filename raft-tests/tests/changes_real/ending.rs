@@ -59,6 +59,51 @@ async fn only_our_sessions_are_ended_on_mysql_56() -> Result<()> {
     only_our_sessions_are_ended(Flavour::MySql56).await
 }
 
+async fn the_next_session_ends_a_fleeting_one(flavour: Flavour) -> Result<()> {
+    let fleet = Plan::of(flavour, "a").build().await?;
+    let a = &fleet["a"];
+    // Of another node, which died.
+    let lost = servers();
+    let mut fleeting = lost.open_fleeting(&key(a), on_behalf(), DEADLINE).await?;
+    let mut recorded = open(&lost, a).await?;
+    session_is_gone(a, fleeting.connection_id()).await?;
+    let over = fleeting.make(&Change::MakeWritable, DEADLINE).await;
+    ensure!(
+        matches!(over, Err(ChangeError::Unreachable { .. })),
+        "{over:?}"
+    );
+    // One after the other, and never one of those that stand in a record.
+    let servers = servers();
+    let first = servers
+        .open_fleeting(&key(a), on_behalf(), DEADLINE)
+        .await?;
+    let mut second = servers
+        .open_fleeting(&key(a), on_behalf(), DEADLINE)
+        .await?;
+    session_is_gone(a, first.connection_id()).await?;
+    second.make(&Change::MakeWritable, DEADLINE).await?;
+    recorded.make(&Change::MakeWritable, DEADLINE).await?;
+    // It can be ended by its id, too, which its deadline does.
+    let ids = [second.connection_id()];
+    servers.end_sessions(&key(a), &ids, DEADLINE).await?;
+    session_is_gone(a, ids[0]).await
+}
+
+#[tokio::test]
+async fn the_next_session_ends_a_fleeting_one_on_mariadb() -> Result<()> {
+    the_next_session_ends_a_fleeting_one(Flavour::MariaDb).await
+}
+
+#[tokio::test]
+async fn the_next_session_ends_a_fleeting_one_on_mysql_9() -> Result<()> {
+    the_next_session_ends_a_fleeting_one(Flavour::MySql).await
+}
+
+#[tokio::test]
+async fn the_next_session_ends_a_fleeting_one_on_mysql_56() -> Result<()> {
+    the_next_session_ends_a_fleeting_one(Flavour::MySql56).await
+}
+
 /// MariaDB crashes when a session is ended at the wrong moment of reading `information_schema`; none of ours may be caught there.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mariadb_survives_that_sessions_are_ended_while_they_close_it() -> Result<()> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use mysql_async::prelude::Queryable as _;
+use orchestrator_core::beats::BeatPolicy;
 use raft_tests::lab::{
     Flavour, Link, Node, NodePlan, Plan, Server, Stopwatch, holds_for, wait_until,
 };
@@ -107,9 +108,14 @@ async fn replaced(
     revive: impl AsyncFn(&Server) -> Result<()>,
 ) -> Result<()> {
     let mut figures = Figures::default();
-    for _ in 0..runs()? {
+    // Ends are spread evenly over the second between two beats: which of them comes to nothing first is a part of the time.
+    let runs = runs()?;
+    let part = BeatPolicy::EVERY / 2 / u32::try_from(runs.max(1))?;
+    for run in 0..runs {
+        let later = part * u32::try_from(2 * run)?;
         let (world, node) = beating(plan()).await?;
         let old = &world.fleet["a"];
+        tokio::time::sleep(later).await;
         let (first, _) = fail_over(&world, &node, old, end, &mut figures).await?;
         let ended = Stopwatch::start();
         revive(old).await?;
@@ -119,6 +125,7 @@ async fn replaced(
         is_beaten(first).await?;
         // Else the figures would be of the block period.
         tokio::time::sleep(BLOCKED.saturating_sub(ended.elapsed())).await;
+        tokio::time::sleep(later + part).await;
         let (second, _) = fail_over(&world, &node, first, end, &mut figures).await?;
         world.one_tree(second, &[]).await?;
     }

@@ -18,6 +18,9 @@ pub enum Standing {
     },
     /// It has failed to answer, and that proves nothing yet.
     Doubt,
+    /// Nothing comes over two connections, and it will be silent within [`BeatPolicy::RECONNECTS_WITHIN`](super::BeatPolicy): no
+    /// evidence yet, and time to have a replica reconnect that is to say something by then.
+    Mute,
     /// Our connection was closed, and a new one was refused.
     Gone,
     /// Nothing comes over two connections, for as long as policy says.

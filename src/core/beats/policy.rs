@@ -29,6 +29,10 @@ impl BeatPolicy {
     /// longer is only the beginning of a doubt.
     pub const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 
+    /// How long a replica that was told to reconnect may take to be connected again before that speaks against its source. It is told
+    /// so much before the silence is evidence.
+    pub const RECONNECTS_WITHIN: Duration = Duration::from_secs(1);
+
     /// How much later than a kept connection the vigil may be heard to end. A kernel closes all sockets of a process within
     /// 50 ms (measured, with 100 clients on a busy machine).
     pub const VIGIL_WITHIN: Duration = Duration::from_millis(200);

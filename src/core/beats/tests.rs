@@ -84,7 +84,7 @@ fn each_story_ends_as_it_should() {
             "closed, and the host is gone",
             &[(0, ALIVE), (700, CLOSED), (1200, nothing(New, 701))],
             2699,
-            Standing::Doubt,
+            Standing::Mute,
         ),
         (
             "closed, and the host stays gone",
@@ -100,7 +100,7 @@ fn each_story_ends_as_it_should() {
                 (2000, nothing(New, 1500)),
             ],
             2999,
-            Standing::Doubt,
+            Standing::Mute,
         ),
         (
             "frozen",

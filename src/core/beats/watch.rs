@@ -193,6 +193,10 @@ impl Watch {
             Standing::Gone
         } else if is_mute && now.saturating_sub(since) >= policy.silence {
             Standing::Silent
+        } else if is_mute
+            && now.saturating_sub(since) + BeatPolicy::RECONNECTS_WITHIN >= policy.silence
+        {
+            Standing::Mute
         } else {
             Standing::Doubt
         }

@@ -137,11 +137,23 @@ pub trait ServerSession: Send {
 
 /// Opens sessions that change servers. Whoever calls has confirmed its leadership just before.
 pub trait Servers: Send + Sync {
-    /// Connects.
+    /// Connects, and ends a session that was opened by [`Servers::open_fleeting`].
     ///
     /// # Errors
     /// [`ChangeError::Unreachable`] or [`ChangeError::Refused`].
     fn open<'a>(
+        &'a self,
+        server: &'a InstanceKey,
+        on_behalf_of: OnBehalfOf,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<Box<dyn ServerSession>, ChangeError>>;
+
+    /// Connects for a change that stands in no record. Whoever opens a session on the server afterwards, on whichever node, ends this one
+    /// before it gets its own. So a statement that was sent by a leader which is no more does not come after those of a later one.
+    ///
+    /// # Errors
+    /// As [`Servers::open`].
+    fn open_fleeting<'a>(
         &'a self,
         server: &'a InstanceKey,
         on_behalf_of: OnBehalfOf,

@@ -74,6 +74,7 @@ impl Board {
         known.primaries.insert(key.clone(), told.silent_since);
         let standing = match told.standing {
             Standing::Silent if known.is_own_link() => Standing::NotOurs,
+            Standing::Mute if known.is_own_link() => Standing::Doubt,
             standing => standing,
         };
         let before = known.beats.of(key);
@@ -194,6 +195,7 @@ fn turned(key: &InstanceKey, was: Standing, standing: Standing) {
         Standing::Unknown => "unknown",
         Standing::Alive { .. } => "alive",
         Standing::Doubt => "doubt",
+        Standing::Mute => "mute",
         Standing::Gone => "gone",
         Standing::Silent => "silent",
         Standing::NotOurs => "not-ours",
@@ -213,7 +215,7 @@ fn turned(key: &InstanceKey, was: Standing, standing: Standing) {
         Standing::Alive { refusal: None } if was != Standing::Unknown => {
             tracing::info!(primary = %key, ?was, "it answers beats again");
         }
-        Standing::Unknown | Standing::Alive { .. } | Standing::Doubt => {
+        Standing::Unknown | Standing::Alive { .. } | Standing::Doubt | Standing::Mute => {
             tracing::debug!(primary = %key, ?was, ?standing, "by its beats it stands otherwise");
         }
     }
@@ -246,7 +248,8 @@ impl BeatReader for Board {
         self.change(primary, |beat| {
             beat.reconnecting = None;
             // What came of it says nothing of a primary that has answered meanwhile.
-            if came == Reconnected::No && beat.standing == Standing::Silent {
+            let is_mute = matches!(beat.standing, Standing::Mute | Standing::Silent);
+            if came == Reconnected::No && is_mute {
                 beat.spoken_by = Some(replica.clone());
             }
         });

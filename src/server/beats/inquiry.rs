@@ -31,7 +31,7 @@ const IN_THE_END: Duration = Duration::from_secs(10);
 
 /// A replica is not told to reconnect where it can be known within this time what it receives: as long as reconnecting may
 /// take.
-const SOON: Duration = Duration::from_secs(1);
+const SOON: Duration = BeatPolicy::RECONNECTS_WITHIN;
 
 /// What an inquiry needs of the outside.
 pub(super) struct Inquiry {
@@ -174,7 +174,12 @@ impl Inquiry {
             all.filter(move |one| one.vote == Some(Vote::Receiving) && !still(one))
                 .filter_map(|replica| replica.passive.as_ref())
         };
-        let is_soon = |passive: &Passive| passive.due_in(now).is_some_and(|due| due <= SOON);
+        let soon = match beat.is_some_and(|beat| beat.standing == Standing::Mute) {
+            // Until then it is not even silent.
+            true => SOON + BeatPolicy::RECONNECTS_WITHIN,
+            false => SOON,
+        };
+        let is_soon = |passive: &Passive| passive.due_in(now).is_some_and(|due| due <= soon);
         let is_complete = replicas.values().all(|replica| replica.was_asked);
         let held = beat.and_then(|beat| beat.reconnecting.as_ref());
         let says = |wanted: Vote| {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use orchestrator_core::analysis::rules::Registration;
 use orchestrator_core::analysis::{Finding, Vote};
-use orchestrator_core::beats::Standing;
+use orchestrator_core::beats::{BeatPolicy, Standing};
 use orchestrator_core::decided::{Command, RecoveryStepCommand};
 use orchestrator_core::domain::{Fence, FindingCode, InstanceKey, Observation, RecoveryId};
 use orchestrator_core::ports::{Change, ChangeError, OnBehalfOf, Reconnected, ServerSession};
@@ -21,9 +21,6 @@ use super::{Config, Deps, metrics};
 
 /// No primary has replicas told to reconnect more often than this.
 pub(super) const AT_MOST_ONCE_IN: Duration = Duration::from_secs(30);
-
-/// How long a replica may take to be connected again before that speaks against its source.
-const RECONNECTS_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long opening the connection, and each statement, may take.
 const STATEMENT_TIME: Duration = Duration::from_secs(1);
@@ -162,8 +159,8 @@ impl Canary {
         if let Err(why) = nobody_hears(&self.deps, &self.primary).await {
             return Came::Nothing(why.to_string());
         }
-        if let Err(why) = self.deps.leadership.confirm(self.fence).await {
-            return Came::Nothing(why.to_string());
+        if let Err(why) = self.leads().await {
+            return Came::Nothing(why);
         }
         let made = session.make(&Change::RestartReceiver, STATEMENT_TIME).await;
         match made {
@@ -180,17 +177,26 @@ impl Canary {
         }
     }
 
+    /// Opens a session that the next one ends: whoever leads next does not know it from any record. That this node leads is asked again
+    /// afterwards, because somebody else may have opened one, and found none to end, before this one was there.
     async fn open(&self) -> Result<Box<dyn ServerSession>, String> {
-        let leads = self.deps.leadership.confirm(self.fence).await;
-        leads.map_err(|why| why.to_string())?;
+        self.leads().await?;
         let by = OnBehalfOf {
             recovery: self
                 .detection
                 .unwrap_or_else(|| RecoveryId::from_number(self.deps.ids.unique())),
             fence: self.fence,
         };
-        let opened = self.deps.servers.open(&self.replica, by, STATEMENT_TIME);
-        opened.await.map_err(|why| why.to_string())
+        let servers = &self.deps.servers;
+        let opened = servers.open_fleeting(&self.replica, by, STATEMENT_TIME);
+        let session = opened.await.map_err(|why| why.to_string())?;
+        self.leads().await?;
+        Ok(session)
+    }
+
+    async fn leads(&self) -> Result<(), String> {
+        let leads = self.deps.leadership.confirm(self.fence).await;
+        leads.map_err(|why| why.to_string())
     }
 
     /// Looks whether the receiver runs again; a TCP connection is not enough, and the server does not take it for one.
@@ -214,7 +220,7 @@ impl Canary {
                     return Came::Nothing("its receiver has stopped".to_owned());
                 }
             }
-            if clock.monotonic().saturating_sub(began) >= RECONNECTS_WITHIN {
+            if clock.monotonic().saturating_sub(began) >= BeatPolicy::RECONNECTS_WITHIN {
                 return Came::Not;
             }
             clock.sleep(PAUSE).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use orchestrator_core::analysis::{Analysis, Finding, Scene, Stalls, analyze};
-use orchestrator_core::beats::Beats;
+use orchestrator_core::beats::{Beat, Beats, Standing};
 use orchestrator_core::decided::Decided;
 use orchestrator_core::domain::{InstanceKey, Picture, RecoveryKind, Timestamp};
 use orchestrator_core::legacy::cluster_filters_match;
@@ -15,6 +15,7 @@ use orchestrator_core::topology::Topology;
 use super::{Config, Deps, WhyNot};
 
 /// What was looked at, at one moment.
+#[derive(Clone)]
 pub(super) struct View {
     pub picture: Arc<Picture>,
     pub topology: Topology,
@@ -47,6 +48,31 @@ impl View {
             beats: &self.beats,
             now: self.now,
         }
+    }
+
+    /// The same, had those primaries been silent for long enough that will be so in a moment; `None` where there are none.
+    pub fn foreseen(&self) -> Option<Self> {
+        let will = |beat: &Beat| beat.standing == Standing::Mute;
+        let mute: Vec<(&InstanceKey, &Beat)> =
+            self.beats.iter().filter(|(_, beat)| will(beat)).collect();
+        if mute.is_empty() {
+            return None;
+        }
+        let mut beats = Beats::clone(&self.beats);
+        for (key, beat) in mute {
+            let standing = Standing::Silent;
+            beats.put(
+                key.clone(),
+                Beat {
+                    standing,
+                    ..beat.clone()
+                },
+            );
+        }
+        Some(Self {
+            beats: Arc::new(beats),
+            ..self.clone()
+        })
     }
 
     pub fn analysis(&self, config: &Config) -> Analysis {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use orchestrator_core::analysis::rules::Registration;
 use orchestrator_core::analysis::{Changes, Finding, Stalls};
+use orchestrator_core::beats::Standing;
 use orchestrator_core::domain::{Fence, InstanceKey, RecoveryId, Timestamp};
 use orchestrator_core::ports::{
     BoxFuture, FindingChanges, NothingDone, RecoverError, Recoveries, RecoveryAnswer,
@@ -309,6 +310,7 @@ impl Rounds {
                 None => self.consider(fence, finding),
             }
         }
+        self.foresee(fence, &view, &config, left);
         metrics::looked(self.shared.running(), self.shared.reasons.all().len());
     }
 
@@ -340,6 +342,23 @@ impl Rounds {
 
     fn keep(&self, finding: &Finding, why: &WhyNot, now: Timestamp) {
         self.shared.reasons.keep(nothing_done(finding, why, now));
+    }
+
+    /// Lets replicas of primaries that will be silent in a moment reconnect now: what comes of it is known when they are.
+    fn foresee(&mut self, fence: Fence, view: &View, config: &Config, left: usize) {
+        let Some(ahead) = view.foreseen() else {
+            return;
+        };
+        let is_mute = |finding: &Finding| {
+            let beat = view.beats.of(&finding.subject);
+            beat.is_some_and(|beat| beat.standing == Standing::Mute)
+        };
+        let findings = ahead.analysis(config).findings.into_iter();
+        for finding in findings.filter(|finding| is_mute(finding)) {
+            if !is_being_recovered(view, &finding.subject) {
+                self.let_reconnect(fence, &ahead, &finding, config, left);
+            }
+        }
     }
 
     /// Lets a replica of a silent primary reconnect, where nothing else can tell whether it lives.

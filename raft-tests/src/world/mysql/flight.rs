@@ -5,7 +5,7 @@ use std::time::Duration;
 use orchestrator_core::ports::{Change, OnBehalfOf};
 use tokio::sync::oneshot;
 
-use super::{Fleet, Landed, Place, Power, ServerId};
+use super::{Fleet, Landed, Place, Power, ServerId, SessionOwner};
 
 /// What a server says to a statement: its error number, or that it is done.
 pub(super) type Said = Result<(), u16>;
@@ -90,6 +90,21 @@ impl Fleet {
     }
 
     /// Ends sessions on a server, with what is under way on them.
+    /// Opens a session for changes, in the place of one that is fleeting.
+    pub(super) fn open_to_change(
+        &mut self,
+        server: ServerId,
+        owner: SessionOwner,
+        is_fleeting: bool,
+    ) -> u64 {
+        if let Some(earlier) = self.servers[server].fleeting.take() {
+            self.end_sessions_now(server, &[earlier]);
+        }
+        let id = self.servers[server].open_session(owner);
+        self.servers[server].fleeting = is_fleeting.then_some(id);
+        id
+    }
+
     pub(super) fn end_sessions_now(&mut self, server: ServerId, connections: &[u64]) {
         for connection in connections {
             self.servers[server].sessions.remove(connection);

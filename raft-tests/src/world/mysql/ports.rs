@@ -137,13 +137,15 @@ impl SimServers {
         server: &InstanceKey,
         on_behalf_of: OnBehalfOf,
         within: Duration,
+        is_fleeting: bool,
     ) -> Result<SimSession, ChangeError> {
         self.gate.passed().await;
         let owner = SessionOwner::Recovery {
             node: self.node,
             on_behalf_of,
         };
-        let open = |fleet: &mut Fleet, id: ServerId| (id, fleet.servers[id].open_session(owner));
+        let open =
+            |fleet: &mut Fleet, id: ServerId| (id, fleet.open_to_change(id, owner, is_fleeting));
         let opened = self.ask(server, within, open).await;
         self.gate.passed().await;
         let (id, connection) = opened.map_err(|why| unreachable(server, &why))?;
@@ -190,8 +192,20 @@ impl Servers for SimServers {
         within: Duration,
     ) -> BoxFuture<'a, Result<Box<dyn ServerSession>, ChangeError>> {
         Box::pin(async move {
-            let session = self.open_session(server, on_behalf_of, within).await?;
-            Ok(Box::new(session) as Box<dyn ServerSession>)
+            let session = self.open_session(server, on_behalf_of, within, false);
+            Ok(Box::new(session.await?) as Box<dyn ServerSession>)
+        })
+    }
+
+    fn open_fleeting<'a>(
+        &'a self,
+        server: &'a InstanceKey,
+        on_behalf_of: OnBehalfOf,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<Box<dyn ServerSession>, ChangeError>> {
+        Box::pin(async move {
+            let session = self.open_session(server, on_behalf_of, within, true);
+            Ok(Box::new(session.await?) as Box<dyn ServerSession>)
         })
     }
 

@@ -200,6 +200,8 @@ pub struct Server {
     /// Sessions, by connection id.
     pub sessions: BTreeMap<u64, SessionOwner>,
     pub(super) next_session: u64,
+    /// The session that the next one for changes ends.
+    pub(super) fleeting: Option<u64>,
     pub(super) waiting: VecDeque<Waiting>,
     /// Received and acknowledged, then lost with its relay logs, not by a statement of ours.
     pub lost_by_itself: u64,
@@ -234,6 +236,7 @@ impl Server {
             acknowledges: false,
             sessions: BTreeMap::new(),
             next_session: 0,
+            fleeting: None,
             waiting: VecDeque::new(),
             lost_by_itself: 0,
         };
@@ -305,6 +308,7 @@ impl Server {
         let restart_at = self.supervised.map(|after| now + after);
         self.power = Power::Down { restart_at };
         self.sessions.clear();
+        self.fleeting = None;
         self.waiting.clear();
         if let Some(link) = &mut self.link {
             // What a start of threads means is decided at the start of the server.

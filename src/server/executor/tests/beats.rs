@@ -214,6 +214,31 @@ async fn one_replica_of_a_silent_primary_reconnects_and_speaks_for_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_replica_reconnects_while_the_silence_is_too_short_yet_and_nothing_else_is_done() {
+    let (world, node) = asked(WELL).await;
+    world.fleet.set_power("a", Power::Silent);
+    let mute = stands(&world, Standing::Mute);
+    world.beats.set(mute.clone());
+    world
+        .until("it could not reconnect", || !world.beats.told().is_empty())
+        .await;
+    assert_eq!(restarts(&world), ["b"]);
+    assert!(world.log.decided().detections.is_empty());
+    assert!(node.recoveries.nothing_done().is_empty());
+    let began = world.clock_now();
+    let told = world.beats.beats().of(&key("a")).cloned().unwrap();
+    let standing = Standing::Silent;
+    world.beats.set(Beat { standing, ..told });
+    world
+        .until("it is registered", || !world.recoveries().is_empty())
+        .await;
+    let took = world.clock_now() - began;
+    assert!(took < Duration::from_millis(150), "{took:?}");
+    world.ended().await;
+    assert_eq!(restarts(&world), ["b"], "one is enough");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_replica_that_can_reconnect_keeps_its_source_and_is_left_alone_for_half_a_minute() {
     let (world, _node) = asked(WELL).await;
     // It lives; only we do not hear it.

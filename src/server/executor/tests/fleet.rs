@@ -448,6 +448,15 @@ impl Servers for FleetServers {
         })
     }
 
+    fn open_fleeting<'a>(
+        &'a self,
+        server: &'a InstanceKey,
+        on_behalf_of: OnBehalfOf,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<Box<dyn ServerSession>, ChangeError>> {
+        self.open(server, on_behalf_of, within)
+    }
+
     fn end_sessions<'a>(
         &'a self,
         server: &'a InstanceKey,

@@ -19,6 +19,13 @@ use crate::mysql::{Answer, Conn, Connector, DriverError, Purpose};
 /// Name of a session's lock, before its connection id.
 pub(super) const NAME: &str = "orchestrator.session.";
 
+/// Name of the lock of the one session whose change stands in no record. It has this name instead of that of its id: MySQL 5.6 lets a
+/// session hold one lock, and forgets the first for the second.
+pub(super) const FLEETING: &str = "orchestrator.fleeting";
+
+/// How long, in seconds, who held that name before may take to be gone.
+const FLEETING_WAIT_SECONDS: u32 = 1;
+
 /// Ids of one call at most: a recovery has one session on a server, and few leaders have been there.
 const IDS_MAX: usize = 1000;
 
@@ -73,14 +80,27 @@ async fn living(conn: &mut Conn, ids: &[u64]) -> Result<Vec<u64>, DriverError> {
     let there: Vec<u64> = there.filter(|id| ids.contains(id)).collect();
     let mut living = Vec::new();
     for id in there {
-        let statement = format!("SELECT IS_USED_LOCK('{NAME}{id}') AS holder");
+        let statement = format!(
+            "SELECT {id} IN (IS_USED_LOCK('{NAME}{id}'), IS_USED_LOCK('{FLEETING}')) AS is_ours"
+        );
         let answer = conn.query(&statement, 1).await?;
-        let holder = answer.first().and_then(|row| row.text("holder"));
-        if holder.is_some_and(|holder| holder == id.to_string()) {
+        let is_ours = answer.first().and_then(|row| row.text("is_ours"));
+        if is_ours.is_some_and(|is_ours| is_ours == "1") {
             living.push(id);
         }
     }
     Ok(living)
+}
+
+/// Makes the session of `conn` the one that whoever comes next ends; whether it is now.
+///
+/// # Errors
+/// [`DriverError`] when the server refuses or the connection breaks.
+pub(super) async fn is_fleeting_now(conn: &mut Conn) -> Result<bool, DriverError> {
+    let statement = format!("SELECT GET_LOCK('{FLEETING}', {FLEETING_WAIT_SECONDS}) AS is_named");
+    let answer = conn.query(&statement, 1).await?;
+    let is_named = answer.first().and_then(|row| row.text("is_named"));
+    Ok(is_named.is_some_and(|is_named| is_named == "1"))
 }
 
 /// Our account's name on this server, and all sessions, each with `Id`, `User` and `Command`.

@@ -7,7 +7,7 @@ use orchestrator_core::ports::{
 };
 use tokio::time::timeout;
 
-use super::ended::{self, Enders, NAME};
+use super::ended::{self, Enders, FLEETING, NAME};
 use super::history;
 use super::session::Session;
 use super::statements::{not_connected, refused, tag, unreachable};
@@ -50,9 +50,26 @@ impl MysqlServers {
         &self,
         server: &InstanceKey,
         on_behalf_of: OnBehalfOf,
+        is_fleeting: bool,
     ) -> Result<Session, ChangeError> {
         let mut conn = self.connect(server).await?;
-        let (id, dialect) = set_up(&mut conn, server).await?;
+        let SetUp {
+            id,
+            dialect,
+            fleeting,
+        } = set_up(&mut conn, server).await?;
+        let failed = |error: DriverError| from_driver(server, &error);
+        if let Some(fleeting) = fleeting {
+            let clock = &**self.shared.connector.clock();
+            let ended = ended::end(&mut conn, &[fleeting], clock).await;
+            ended.map_err(failed)?;
+        }
+        if is_fleeting && !ended::is_fleeting_now(&mut conn).await.map_err(failed)? {
+            return Err(ChangeError::Unreachable {
+                server: server.clone(),
+                reason: "another session does there what this one would do".to_owned(),
+            });
+        }
         tracing::debug!(
             instance = %server,
             recovery = %on_behalf_of.recovery,
@@ -68,6 +85,19 @@ impl MysqlServers {
             dialect,
             tag(on_behalf_of),
         ))
+    }
+
+    async fn open_within(
+        &self,
+        server: &InstanceKey,
+        on_behalf_of: OnBehalfOf,
+        within: Duration,
+        is_fleeting: bool,
+    ) -> Result<Box<dyn ServerSession>, ChangeError> {
+        let opening = self.open_session(server, on_behalf_of, is_fleeting);
+        let opened = timeout(within, opening).await;
+        let session = opened.unwrap_or_else(|_| Err(too_late(server, within)))?;
+        Ok(Box::new(session))
     }
 
     async fn connect(&self, server: &InstanceKey) -> Result<Conn, ChangeError> {
@@ -92,11 +122,16 @@ impl Servers for MysqlServers {
         on_behalf_of: OnBehalfOf,
         within: Duration,
     ) -> BoxFuture<'a, Result<Box<dyn ServerSession>, ChangeError>> {
-        Box::pin(async move {
-            let opened = timeout(within, self.open_session(server, on_behalf_of)).await;
-            let session = opened.unwrap_or_else(|_| Err(too_late(server, within)))?;
-            Ok(Box::new(session) as Box<dyn ServerSession>)
-        })
+        Box::pin(self.open_within(server, on_behalf_of, within, false))
+    }
+
+    fn open_fleeting<'a>(
+        &'a self,
+        server: &'a InstanceKey,
+        on_behalf_of: OnBehalfOf,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<Box<dyn ServerSession>, ChangeError>> {
+        Box::pin(self.open_within(server, on_behalf_of, within, true))
     }
 
     fn end_sessions<'a>(
@@ -147,9 +182,17 @@ impl Histories for MysqlServers {
     }
 }
 
+/// What a new session learns of itself, and of its server.
+struct SetUp {
+    id: u64,
+    dialect: Dialect,
+    /// The session that is to be ended before anybody works there.
+    fleeting: Option<u64>,
+}
+
 /// Makes a new connection one of ours: with the settings that statements here rely on, under a name that says which session it is,
 /// with limits on waiting.
-async fn set_up(conn: &mut Conn, server: &InstanceKey) -> Result<(u64, Dialect), ChangeError> {
+async fn set_up(conn: &mut Conn, server: &InstanceKey) -> Result<SetUp, ChangeError> {
     let failed = |error: DriverError| from_driver(server, &error);
     conn.query("SET NAMES utf8mb4", 1).await.map_err(failed)?;
     let settings = format!(
@@ -158,6 +201,7 @@ async fn set_up(conn: &mut Conn, server: &InstanceKey) -> Result<(u64, Dialect),
     conn.query(&settings, 1).await.map_err(failed)?;
     let question = format!(
         "SELECT CONNECTION_ID() AS id, GET_LOCK(CONCAT('{NAME}', CONNECTION_ID()), 0) AS is_named, \
+         IS_USED_LOCK('{FLEETING}') AS fleeting, \
          @@global.version AS version, @@global.version_comment AS version_comment"
     );
     let answer = conn.query(&question, 1).await.map_err(failed)?;
@@ -169,10 +213,11 @@ async fn set_up(conn: &mut Conn, server: &InstanceKey) -> Result<(u64, Dialect),
         reason: "another session holds the name of this one, by which a later leader would end it"
             .to_owned(),
     })?;
-    Ok((
+    Ok(SetUp {
         id,
-        Dialect::detect(&text("version"), &text("version_comment")),
-    ))
+        dialect: Dialect::detect(&text("version"), &text("version_comment")),
+        fleeting: text("fleeting").parse().ok(),
+    })
 }
 
 /// Nothing was changed so far: refused with a number, or the connection broke.
