@@ -30,7 +30,9 @@ const SERVER: [(&str, &[&str], &[&str]); 16] = [
     (
         "beats",
         &[],
-        &["domain", "beats", "ports", "analysis", "topology"],
+        &[
+            "domain", "beats", "ports", "analysis", "topology", "decided", "legacy",
+        ],
     ),
     ("wire", &[], &["domain", "decided"]),
     (

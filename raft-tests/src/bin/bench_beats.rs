@@ -16,12 +16,14 @@ use anyhow::{Context as _, Result, ensure};
 use orchestrator::beats::{BeatLoop, Config, Deps};
 use orchestrator::mysql::{self, Connector, MysqlBeater};
 use orchestrator_core::beats::Standing;
+use orchestrator_core::decided::Decided;
 use orchestrator_core::domain::{
     InstanceKey, InstanceRecord, Observation, Picture, ReplicationLink, Secret, SourceAddress,
     Timestamp,
 };
 use orchestrator_core::ports::{
-    BeatReader as _, BoxFuture, Clock, DiscoverError, Discovery, Ids, PictureReader, ProbeState,
+    BeatReader as _, BoxFuture, Clock, DecisionReader, DiscoverError, Discovery, Ids,
+    PictureReader, ProbeState,
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -82,6 +84,7 @@ async fn measure(count: usize) -> Result<()> {
             picture: world.clone(),
             clock: world.clone(),
             ids: world.clone(),
+            decisions: world.clone(),
         },
         config,
     );
@@ -182,6 +185,12 @@ impl Clock for World {
 
     fn sleep(&self, length: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(length))
+    }
+}
+
+impl DecisionReader for World {
+    fn decided(&self) -> Arc<Decided> {
+        Arc::default()
     }
 }
 

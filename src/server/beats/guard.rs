@@ -116,7 +116,7 @@ impl Guard {
     }
 
     fn is_wanted(&self) -> bool {
-        !self.shared.config.borrow().policy.restart_grace.is_zero()
+        !self.shared.policy(&self.key).restart_grace.is_zero()
     }
 
     fn opening(&self) -> State {

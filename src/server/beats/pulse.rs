@@ -1,6 +1,7 @@
 //! The task of one primary: its connection, its beats, and what is told of them.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use orchestrator_core::beats::{BeatPolicy, Farewell, Heard, Over, Standing, Watch};
@@ -31,6 +32,17 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) board: Arc<Board>,
     pub(super) config: watch::Receiver<Arc<Config>>,
+    /// What counts for each primary, where clusters differ.
+    pub(super) policies: Mutex<BTreeMap<InstanceKey, BeatPolicy>>,
+}
+
+impl Shared {
+    /// What counts for a primary.
+    pub(super) fn policy(&self, key: &InstanceKey) -> BeatPolicy {
+        let of_each = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = of_each.get(key).copied();
+        own.unwrap_or_else(|| self.config.borrow().policy)
+    }
 }
 
 /// One primary.
@@ -257,7 +269,7 @@ impl Pulse {
         }
         self.watch.hear(heard, now);
         let failing = self.watch.failing_since();
-        let policy = self.shared.config.borrow().policy;
+        let policy = self.shared.policy(&self.key);
         let standing = self.watch.standing(now, &policy);
         // The usual case costs nothing more.
         if standing == self.told && failing.is_none() {

@@ -4,13 +4,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use orchestrator_core::beats::{BeatPolicy, Farewell, Standing, VigilEnd};
+use orchestrator_core::decided::Decided;
 use orchestrator_core::domain::{
     InstanceKey, InstanceRecord, Observation, Picture, ProbeFailure, ProbeFailureKind,
     ReplicationLink, SourceAddress, ThreadState, Timestamp,
 };
 use orchestrator_core::ports::{
     Answered, BeatLine, BeatReader as _, Beater, BeatsOnRequest as _, BoxFuture, Clock,
-    DiscoverError, Discovery, Ids, NoLine, PictureReader, ProbeState, Reconnected, Vigil,
+    DecisionReader, DiscoverError, Discovery, Ids, NoLine, PictureReader, ProbeState, Reconnected,
+    Vigil,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -68,6 +70,7 @@ struct State {
     /// What has come to `c…` of a frozen primary that only we do not hear.
     came_to_c: u64,
     asked: Vec<(Duration, InstanceKey)>,
+    config: Config,
 }
 
 impl World {
@@ -148,10 +151,10 @@ impl World {
             picture: self.clone(),
             clock: self.clone(),
             ids: self.clone(),
+            decisions: self.clone(),
         };
-        let (sender, config) = watch::channel(Arc::new(Config {
-            policy: BeatPolicy::default(),
-        }));
+        let config = self.state().config.clone();
+        let (sender, config) = watch::channel(Arc::new(config));
         let beats = BeatLoop::new(deps, config);
         let stop = CancellationToken::new();
         let runs = beats.clone().run(stop.clone());
@@ -200,6 +203,12 @@ impl BeatLine for Line {
                 self.server.changed().await.expect("the world is there");
             }
         })
+    }
+}
+
+impl DecisionReader for World {
+    fn decided(&self) -> Arc<Decided> {
+        Arc::default()
     }
 }
 
@@ -407,6 +416,27 @@ async fn a_frozen_primary_is_silent_after_two_seconds_and_not_before() {
     world.set(0, Server::Up);
     let back = until(ms(200), || standing(&beats, "a0") == WELL).await;
     assert!(back <= ms(110), "{back:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_with_a_value_of_its_own_is_silent_after_that() {
+    let world = World::new(2, ms(30), None);
+    world.state().config.silence_of = vec![("^a1:".to_owned(), ms(6000))];
+    let (beats, _guard) = world.beats();
+    for name in ["a0", "a1"] {
+        until(ms(3000), || standing(&beats, name) == WELL).await;
+    }
+    // The next look at what clusters are called.
+    sleep(ms(600)).await;
+    for index in [0, 1] {
+        world.set(index, Server::Frozen);
+    }
+    let one = until(ms(3600), || standing(&beats, "a0") == Standing::Silent).await;
+    let other = until(ms(6000), || standing(&beats, "a1") == Standing::Silent).await;
+    assert!(
+        one <= ms(3600) && one + other >= ms(6000),
+        "{one:?}, {other:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use orchestrator_core::beats::{BeatPolicy, Beats};
-use orchestrator_core::domain::InstanceKey;
+use orchestrator_core::domain::{InstanceKey, Picture};
 use orchestrator_core::ports::{
-    Answered, BeatReader, Beater, BeatsOnRequest, BoxFuture, Clock, Discovery, Ids, PictureReader,
-    Reconnected,
+    Answered, BeatReader, Beater, BeatsOnRequest, BoxFuture, Clock, DecisionReader, Discovery, Ids,
+    PictureReader, Reconnected,
 };
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
@@ -33,6 +33,8 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// Spreads beats in time.
     pub ids: Arc<dyn Ids>,
+    /// Says what clusters are called, for values that only some of them have.
+    pub decisions: Arc<dyn DecisionReader>,
 }
 
 /// All beats of this node.
@@ -40,6 +42,7 @@ pub struct BeatLoop {
     shared: Arc<Shared>,
     on_request: OnRequest,
     ids: Arc<dyn Ids>,
+    decisions: Arc<dyn DecisionReader>,
 }
 
 impl BeatLoop {
@@ -55,8 +58,10 @@ impl BeatLoop {
                 clock: deps.clock,
                 board: Board::new(),
                 config,
+                policies: Mutex::default(),
             }),
             ids: deps.ids,
+            decisions: deps.decisions,
         })
     }
 
@@ -70,12 +75,24 @@ impl BeatLoop {
         }
     }
 
+    /// Notes what counts for each primary. A new one gets the value of all for the moment until the next look.
+    fn assign_policies(&self, pulses: &BTreeMap<InstanceKey, AbortHandle>, picture: &Picture) {
+        let config = Arc::clone(&self.shared.config.borrow());
+        let of_each = match config.differs_by_cluster() {
+            true => config.of_each(pulses.keys(), picture, &self.decisions.decided()),
+            false => BTreeMap::new(),
+        };
+        let policies = &self.shared.policies;
+        *policies.lock().unwrap_or_else(PoisonError::into_inner) = of_each;
+    }
+
     async fn keep(&self, tasks: &mut JoinSet<()>) {
         let mut pulses: BTreeMap<InstanceKey, AbortHandle> = BTreeMap::new();
         let mut looked_at = None;
         loop {
             self.on_request.tidy();
             let picture = self.shared.picture.picture();
+            self.assign_policies(&pulses, &picture);
             if looked_at != Some(picture.version()) {
                 let is_first = looked_at.is_none();
                 looked_at = Some(picture.version());

@@ -49,6 +49,13 @@ pub enum Kind {
     ClusterFilters,
     /// An object from regular expression to text, merged entry by entry over several files.
     PatternMap,
+    /// An object from cluster filter to whole number within bounds, both included; merged entry by entry over several files.
+    ClusterNumbers {
+        /// Smallest value accepted.
+        min: i64,
+        /// Largest value accepted.
+        max: i64,
+    },
     /// Whatever was written; only for keys that no longer exist.
     Anything,
 }
@@ -66,6 +73,7 @@ impl Kind {
                 "a list of regular expressions"
             }
             Self::PatternMap => "an object from regular expression to text",
+            Self::ClusterNumbers { .. } => "an object from cluster filter to whole number",
             Self::Anything => "anything",
         }
     }
@@ -210,6 +218,19 @@ impl Key {
     /// An object from regular expression to text.
     pub const fn pattern_map(name: &'static str, meaning: &'static str) -> Self {
         Self::new(name, Kind::PatternMap, meaning)
+    }
+
+    /// An object from cluster filter to whole number within `bounds`, counted in `unit`.
+    pub const fn cluster_numbers(
+        name: &'static str,
+        bounds: RangeInclusive<i64>,
+        unit: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        let (min, max) = (*bounds.start(), *bounds.end());
+        let mut key = Self::new(name, Kind::ClusterNumbers { min, max }, meaning);
+        key.unit = unit;
+        key
     }
 
     /// A key that the predecessor had retired, with what became of it.

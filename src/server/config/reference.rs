@@ -118,6 +118,7 @@ fn default(key: &Key) -> String {
             "list of patterns, `[]`".to_owned()
         }
         Kind::PatternMap => "object, `{}`".to_owned(),
+        Kind::ClusterNumbers { .. } => format!("object, `{{}}`; {}", key.unit),
         Kind::Anything => "–".to_owned(),
     }
 }
@@ -128,6 +129,7 @@ fn range(key: &Key) -> String {
             min, max: i64::MAX, ..
         } => format!("{min} or more"),
         Kind::Integer { min, max, .. } => format!("{min} to {max}"),
+        Kind::ClusterNumbers { min, max } => format!("{min} to {max} each"),
         Kind::Word { allowed, .. } => allowed.join(", "),
         _ => String::new(),
     }

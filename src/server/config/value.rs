@@ -1,6 +1,7 @@
 //! Values of keys with their types: from JSON, checked against the table.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use regex::Regex;
 use serde_json::Value as Json;
@@ -32,7 +33,7 @@ pub(super) fn default_of(key: &Key) -> Value {
             Value::Texts(default.iter().map(|text| (*text).to_owned()).collect())
         }
         Kind::HostFilters | Kind::Patterns | Kind::ClusterFilters => Value::Texts(Vec::new()),
-        Kind::PatternMap => Value::Map(Vec::new()),
+        Kind::PatternMap | Kind::ClusterNumbers { .. } => Value::Map(Vec::new()),
     }
 }
 
@@ -46,7 +47,10 @@ pub(super) fn from_json(key: &Key, json: &Json) -> Result<Option<Value>, Vec<Par
             Json::Bool(value) => Ok(Some(Value::Boolean(*value))),
             _ => Err(wrong_type(key, json)),
         },
-        Kind::Integer { min, max, .. } => integer(key, json, min, max).map(Some),
+        Kind::Integer { min, max, .. } => match whole(json, key.kind.noun(), min..=max, key.unit) {
+            Ok(number) => Ok(Some(Value::Integer(number))),
+            Err(problem) => Err(vec![(String::new(), problem)]),
+        },
         Kind::Text { .. } => text(key, json).map(|text| Some(Value::Text(text))),
         Kind::Word { default, allowed } => word(key, json, default, allowed).map(Some),
         Kind::Pattern => {
@@ -59,9 +63,15 @@ pub(super) fn from_json(key: &Key, json: &Json) -> Result<Option<Value>, Vec<Par
         Kind::Patterns => texts(key, json, check_pattern).map(Some),
         Kind::ClusterFilters => texts(key, json, check_cluster_filter).map(Some),
         // An object without entries adds nothing to the ones there; only `null` takes them away.
-        Kind::PatternMap => {
-            map(key, json).map(|entries| (entries != Value::Map(Vec::new())).then_some(entries))
-        }
+        Kind::PatternMap => map(key, json, |pattern, alias| {
+            let alias = alias.as_str().ok_or_else(|| not_a_text(alias))?;
+            check_pattern(pattern)?;
+            Ok(alias.to_owned())
+        }),
+        Kind::ClusterNumbers { min, max } => map(key, json, |filter, number| {
+            check_cluster_filter(filter)?;
+            Ok(whole(number, "a whole number", min..=max, key.unit)?.to_string())
+        }),
         Kind::Anything => Ok(None),
     }
 }
@@ -72,34 +82,32 @@ fn null_of(key: &Key) -> Option<Value> {
         Kind::Texts { .. } | Kind::HostFilters | Kind::Patterns | Kind::ClusterFilters => {
             Some(Value::Texts(Vec::new()))
         }
-        Kind::PatternMap => Some(Value::Map(Vec::new())),
+        Kind::PatternMap | Kind::ClusterNumbers { .. } => Some(Value::Map(Vec::new())),
         _ => None,
     }
 }
 
-fn integer(key: &Key, json: &Json, min: i64, max: i64) -> Result<Value, Vec<PartProblem>> {
+/// A whole number within bounds, counted in `unit`.
+fn whole(
+    json: &Json,
+    expected: &'static str,
+    bounds: RangeInclusive<i64>,
+    unit: &'static str,
+) -> Result<i64, ProblemKind> {
+    let wrong = |found| ProblemKind::WrongType { found, expected };
     let Json::Number(number) = json else {
-        return Err(wrong_type(key, json));
+        return Err(wrong(noun(json)));
     };
     if number.is_f64() {
-        let what = ProblemKind::WrongType {
-            found: "a number with a fraction or exponent",
-            expected: key.kind.noun(),
-        };
-        return Err(vec![(String::new(), what)]);
+        return Err(wrong("a number with a fraction or exponent"));
     }
-    match number.as_i64() {
-        Some(value) if (min..=max).contains(&value) => Ok(Value::Integer(value)),
-        _ => Err(vec![(
-            String::new(),
-            ProblemKind::OutOfRange {
-                found: number.to_string(),
-                min,
-                max,
-                unit: key.unit,
-            },
-        )]),
-    }
+    let value = number.as_i64().filter(|value| bounds.contains(value));
+    value.ok_or_else(|| ProblemKind::OutOfRange {
+        found: number.to_string(),
+        min: *bounds.start(),
+        max: *bounds.end(),
+        unit,
+    })
 }
 
 fn text(key: &Key, json: &Json) -> Result<String, Vec<PartProblem>> {
@@ -160,26 +168,26 @@ fn texts(
     }
 }
 
-fn map(key: &Key, json: &Json) -> Result<Value, Vec<PartProblem>> {
+/// `None` where it has no entries.
+fn map(
+    key: &Key,
+    json: &Json,
+    take: impl Fn(&str, &Json) -> Result<String, ProblemKind>,
+) -> Result<Option<Value>, Vec<PartProblem>> {
     let Json::Object(entries) = json else {
         return Err(wrong_type(key, json));
     };
     let mut taken = Vec::with_capacity(entries.len());
     let mut problems = Vec::new();
-    for (pattern, alias) in entries {
-        match alias
-            .as_str()
-            .ok_or_else(|| not_a_text(alias))
-            .and_then(|alias| check_pattern(pattern).map(|()| alias))
-        {
-            Ok(alias) => taken.push((pattern.clone(), alias.to_owned())),
-            Err(problem) => problems.push((format!(".{pattern}"), problem)),
+    for (name, value) in entries {
+        match take(name, value) {
+            Ok(value) => taken.push((name.clone(), value)),
+            Err(problem) => problems.push((format!(".{name}"), problem)),
         }
     }
-    if problems.is_empty() {
-        Ok(Value::Map(taken))
-    } else {
-        Err(problems)
+    match problems.is_empty() {
+        true => Ok((!taken.is_empty()).then_some(Value::Map(taken))),
+        false => Err(problems),
     }
 }
 

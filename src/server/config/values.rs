@@ -132,6 +132,16 @@ impl Values {
         }
     }
 
+    /// Times of clusters, by cluster filter, in the order written.
+    pub(super) fn seconds_of_clusters(&self, name: &'static str) -> Vec<(String, Duration)> {
+        let written = self.map(name).into_iter();
+        // What is no number was refused when it was read.
+        let times = written.filter_map(|(filter, number)| Some((filter, number.parse().ok()?)));
+        times
+            .map(|(filter, seconds)| (filter, Duration::from_secs(seconds)))
+            .collect()
+    }
+
     /// A text that is not blank.
     pub(super) fn some_text(&self, name: &'static str) -> Option<String> {
         Some(self.text(name)).filter(|text| !text.trim().is_empty())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orchestrator_core::analysis::{Analysis, Finding, Scene, Stalls, analyze};
+use orchestrator_core::analysis::{Analysis, Finding, Scene, Stalls, analyze, cluster_alias};
 use orchestrator_core::beats::{Beat, Beats, Standing};
 use orchestrator_core::decided::Decided;
 use orchestrator_core::domain::{InstanceKey, Picture, RecoveryKind, Timestamp};
@@ -117,32 +117,11 @@ impl View {
         }
     }
 
-    /// Alias of a cluster: what somebody has set, else what its head says, else what another member says, else by pattern, else
-    /// what a recovery has brought along; empty when it has none.
+    /// Alias of a cluster; empty when it has none.
     pub fn alias(&self, cluster: &str, config: &Config) -> String {
-        let Some(known) = self.topology.cluster(cluster) else {
-            return String::new();
-        };
-        let is_member = |name: &str| known.members.iter().any(|key| key.to_string() == name);
-        let decided = self.decided.alias_of_cluster(cluster, is_member);
-        if let Some(set) = decided.filter(|row| row.is_manual()) {
-            return set.alias.clone();
-        }
-        let said = |key: &InstanceKey| {
-            let seen = self.picture.observation(key)?;
-            (!seen.cluster_alias.is_empty()).then(|| seen.cluster_alias.clone())
-        };
-        let members = known.members.iter();
-        let mut all = std::iter::once(&known.head).chain(members);
-        all.find_map(said).unwrap_or_else(|| {
-            let mut patterns = config.cluster_aliases.iter();
-            let found = patterns.find(|(pattern, _)| pattern.is_match(cluster));
-            let found = found
-                .map(|(_, alias)| alias)
-                .filter(|alias| !alias.is_empty());
-            let brought = || decided.map(|row| &row.alias);
-            found.or_else(brought).cloned().unwrap_or_default()
-        })
+        let (topology, picture) = (&self.topology, &self.picture);
+        let patterns = &config.cluster_aliases;
+        cluster_alias(cluster, topology, picture, &self.decided, patterns)
     }
 }
 

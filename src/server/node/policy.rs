@@ -7,6 +7,7 @@ use orchestrator_core::beats::BeatPolicy;
 use orchestrator_core::legacy::hooks::HookList;
 use orchestrator_core::recovery::{RecoveryPolicy, UnappliedRelayLog};
 use orchestrator_core::topology::ReplicationPolicy;
+use regex::Regex;
 
 use crate::beats;
 use crate::config::Settings;
@@ -41,6 +42,9 @@ pub fn beats(settings: &Settings) -> beats::Config {
             silence: recovery.primary_silence,
             restart_grace: recovery.restart_grace,
         },
+        silence_of: recovery.primary_silence_of.clone(),
+        restart_grace_of: recovery.restart_grace_of.clone(),
+        cluster_aliases: cluster_aliases(settings),
     }
 }
 
@@ -80,7 +84,6 @@ pub fn recovery(settings: &Settings) -> RecoveryPolicy {
 /// What the loop that recovers goes by. `changes_nothing` is true for a process that was told to change nothing.
 pub fn executor(settings: &Settings, changes_nothing: bool) -> executor::Config {
     let (live, defaults) = (&settings.live, executor::Config::default());
-    let aliases = live.detection.cluster_aliases.iter();
     executor::Config {
         look_every: live.discovery.poll_interval.min(LOOK_EVERY),
         analysis: analysis(settings),
@@ -96,10 +99,15 @@ pub fn executor(settings: &Settings, changes_nothing: bool) -> executor::Config 
         changes_kept_for: live.discovery.forget_after,
         downtime_owner: defaults.downtime_owner,
         changes_nothing,
-        cluster_aliases: aliases
-            .map(|rule| (rule.pattern.clone(), rule.alias.clone()))
-            .collect(),
+        cluster_aliases: cluster_aliases(settings),
     }
+}
+
+fn cluster_aliases(settings: &Settings) -> Vec<(Regex, String)> {
+    let aliases = settings.live.detection.cluster_aliases.iter();
+    aliases
+        .map(|rule| (rule.pattern.clone(), rule.alias.clone()))
+        .collect()
 }
 
 /// A record must not go while others are held back by it, nor before somebody had a day to see it.
@@ -252,7 +260,7 @@ mod tests {
     ];
 
     /// Keys of the section about recovery that say nothing to the core, and who is told instead.
-    const ELSEWHERE: [(&str, &str); 12] = [
+    const ELSEWHERE: [(&str, &str); 14] = [
         (
             "RefusePossibleLossClusterFilters",
             "the loop, which makes the policy of one cluster of it",
@@ -266,6 +274,8 @@ mod tests {
             "the loop that registers detections",
         ),
         ("PrimarySilenceSeconds", "beats"),
+        ("PrimarySilenceSecondsByCluster", "beats"),
+        ("PrimaryRestartGraceSecondsByCluster", "beats"),
         ("PrimaryRestartGraceSeconds", "beats"),
         (
             "CoMasterRecoveryMustPromoteOtherCoMaster",

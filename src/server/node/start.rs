@@ -197,6 +197,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
             picture: picture.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
+            decisions: decisions.clone(),
         },
         told.beats.subscribe(),
     );

@@ -307,6 +307,7 @@ impl Run {
             picture: picture.clone(),
             clock: clock.clone(),
         };
+        let member = Arc::new(member);
         let beater = SimBeater::new(self.fleet.clone(), node, clock.clone(), gate);
         let (config, beats_config) = watch::channel(Arc::new(beats::Config::default()));
         let beats = BeatLoop::new(
@@ -316,6 +317,7 @@ impl Run {
                 picture: picture.clone(),
                 clock: clock.clone(),
                 ids: self.beat_ids.clone(),
+                decisions: member.clone(),
             },
             beats_config,
         );
@@ -325,7 +327,6 @@ impl Run {
             let _config = config;
             runs.run(CancellationToken::new()).await;
         }));
-        let member = Arc::new(member);
         let deps = Deps {
             histories: Arc::new(servers.clone()),
             servers: Arc::new(servers),

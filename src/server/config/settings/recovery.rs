@@ -34,6 +34,10 @@ pub struct Recovery {
     pub primary_silence: Duration,
     /// `PrimaryRestartGraceSeconds`.
     pub restart_grace: Duration,
+    /// `PrimarySilenceSecondsByCluster`, in the order written: filters as they are written, with the time.
+    pub primary_silence_of: Vec<(String, Duration)>,
+    /// `PrimaryRestartGraceSecondsByCluster`, likewise.
+    pub restart_grace_of: Vec<(String, Duration)>,
     /// `PromotionApplyTimeoutSeconds`.
     pub apply_timeout: Duration,
     /// `RecoverNonWriteableMaster`.
@@ -138,6 +142,8 @@ impl Recovery {
             kept_for: values.hours("AuditPurgeDays") * 24,
             primary_silence: values.seconds("PrimarySilenceSeconds"),
             restart_grace: values.seconds("PrimaryRestartGraceSeconds"),
+            primary_silence_of: values.seconds_of_clusters("PrimarySilenceSecondsByCluster"),
+            restart_grace_of: values.seconds_of_clusters("PrimaryRestartGraceSecondsByCluster"),
             apply_timeout: values.seconds("PromotionApplyTimeoutSeconds"),
             recovers_read_only_primary: values.boolean("RecoverNonWriteableMaster"),
             promotes_other_co_primary_only: values

@@ -54,6 +54,20 @@ pub(super) const SECTION: Section = Section {
             "How long a primary that went down in order (shut down, not crashed) may take to come back before it counts as dead; 0 for no such time, and then no connection that tells the two apart.",
         )
         .ours(),
+        Key::cluster_numbers(
+            "PrimarySilenceSecondsByCluster",
+            1..=DAY,
+            "seconds",
+            "PrimarySilenceSeconds of some clusters, by the forms of RecoverMasterClusterFilters; the first that picks a cluster counts.",
+        )
+        .ours(),
+        Key::cluster_numbers(
+            "PrimaryRestartGraceSecondsByCluster",
+            0..=DAY,
+            "seconds",
+            "PrimaryRestartGraceSeconds of some clusters, by the same forms.",
+        )
+        .ours(),
         Key::integer(
             "PromotionApplyTimeoutSeconds",
             60,

@@ -108,6 +108,21 @@ const MISTAKES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        r#"{"PrimarySilenceSecondsByCluster": {"shop": "2", "alias~=(": 3, "crm": 0, "x": 1.5}}"#,
+        &[
+            "PrimarySilenceSecondsByCluster.shop is a text; it must be a whole number",
+            "PrimarySilenceSecondsByCluster.alias~=( is not a regular expression ('('): unclosed group",
+            "PrimarySilenceSecondsByCluster.crm is 0; it must be from 1 to 86400 seconds",
+            "PrimarySilenceSecondsByCluster.x is a number with a fraction or exponent; it must be a whole number",
+        ],
+    ),
+    (
+        r#"{"PrimaryRestartGraceSecondsByCluster": 5}"#,
+        &[
+            "PrimaryRestartGraceSecondsByCluster is a number; it must be an object from cluster filter to whole number",
+        ],
+    ),
+    (
         r#"{"ClusterNameToAlias": {"(": "x"}}"#,
         &["ClusterNameToAlias.( is not a regular expression ('('): unclosed group"],
     ),
