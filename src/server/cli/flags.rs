@@ -104,6 +104,10 @@ pub(super) const FLAGS: &[Flag] = &[
         "raft-start-without-silent",
         "begin a new raft group although some of RaftNodes do not answer",
     ),
+    text(
+        "lose-the-others",
+        "confirm raft-recover, with the text that it asks for",
+    ),
 ];
 
 /// Values of all flags.

@@ -7,6 +7,7 @@ mod deciding;
 mod group;
 mod health;
 mod leadership;
+mod lost_majority;
 mod mapping;
 pub mod policy;
 mod process;

@@ -1,6 +1,9 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use tokio::runtime::Runtime;
+
+use super::lost_majority;
 use super::start::start;
 use crate::cli::{Flags, Invocation, LogLevel, Saying, Stream, parse_os};
 use crate::config::{self, Loaded, SystemSource};
@@ -22,6 +25,10 @@ pub fn main() -> ExitCode {
         },
         Invocation::Serve(flags) => match configuration(&flags) {
             Ok(loaded) => serve(&flags, loaded),
+            Err(code) => code,
+        },
+        Invocation::RaftRecover(flags) => match configuration(&flags) {
+            Ok(loaded) => recover(&flags, &loaded),
             Err(code) => code,
         },
     }
@@ -68,19 +75,41 @@ fn log_at(level: LogLevel) {
     });
 }
 
-fn serve(flags: &Flags, loaded: Loaded) -> ExitCode {
+/// What all that speaks with others needs.
+fn runtime() -> Result<Runtime, ExitCode> {
     if rustls::crypto::ring::default_provider()
         .install_default()
         .is_err()
     {
         tracing::debug!("a TLS provider was installed already");
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()
-    {
+        .build();
+    runtime.map_err(|error| refused(&format!("no threads could be started: {error}")))
+}
+
+fn recover(flags: &Flags, loaded: &Loaded) -> ExitCode {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return refused(&format!("no threads could be started: {error}")),
+        Err(code) => return code,
+    };
+    let outcome = runtime.block_on(lost_majority::recover(flags, &loaded.settings));
+    runtime.shutdown_background();
+    match outcome {
+        Ok(outcome) => say(&Saying {
+            stream: Stream::Stdout,
+            text: outcome.text,
+            code: if outcome.is_done { 0 } else { REFUSED },
+        }),
+        Err(error) => refused(&error.to_string()),
+    }
+}
+
+fn serve(flags: &Flags, loaded: Loaded) -> ExitCode {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(code) => return code,
     };
     let outcome = runtime.block_on(async {
         match start(flags, loaded).await {

@@ -55,6 +55,12 @@ pub(super) enum StartError {
     Peer(#[from] crate::raft::peer::Error),
     #[error(transparent)]
     Group(#[from] crate::raft::OpenError),
+    #[error(transparent)]
+    LostMajority(#[from] crate::raft::lost_majority::LostMajorityError),
+    #[error(transparent)]
+    MajorityIsThere(#[from] crate::raft::lost_majority::Objection),
+    #[error("raft-recover is for a node of a group; the configuration does not say RaftEnabled")]
+    NoGroup,
     #[error(
         "RaftNodes ({nodes}) has no entry for this node, or more than one: {own}; set RaftAdvertise to the one that is this node"
     )]

@@ -16,6 +16,7 @@ use orchestrator_core::ports::{
 use prost::bytes::Bytes;
 use tokio::sync::watch;
 
+use super::beginning;
 use super::config::{GroupConfig, GroupDeps};
 use super::core::{Core, Engine, Metrics};
 use super::disk::LogDisk;
@@ -77,6 +78,7 @@ impl RaftGroup {
         deps: GroupDeps,
         disk: Arc<dyn LogDisk>,
     ) -> Result<Self, OpenError> {
+        beginning::finish(disk.as_ref(), &config.directory)?;
         let identity = Identity::open(Arc::clone(&disk))?;
         let log = LogStore::open(disk, identity.group().clone(), Arc::clone(&deps.clock))?;
         if identity.node()?.is_none() && deps.store.applied_index()? > 0 {

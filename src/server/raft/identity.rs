@@ -8,7 +8,7 @@ use orchestrator_core::decided::GroupId;
 
 use super::disk::LogDisk;
 use super::types::{GroupCell, NodeId};
-use crate::store::Error;
+use crate::store::{Error, Mark};
 
 const NODE: &str = "node_id";
 const GROUP: &str = "group_id";
@@ -30,6 +30,14 @@ pub struct Founded {
     pub group: GroupId,
     /// Index of the entry that named it, counted from 1; 0 where it came with a snapshot.
     pub at: u64,
+}
+
+impl Founded {
+    fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = self.group.as_bytes().to_vec();
+        bytes.extend(self.at.to_be_bytes());
+        bytes
+    }
 }
 
 impl Identity {
@@ -103,14 +111,21 @@ impl Identity {
         founded.map(Some).ok_or_else(|| self.damaged(GROUP))
     }
 
+    /// The marks of a node that is a member of this group.
+    pub fn marks_of(node: NodeId, founded: Founded) -> Vec<Mark> {
+        vec![
+            (NODE, node.to_be_bytes().to_vec()),
+            (JOINING, vec![0]),
+            (GROUP, founded.to_bytes()),
+        ]
+    }
+
     /// Notes the group, durably.
     ///
     /// # Errors
     /// [`Error`].
     pub fn found(&self, founded: Founded) -> Result<(), Error> {
-        let mut value = founded.group.as_bytes().to_vec();
-        value.extend(founded.at.to_be_bytes());
-        self.disk.put(vec![(GROUP, value)])?;
+        self.disk.put(vec![(GROUP, founded.to_bytes())])?;
         self.group.set(founded.group);
         Ok(())
     }

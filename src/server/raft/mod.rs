@@ -3,6 +3,7 @@
 //! Start with [`RaftGroup`], which is what the rest of the service sees. `DESIGN.md` beside this file says what holds and why.
 
 mod admission;
+mod beginning;
 mod bring_up;
 mod config;
 mod convert;
@@ -18,6 +19,7 @@ mod hearing;
 mod identity;
 mod lease;
 mod log;
+pub mod lost_majority;
 mod membership;
 mod network;
 pub mod peer;

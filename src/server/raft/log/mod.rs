@@ -248,6 +248,29 @@ impl LogStore {
         self.lock().last
     }
 
+    /// Up to where it is known to be committed, as far as that was written down.
+    pub fn committed(&self) -> Option<LogId> {
+        self.lock().committed
+    }
+
+    /// The vote that this node has given.
+    pub fn vote(&self) -> Option<Vote> {
+        self.lock().vote
+    }
+
+    /// Entries from `first` on, by our index, at most `max`. Blocks; reads the file only, for when nothing runs.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn entries_from(&self, first: u64, max: usize) -> io::Result<Vec<Entry>> {
+        let found = self.disk.entries(first, u64::MAX, max).map_err(failed)?;
+        let group = self.memory.group.get();
+        found
+            .iter()
+            .map(|bytes| decode_entry(group, bytes))
+            .collect()
+    }
+
     /// Place of the entry at the library's `index`, also of the last purged one. Blocks.
     ///
     /// # Errors
@@ -379,6 +402,16 @@ impl LogStore {
             }
         }
     }
+}
+
+/// The marks of a log without entries that goes on after `place`, of a node that gave this vote.
+pub(super) fn marks_after(place: LogId, vote: &Vote) -> Vec<Mark> {
+    let position = convert::position(place).encode_to_vec();
+    vec![
+        (VOTE, convert::vote(vote).encode_to_vec()),
+        (PURGED, position.clone()),
+        (COMMITTED, position),
+    ]
 }
 
 fn entry_at(disk: &dyn LogDisk, group: &GroupCell, index: u64) -> io::Result<Entry> {

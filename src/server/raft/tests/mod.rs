@@ -3,5 +3,6 @@
 mod first_starts;
 mod formats;
 mod leading;
+mod lost_majority;
 mod state;
 pub(super) mod support;
