@@ -12,6 +12,8 @@ pub enum Invocation {
     Serve(Flags),
     /// Read the configuration, and begin a group without the majority that was lost.
     RaftRecover(Flags),
+    /// Read the configuration, and give up what was decided in its store.
+    RaftAdoptStore(Flags),
     /// Read the configuration (a mistake in it is a failure here too), then say this.
     CheckThenSay(Flags, Saying),
     /// Say this and end, without reading anything.
@@ -81,6 +83,12 @@ fn mode(flags: Flags, rest: &[String]) -> Invocation {
         ("", ["raft-recover", behind @ ..]) => {
             in_mode("raft-recover", behind, flags, Invocation::RaftRecover)
         }
+        ("", ["raft-adopt-store", behind @ ..]) => in_mode(
+            "raft-adopt-store",
+            behind,
+            flags,
+            Invocation::RaftAdoptStore,
+        ),
         ("", [] | ["cli", ..]) => {
             let overview = Saying {
                 stream: Stream::Stdout,
@@ -167,8 +175,8 @@ mod tests {
 
     #[test]
     fn every_flag_of_the_predecessor_is_known() {
-        // And two of ours.
-        assert_eq!(FLAGS.len(), 33);
+        // And three of ours.
+        assert_eq!(FLAGS.len(), 34);
     }
 
     #[test]
@@ -340,12 +348,16 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_majority_is_given_up_by_a_mode_of_its_own() {
+    fn what_is_given_up_is_given_up_by_modes_of_their_own() {
         let Invocation::RaftRecover(flags) = invoke("-lose-the-others n1:10008/ab raft-recover")
         else {
             panic!("it is a mode");
         };
         assert_eq!(flags.text("lose-the-others"), "n1:10008/ab");
+        let Invocation::RaftAdoptStore(flags) = invoke("-of-group=ab raft-adopt-store") else {
+            panic!("it is a mode");
+        };
+        assert_eq!(flags.text("of-group"), "ab");
     }
 
     #[test]

@@ -108,6 +108,10 @@ pub(super) const FLAGS: &[Flag] = &[
         "lose-the-others",
         "confirm raft-recover, with the text that it asks for",
     ),
+    text(
+        "of-group",
+        "confirm raft-adopt-store: the group that the store belongs to",
+    ),
 ];
 
 /// Values of all flags.

@@ -30,7 +30,9 @@ pub(super) async fn recover(flags: &Flags, settings: &Settings) -> Result<Outcom
         .raft
         .group
         .as_ref()
-        .ok_or(StartError::NoGroup)?;
+        .ok_or(StartError::NoGroup {
+            mode: "raft-recover",
+        })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (name, nodes) = place(member)?;
     let formats = CommandFormats::of_this_release();
@@ -115,11 +117,16 @@ fn consequences(survivor: &Survivor) -> String {
     text
 }
 
-fn how_to(flags: &Flags, confirmation: &str) -> String {
-    let config = match flags.text("config") {
+/// The flag for the same configuration, with a blank behind it.
+pub(super) fn config_flag(flags: &Flags) -> String {
+    match flags.text("config") {
         "" => String::new(),
         file => format!("-config '{file}' "),
-    };
+    }
+}
+
+fn how_to(flags: &Flags, confirmation: &str) -> String {
+    let config = config_flag(flags);
     format!(
         "\nNothing was changed. To do it:\n    orchestrator {config}-lose-the-others='{confirmation}' raft-recover\n"
     )

@@ -3,6 +3,7 @@
 //! Read it in the order of a start: `process` turns arguments into what to do, `start` builds everything, `mapping` turns
 //! settings into what each module is told, `reload` does that again while running, `run` serves until told to stop.
 
+mod adopt_store;
 mod deciding;
 mod group;
 mod health;

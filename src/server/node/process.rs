@@ -3,8 +3,9 @@ use std::process::ExitCode;
 
 use tokio::runtime::Runtime;
 
-use super::lost_majority;
-use super::start::start;
+use super::adopt_store;
+use super::lost_majority::{self, Outcome};
+use super::start::{StartError, start};
 use crate::cli::{Flags, Invocation, LogLevel, Saying, Stream, parse_os};
 use crate::config::{self, Loaded, SystemSource};
 use crate::telemetry::{LogSettings, init_log};
@@ -28,7 +29,11 @@ pub fn main() -> ExitCode {
             Err(code) => code,
         },
         Invocation::RaftRecover(flags) => match configuration(&flags) {
-            Ok(loaded) => recover(&flags, &loaded),
+            Ok(loaded) => offline(lost_majority::recover(&flags, &loaded.settings)),
+            Err(code) => code,
+        },
+        Invocation::RaftAdoptStore(flags) => match configuration(&flags) {
+            Ok(loaded) => offline(adopt_store::adopt(&flags, &loaded.settings)),
             Err(code) => code,
         },
     }
@@ -89,12 +94,13 @@ fn runtime() -> Result<Runtime, ExitCode> {
     runtime.map_err(|error| refused(&format!("no threads could be started: {error}")))
 }
 
-fn recover(flags: &Flags, loaded: &Loaded) -> ExitCode {
+/// What is done to a node that does not run.
+fn offline(work: impl Future<Output = Result<Outcome, StartError>>) -> ExitCode {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(code) => return code,
     };
-    let outcome = runtime.block_on(lost_majority::recover(flags, &loaded.settings));
+    let outcome = runtime.block_on(work);
     runtime.shutdown_background();
     match outcome {
         Ok(outcome) => say(&Saying {

@@ -59,8 +59,8 @@ pub(super) enum StartError {
     LostMajority(#[from] crate::raft::lost_majority::LostMajorityError),
     #[error(transparent)]
     MajorityIsThere(#[from] crate::raft::lost_majority::Objection),
-    #[error("raft-recover is for a node of a group; the configuration does not say RaftEnabled")]
-    NoGroup,
+    #[error("{mode} is for a node of a group; the configuration does not say RaftEnabled")]
+    NoGroup { mode: &'static str },
     #[error(
         "RaftNodes ({nodes}) has no entry for this node, or more than one: {own}; set RaftAdvertise to the one that is this node"
     )]
@@ -73,10 +73,10 @@ pub(super) enum StartError {
 }
 
 /// The store of a node, opened.
-struct Stores {
-    decisions: Arc<dyn DecisionStore>,
-    observations: Arc<dyn ObservationStore>,
-    place: String,
+pub(super) struct Stores {
+    pub decisions: Arc<dyn DecisionStore>,
+    pub observations: Arc<dyn ObservationStore>,
+    pub place: String,
 }
 
 /// Builds everything and starts the loops. The address is taken before anything else is touched, so that a second node on
@@ -296,7 +296,7 @@ fn open_audit(
     })))
 }
 
-fn open_stores(
+pub(super) fn open_stores(
     settings: &Settings,
     ids: &dyn Ids,
     clock: &dyn Clock,

@@ -182,6 +182,15 @@ impl Core {
             round_trip_micros: micros(self.measured_round_trip()),
             is_stopping: self.is_stopping.load(Ordering::Relaxed),
             members: self.members_message(),
+            process: self.process.to_be_bytes().to_vec().into(),
+            brings: match standing {
+                v1::Standing::Empty => self.brings().unwrap_or_default(),
+                _ => 0,
+            },
+            awaits: match standing {
+                v1::Standing::Empty => self.awaits().unwrap_or_default(),
+                _ => String::new(),
+            },
         }
     }
 
@@ -245,6 +254,8 @@ impl Core {
             let core = Arc::clone(self);
             calls.spawn(async move { core.ask(callee).await });
         }
+        let core = Arc::clone(self);
+        calls.spawn(async move { core.look_for_double().await });
         while calls.join_next().await.is_some() {}
         self.tell_trusted();
     }
@@ -409,8 +420,11 @@ fn seen(known: &Known) -> Seen {
         },
         (None, Some(report)) => match report.standing() {
             v1::Standing::Member => Seen::Member,
-            v1::Standing::Empty | v1::Standing::Started => Seen::Empty {
+            standing @ (v1::Standing::Empty | v1::Standing::Started) => Seen::Empty {
                 nodes: report.nodes.clone(),
+                has_begun: standing == v1::Standing::Started,
+                brings: Some(report.brings).filter(|brings| *brings > 0),
+                awaits: Some(report.awaits.clone()).filter(|name| !name.is_empty()),
             },
             v1::Standing::Unspecified => Seen::Silent {
                 reason: "it did not say whether it is a member of a group".to_owned(),

@@ -17,6 +17,7 @@ use prost::bytes::Bytes;
 use tokio::sync::watch;
 
 use super::beginning;
+use super::brought::store_beside;
 use super::config::{GroupConfig, GroupDeps};
 use super::core::{Core, Engine, Metrics};
 use super::disk::LogDisk;
@@ -81,12 +82,7 @@ impl RaftGroup {
         beginning::finish(disk.as_ref(), &config.directory)?;
         let identity = Identity::open(Arc::clone(&disk))?;
         let log = LogStore::open(disk, identity.group().clone(), Arc::clone(&deps.clock))?;
-        if identity.node()?.is_none() && deps.store.applied_index()? > 0 {
-            return Err(OpenError::Foreign {
-                store: deps.store.place(),
-                applied: deps.store.applied_index()?,
-            });
-        }
+        let brought = store_beside(&identity, deps.store.as_ref())?;
         let machine = Machine::open(
             identity.clone(),
             &log,
@@ -96,10 +92,11 @@ impl RaftGroup {
             Arc::clone(&deps.known),
             Arc::clone(&deps.clock),
         )?;
+        identity.set_store(deps.store.identity()?.store)?;
         let before = identity.election()?;
         let measured = before.unwrap_or_default() / 9;
         let timing = Timing::of(measured, Duration::ZERO, config.heartbeat, config.election);
-        let core = Core::new(config, deps, identity, log, machine, timing);
+        let core = Core::new(config, deps, identity, log, machine, timing, brought);
         if let Some(before) = before {
             core.set_votes_from(core.now() + before.max(timing.election_min));
         }

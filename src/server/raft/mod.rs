@@ -5,11 +5,13 @@
 mod admission;
 mod beginning;
 mod bring_up;
+mod brought;
 mod config;
 mod convert;
 mod core;
 mod desired;
 pub mod disk;
+mod doubles;
 mod duties;
 mod exchange;
 mod first_start;
@@ -29,6 +31,7 @@ mod status;
 mod timing;
 mod types;
 
+pub use brought::{GivenUp, give_up};
 pub use config::{
     Condition, ENTRIES_KEPT, GroupConfig, GroupDeps, SNAPSHOT_EVERY, first_id, normalise,
 };

@@ -129,6 +129,36 @@ struct State {
     marked_at: Option<Duration>,
 }
 
+impl State {
+    fn read(disk: &dyn LogDisk, group: &GroupCell) -> io::Result<Self> {
+        let position = |name| -> io::Result<Option<LogId>> {
+            let bytes = disk.mark(name).map_err(failed)?;
+            bytes
+                .map(|bytes| convert::position_from_bytes(&bytes))
+                .transpose()
+        };
+        let vote = disk.mark(VOTE).map_err(failed)?;
+        let purged = position(PURGED)?;
+        let last = match disk.bounds().map_err(failed)? {
+            None => purged,
+            Some((_, last)) => Some(entry_at(disk, group, last)?.log_id),
+        };
+        Ok(Self {
+            cache: Cache::starting_at(last.map_or(0, |last| last.index + 1)),
+            vote: vote
+                .map(|bytes| v1::Vote::decode(bytes.as_slice()))
+                .transpose()
+                .map_err(io::Error::other)?
+                .map(convert::vote_from),
+            last,
+            purged,
+            committed: position(COMMITTED)?,
+            is_committed_unsaved: false,
+            marked_at: None,
+        })
+    }
+}
+
 impl Memory {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -149,31 +179,7 @@ impl LogStore {
         group: GroupCell,
         clock: Arc<dyn orchestrator_core::ports::Clock>,
     ) -> io::Result<Self> {
-        let position = |name| -> io::Result<Option<LogId>> {
-            let bytes = disk.mark(name).map_err(failed)?;
-            bytes
-                .map(|bytes| convert::position_from_bytes(&bytes))
-                .transpose()
-        };
-        let vote = disk.mark(VOTE).map_err(failed)?;
-        let purged = position(PURGED)?;
-        let last = match disk.bounds().map_err(failed)? {
-            None => purged,
-            Some((_, last)) => Some(entry_at(disk.as_ref(), &group, last)?.log_id),
-        };
-        let state = State {
-            cache: Cache::starting_at(last.map_or(0, |last| last.index + 1)),
-            vote: vote
-                .map(|bytes| v1::Vote::decode(bytes.as_slice()))
-                .transpose()
-                .map_err(io::Error::other)?
-                .map(convert::vote_from),
-            last,
-            purged,
-            committed: position(COMMITTED)?,
-            is_committed_unsaved: false,
-            marked_at: None,
-        };
+        let state = State::read(disk.as_ref(), &group)?;
         Ok(Self {
             disk,
             memory: Arc::new(Memory {
@@ -184,6 +190,24 @@ impl LogStore {
                 clock,
             }),
         })
+    }
+
+    /// The bytes under it.
+    pub(super) fn disk(&self) -> &dyn LogDisk {
+        self.disk.as_ref()
+    }
+
+    /// Reads it again, because the directory is another node's now; nothing runs on it yet. Blocks.
+    ///
+    /// # Errors
+    /// As [`LogStore::open`].
+    pub(super) fn reload(&self) -> io::Result<()> {
+        let state = State::read(self.disk(), &self.memory.group)?;
+        let last = state.last.map_or(0, |last| index_of(last.index));
+        *self.lock() = state;
+        self.memory.flushed.shrink_to(0);
+        self.memory.flushed.grow_to(last);
+        Ok(())
     }
 
     /// How far the log is on disk, to wait for.

@@ -1,5 +1,7 @@
 //! Groups of nodes in this process.
 
+mod brought;
+mod doubles;
 mod first_starts;
 mod formats;
 mod leading;
