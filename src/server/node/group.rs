@@ -117,6 +117,22 @@ pub(super) fn open(
     Ok(group)
 }
 
+/// Who is told when `RaftNodes` was read anew.
+pub(super) struct Listed {
+    pub group: Arc<RaftGroup>,
+    pub links: PeerLinks,
+}
+
+impl Listed {
+    /// Tells them.
+    pub fn tell(&self, nodes: &[String]) {
+        if let Err(error) = self.links.set_nodes(nodes.to_vec()) {
+            tracing::error!(%error, "the peer port goes on with the list of RaftNodes that it had");
+        }
+        self.group.set_nodes(nodes);
+    }
+}
+
 /// Which of `RaftNodes` this node is, and all of them as they are compared.
 pub(super) fn place(member: &RaftMember) -> Result<(String, Vec<String>), StartError> {
     let mut nodes: Vec<String> = member

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::deciding::Deciding;
-use super::group::{self, Around, Instances, PeerPort};
+use super::group::{self, Around, Instances, Listed, PeerPort};
 use super::health::NodeHealth;
 use super::mapping;
 use super::reload::{Circumstances, NodeReload, Told};
@@ -119,6 +119,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
     health.check().await;
     let (loops, stop_peers) = (TaskTracker::new(), CancellationToken::new());
     let instances = Arc::new(Instances::default());
+    let links = peer_port.as_ref().map(|port| port.links.clone());
     let deciding = match (&member, peer_port) {
         (Some(member), Some(port)) => {
             let around = Around {
@@ -239,7 +240,14 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
     let gate = Gate::new(told.access.subscribe());
     let tls = told.tls.as_ref().map(|(_, sender)| sender.subscribe());
     let api_config = told.api.subscribe();
-    let reload = NodeReload::new(loaded, told);
+    let listed = match (&deciding, links) {
+        (Deciding::Together(group), Some(links)) => Some(Listed {
+            group: group.clone(),
+            links,
+        }),
+        _ => None,
+    };
+    let reload = NodeReload::new(loaded, told, listed);
     let state = AppState::new(Deps {
         picture: picture as Arc<dyn PictureReader>,
         beats,

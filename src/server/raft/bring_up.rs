@@ -142,7 +142,7 @@ impl Core {
             let mut verdict = decide(
                 &Me {
                     name: &self.config.name,
-                    nodes: &self.config.nodes,
+                    nodes: &self.nodes.load(),
                     brings: self.brings(),
                     awaits: self.awaits(),
                     is_without_silent: self.config.starts_without_silent,
@@ -218,7 +218,7 @@ impl Core {
 
     /// Who is in the first membership: all names of the list.
     fn founders(&self) -> Vec<String> {
-        let mut all = self.config.nodes.clone();
+        let mut all = self.nodes.load().as_ref().clone();
         if is_planted(Bug::BeginsWithThoseUp) {
             let seen = self.seen();
             all.retain(|name| {
@@ -266,7 +266,7 @@ impl Core {
             .iter()
             .find(|member| member.name == self.config.name && member.is_voter);
         let unheard = mine.filter(|member| {
-            !member.was_heard && member.id == first_id(&self.config.nodes, &self.config.name)
+            !member.was_heard && member.id == first_id(&self.nodes.load(), &self.config.name)
         });
         if let Some(member) = unheard
             && self.is_noted_first(member.id).await?

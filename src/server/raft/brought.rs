@@ -242,7 +242,8 @@ impl Core {
 
     fn write_beginning(&self) -> Result<(GroupId, u64), OpenError> {
         let mut state = self.deps.store.load()?;
-        let nodes = &self.config.nodes;
+        let nodes = self.nodes.load();
+        let nodes = nodes.as_ref();
         let reported = nodes.iter().map(|name| (name.clone(), nodes.clone()));
         let proposal = Proposal {
             request: self.deps.ids.unique(),

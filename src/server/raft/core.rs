@@ -74,6 +74,8 @@ pub(super) struct Core {
     pub following: Mutex<Option<String>>,
     /// To whom the links listen, and since when somebody is no member any more.
     pub trusted: Mutex<BTreeMap<String, Option<Duration>>>,
+    /// `RaftNodes`, normalised, sorted, each once, as last read.
+    pub nodes: ArcSwap<Vec<String>>,
     /// A store without the log that it came from, until it is settled what becomes of it.
     pub brought: Mutex<Option<Brought>>,
     /// Names this process: two with one id hold copies of one data directory.
@@ -100,6 +102,7 @@ impl Core {
         brought: Option<Brought>,
     ) -> Self {
         Self {
+            nodes: ArcSwap::from_pointee(config.nodes.clone()),
             brought: Mutex::new(brought),
             process: deps.ids.unique(),
             looked_at: Mutex::default(),

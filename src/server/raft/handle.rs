@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use super::beginning;
 use super::brought::store_beside;
-use super::config::{GroupConfig, GroupDeps};
+use super::config::{GroupConfig, GroupDeps, normalise};
 use super::core::{Core, Engine, Metrics};
 use super::disk::LogDisk;
 use super::identity::Identity;
@@ -114,6 +114,18 @@ impl RaftGroup {
     pub fn start(&self) {
         let core = Arc::clone(&self.core);
         self.core.tasks.spawn(core.live());
+    }
+
+    /// `RaftNodes` as it was read anew, as written. The group follows when a majority of its voters has the same new list.
+    pub fn set_nodes(&self, nodes: &[String]) {
+        let port = self.core.config.default_port;
+        let mut nodes: Vec<String> = nodes.iter().map(|node| normalise(node, port)).collect();
+        nodes.sort();
+        nodes.dedup();
+        if **self.core.nodes.load() != nodes {
+            tracing::info!(nodes = nodes.join(", "), "RaftNodes has changed");
+            self.core.nodes.store(Arc::new(nodes));
+        }
     }
 
     /// Who answers requests that followers pass on; once.

@@ -12,7 +12,7 @@ use orchestrator_core::decided::{
     Reply, Snapshot, apply_once,
 };
 use orchestrator_core::domain::{
-    InstanceKey, Phase, Recovery, RecoveryId, RecoveryOutcome, Timestamp,
+    InstanceKey, Phase, Recovery, RecoveryId, RecoveryOutcome, TimeSplit, Timestamp,
 };
 use orchestrator_core::ports::{Clock, Ids};
 
@@ -310,7 +310,7 @@ impl Survivor {
             participants: vec![],
             errors: vec![sentence.clone()],
             data_loss: None,
-            times: Default::default(),
+            times: TimeSplit::default(),
             downtimes: vec![],
             news: RecoveryNews {
                 notes: vec![(now, sentence)],

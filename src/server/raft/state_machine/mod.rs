@@ -484,7 +484,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         self.inner.known.learn(snapshot.known());
         tracing::info!(
             index = snapshot.decided().applied_index,
-            "took over the decided state of the leader"
+            "took over the decided state of a snapshot"
         );
         Ok(())
     }
