@@ -167,7 +167,7 @@ impl Node {
         config.insert("SQLite3DataFile".into(), store.display().to_string().into());
         config.extend(plan.config);
         Ok(Self {
-            program: program.arg("http"),
+            program,
             folder,
             url: format!("http://{}:{port}", plan.host),
             host: plan.host,
@@ -190,7 +190,52 @@ impl Node {
             bail!("the node runs already, as process {}", running.pid());
         }
         self.write_config(&self.config())?;
-        *process = Some(self.program.start(&self.log_path())?);
+        let program = self.program.clone().arg("http");
+        *process = Some(program.start(&self.log_path())?);
+        Ok(())
+    }
+
+    /// Runs its program in another mode than `http`, such as `raft-recover`, to its end, with its configuration, which is written anew.
+    ///
+    /// # Errors
+    /// When it cannot be started or does not end within 30 s.
+    pub async fn run_mode(&self, flags: &[&str], mode: &str) -> Result<Finished> {
+        self.mode(flags, mode)?.run("", CLIENT_DEADLINE).await
+    }
+
+    /// The same without waiting for it; what it says goes to the node's log.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_mode(&self, flags: &[&str], mode: &str) -> Result<Process> {
+        self.mode(flags, mode)?.start(&self.log_path())
+    }
+
+    fn mode(&self, flags: &[&str], mode: &str) -> Result<Program> {
+        self.write_config(&self.config())?;
+        let program = flags
+            .iter()
+            .fold(self.program.clone(), |program, flag| program.arg(flag));
+        Ok(program.arg(mode))
+    }
+
+    /// Takes everything from it but configuration and log, as a lost disk does; it must not run.
+    ///
+    /// # Errors
+    /// When it runs, or a file cannot be removed.
+    pub fn wipe(&self) -> Result<()> {
+        ensure!(self.pid().is_none(), "the node runs");
+        for entry in fs::read_dir(self.folder())? {
+            let path = entry?.path();
+            if path.is_dir() {
+                fs::remove_dir_all(&path)?;
+            } else if path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("orchestrator.sqlite3"))
+            {
+                fs::remove_file(&path)?;
+            }
+        }
         Ok(())
     }
 

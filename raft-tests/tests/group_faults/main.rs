@@ -2,9 +2,11 @@
 //!
 //! The long lane asks for more by `GROUP_FAULTS` and `GROUP_IDLE_SECONDS`; see `docs/testing.md`.
 
+mod clones;
 mod failing;
 mod faults;
 mod flood;
+mod lost_majority;
 mod members;
 mod once;
 mod proxy;

@@ -52,27 +52,28 @@ async fn has_left(group: &Group, number: usize) -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_three_are_replaced_by_calls_under_writers_and_nothing_is_lost() -> Result<()> {
-    let group = Group::with_spares(3).await?;
-    group.settled().await?;
-    let watch = LeaderWatch::start(&group)?;
-    let writers = Writers::start(&group)?;
+/// Replaces nodes one by one, each old one by a new one with another address, while clients write all the time.
+async fn replaced_under_writers(
+    group: &Group,
+    mut nodes: Vec<usize>,
+    pairs: &[(usize, usize)],
+) -> Result<()> {
+    let watch = LeaderWatch::start(group)?;
+    let writers = Writers::start(group)?;
     writers.go_on().await?;
-    let mut nodes = vec![0, 1, 2];
-    for (old, new) in [(0, 3), (1, 4), (2, 5)] {
+    for (old, new) in pairs.iter().copied() {
         nodes.retain(|number| *number != old);
         nodes.push(new);
         let (gone, comes) = (group.entry(old), group.entry(new));
-        ask(&group, &format!("/api/raft-replace-peer/{gone}/{comes}")).await?;
+        ask(group, &format!("/api/raft-replace-peer/{gone}/{comes}")).await?;
         group.list(new, &nodes)?;
         group[new].launch()?;
         group.voters_are(&nodes).await?;
-        has_left(&group, old).await?;
+        has_left(group, old).await?;
         writers.go_on().await?;
     }
     let ledger = writers.end().await?;
-    group.agree(&[3, 4, 5]).await?;
+    group.agree(&nodes).await?;
     let answers = watch.end().await?;
     println!(
         "{} acknowledged, longest time without an answer {:?}",
@@ -80,13 +81,35 @@ async fn all_three_are_replaced_by_calls_under_writers_and_nothing_is_lost() -> 
         ledger.longest_gap
     );
     never_two(&answers)?;
-    for node in [3, 4, 5] {
+    for node in nodes {
         let stored = group.downtimed_hosts(node)?;
         let lost: Vec<_> = ledger.hosts.difference(&stored).collect();
         ensure!(lost.is_empty(), "node {node} lost {lost:?}");
     }
     ensure!(ledger.longest_gap <= STALL_MAX, "{:?}", ledger.longest_gap);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_three_are_replaced_by_calls_under_writers_and_nothing_is_lost() -> Result<()> {
+    let group = Group::with_spares(3).await?;
+    group.settled().await?;
+    replaced_under_writers(&group, vec![0, 1, 2], &[(0, 3), (1, 4), (2, 5)]).await
+}
+
+/// In the long lane: ten processes on two cores.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_are_replaced_by_calls_under_writers_and_nothing_is_lost() -> Result<()> {
+    let group = Group::with_spares(7).await?;
+    group.settled().await?;
+    for new in [3, 4] {
+        ask(&group, &format!("/api/raft-add-peer/{}", group.entry(new))).await?;
+        group.list(new, &[0, 1, 2, 3, 4])?;
+        group[new].launch()?;
+    }
+    group.voters_are(&[0, 1, 2, 3, 4]).await?;
+    let pairs = [(0, 5), (1, 6), (2, 7), (3, 8), (4, 9)];
+    replaced_under_writers(&group, vec![0, 1, 2, 3, 4], &pairs).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -115,6 +138,32 @@ async fn a_node_is_replaced_by_the_files_of_a_majority_and_by_no_fewer() -> Resu
     restart(1).await?;
     group.voters_are(&[0, 1, 3]).await?;
     has_left(&group, 2).await?;
+    group.downtime(3, "after").await?;
+    group.agree(&[0, 1, 3]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_is_replaced_by_files_that_are_read_anew_and_nobody_is_restarted() -> Result<()> {
+    let group = Group::with_spares(1).await?;
+    group.settled().await?;
+    let pids = |group: &Group| [0, 1].map(|number| group[number].pid());
+    let before = pids(&group);
+    group.list(3, &[0, 1, 3])?;
+    group[3].launch()?;
+    group.list(0, &[0, 1, 3])?;
+    group[0].signal("HUP")?;
+    wait_until("the new list in one node", SOON, async || {
+        let seen = status(&group, 0).await?["Configured"].to_string();
+        ensure!(seen.contains(&group.entry(3)), "{seen}");
+        Ok(())
+    })
+    .await?;
+    group.voters_are(&[0, 1, 2]).await?;
+    group.list(1, &[0, 1, 3])?;
+    group[1].signal("HUP")?;
+    group.voters_are(&[0, 1, 3]).await?;
+    has_left(&group, 2).await?;
+    ensure!(pids(&group) == before, "nobody was restarted");
     group.downtime(3, "after").await?;
     group.agree(&[0, 1, 3]).await
 }

@@ -10,6 +10,10 @@ use super::text;
 pub enum Invocation {
     /// Read the configuration and serve.
     Serve(Flags),
+    /// Read the configuration, and begin a group without the majority that was lost.
+    RaftRecover(Flags),
+    /// Read the configuration, and give up what was decided in its store.
+    RaftAdoptStore(Flags),
     /// Read the configuration (a mistake in it is a failure here too), then say this.
     CheckThenSay(Flags, Saying),
     /// Say this and end, without reading anything.
@@ -75,7 +79,16 @@ fn mode(flags: Flags, rest: &[String]) -> Invocation {
         }
         ("", ["help", topic, ..]) => say(Stream::Stdout, text::topic(topic), 0),
         (topic, ["help", ..]) => say(Stream::Stdout, text::topic(topic), 0),
-        ("", ["http", behind @ ..]) => serve(flags, behind),
+        ("", ["http", behind @ ..]) => in_mode("http", behind, flags, Invocation::Serve),
+        ("", ["raft-recover", behind @ ..]) => {
+            in_mode("raft-recover", behind, flags, Invocation::RaftRecover)
+        }
+        ("", ["raft-adopt-store", behind @ ..]) => in_mode(
+            "raft-adopt-store",
+            behind,
+            flags,
+            Invocation::RaftAdoptStore,
+        ),
         ("", [] | ["cli", ..]) => {
             let overview = Saying {
                 stream: Stream::Stdout,
@@ -89,13 +102,18 @@ fn mode(flags: Flags, rest: &[String]) -> Invocation {
     }
 }
 
-fn serve(flags: Flags, behind: &[&str]) -> Invocation {
+fn in_mode(
+    mode: &str,
+    behind: &[&str],
+    flags: Flags,
+    invocation: fn(Flags) -> Invocation,
+) -> Invocation {
     match behind.iter().find(|word| word.starts_with('-')) {
         Some(flag) => wrong_flag(&FlagError::BehindMode {
             flag: (*flag).to_owned(),
-            mode: "http".to_owned(),
+            mode: mode.to_owned(),
         }),
-        None => Invocation::Serve(flags),
+        None => invocation(flags),
     }
 }
 
@@ -157,7 +175,8 @@ mod tests {
 
     #[test]
     fn every_flag_of_the_predecessor_is_known() {
-        assert_eq!(FLAGS.len(), 32);
+        // And three of ours.
+        assert_eq!(FLAGS.len(), 34);
     }
 
     #[test]
@@ -226,6 +245,10 @@ mod tests {
             (
                 "http -debug",
                 "'-debug' stands behind 'http', where it would have no effect; put it before",
+            ),
+            (
+                "raft-recover -lose-the-others=n1/g",
+                "'-lose-the-others=n1/g' stands behind 'raft-recover', where it would have no effect; put it before",
             ),
         ] {
             let (stream, text, code) = said(line);
@@ -322,6 +345,19 @@ mod tests {
             "relocate:\n",
             "nothing is known about it"
         );
+    }
+
+    #[test]
+    fn what_is_given_up_is_given_up_by_modes_of_their_own() {
+        let Invocation::RaftRecover(flags) = invoke("-lose-the-others n1:10008/ab raft-recover")
+        else {
+            panic!("it is a mode");
+        };
+        assert_eq!(flags.text("lose-the-others"), "n1:10008/ab");
+        let Invocation::RaftAdoptStore(flags) = invoke("-of-group=ab raft-adopt-store") else {
+            panic!("it is a mode");
+        };
+        assert_eq!(flags.text("of-group"), "ab");
     }
 
     #[test]

@@ -104,6 +104,14 @@ pub(super) const FLAGS: &[Flag] = &[
         "raft-start-without-silent",
         "begin a new raft group although some of RaftNodes do not answer",
     ),
+    text(
+        "lose-the-others",
+        "confirm raft-recover, with the text that it asks for",
+    ),
+    text(
+        "of-group",
+        "confirm raft-adopt-store: the group that the store belongs to",
+    ),
 ];
 
 /// Values of all flags.

@@ -42,6 +42,10 @@ More:
 pub(super) const HELP: &str = "\
 Modes:
     http                        run the service
+    raft-recover                when the majority of a raft group is lost for good: begin a new group with this node, which
+                                must not run; without -lose-the-others it only says what it would do
+    raft-adopt-store            give up what was decided in the store of another group, and keep the instances it knows; without
+                                -of-group it only says what it would do
     help [KEY]                  this text; what a configuration key does
 Commands (-c COMMAND) are not there in this release; orchestrator-client does the same over HTTP:
     orchestrator-client -help   all commands

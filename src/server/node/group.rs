@@ -40,25 +40,30 @@ pub(super) struct Around {
 impl PeerPort {
     /// Takes the port.
     pub fn take(member: &RaftMember, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let (name, _) = place(member)?;
-        let config = peer::Config {
-            bind: member.bind.clone(),
-            default_port: member.default_port,
-            nodes: member.nodes.clone(),
-            own_name: name,
-            tls: member.tls.as_ref().map(|tls| peer::TlsFiles {
-                certificate: tls.certificate.clone(),
-                private_key: tls.private_key.clone(),
-                authority: tls.authority.clone(),
-            }),
-            shared_secret: member.shared_secret.clone(),
-            require_authentication: member.requires_authentication,
-            limits: peer::Limits::default(),
-        };
-        let links = PeerLinks::new(config, clock)?;
+        let links = links(member, clock)?;
         let acceptor = links.listen()?;
         Ok(Self { links, acceptor })
     }
+}
+
+/// The way to other members, as configured.
+pub(super) fn links(member: &RaftMember, clock: Arc<dyn Clock>) -> Result<PeerLinks, StartError> {
+    let (name, _) = place(member)?;
+    let config = peer::Config {
+        bind: member.bind.clone(),
+        default_port: member.default_port,
+        nodes: member.nodes.clone(),
+        own_name: name,
+        tls: member.tls.as_ref().map(|tls| peer::TlsFiles {
+            certificate: tls.certificate.clone(),
+            private_key: tls.private_key.clone(),
+            authority: tls.authority.clone(),
+        }),
+        shared_secret: member.shared_secret.clone(),
+        require_authentication: member.requires_authentication,
+        limits: peer::Limits::default(),
+    };
+    Ok(PeerLinks::new(config, clock)?)
 }
 
 /// Opens the group on what this node's directory holds, and answers other members; nothing is asked of them yet.
@@ -112,8 +117,24 @@ pub(super) fn open(
     Ok(group)
 }
 
+/// Who is told when `RaftNodes` was read anew.
+pub(super) struct Listed {
+    pub group: Arc<RaftGroup>,
+    pub links: PeerLinks,
+}
+
+impl Listed {
+    /// Tells them.
+    pub fn tell(&self, nodes: &[String]) {
+        if let Err(error) = self.links.set_nodes(nodes.to_vec()) {
+            tracing::error!(%error, "the peer port goes on with the list of RaftNodes that it had");
+        }
+        self.group.set_nodes(nodes);
+    }
+}
+
 /// Which of `RaftNodes` this node is, and all of them as they are compared.
-fn place(member: &RaftMember) -> Result<(String, Vec<String>), StartError> {
+pub(super) fn place(member: &RaftMember) -> Result<(String, Vec<String>), StartError> {
     let mut nodes: Vec<String> = member
         .nodes
         .iter()

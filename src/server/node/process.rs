@@ -1,7 +1,11 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use super::start::start;
+use tokio::runtime::Runtime;
+
+use super::adopt_store;
+use super::lost_majority::{self, Outcome};
+use super::start::{StartError, start};
 use crate::cli::{Flags, Invocation, LogLevel, Saying, Stream, parse_os};
 use crate::config::{self, Loaded, SystemSource};
 use crate::telemetry::{LogSettings, init_log};
@@ -22,6 +26,14 @@ pub fn main() -> ExitCode {
         },
         Invocation::Serve(flags) => match configuration(&flags) {
             Ok(loaded) => serve(&flags, loaded),
+            Err(code) => code,
+        },
+        Invocation::RaftRecover(flags) => match configuration(&flags) {
+            Ok(loaded) => offline(lost_majority::recover(&flags, &loaded.settings)),
+            Err(code) => code,
+        },
+        Invocation::RaftAdoptStore(flags) => match configuration(&flags) {
+            Ok(loaded) => offline(adopt_store::adopt(&flags, &loaded.settings)),
             Err(code) => code,
         },
     }
@@ -68,19 +80,42 @@ fn log_at(level: LogLevel) {
     });
 }
 
-fn serve(flags: &Flags, loaded: Loaded) -> ExitCode {
+/// What all that speaks with others needs.
+fn runtime() -> Result<Runtime, ExitCode> {
     if rustls::crypto::ring::default_provider()
         .install_default()
         .is_err()
     {
         tracing::debug!("a TLS provider was installed already");
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()
-    {
+        .build();
+    runtime.map_err(|error| refused(&format!("no threads could be started: {error}")))
+}
+
+/// What is done to a node that does not run.
+fn offline(work: impl Future<Output = Result<Outcome, StartError>>) -> ExitCode {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return refused(&format!("no threads could be started: {error}")),
+        Err(code) => return code,
+    };
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_background();
+    match outcome {
+        Ok(outcome) => say(&Saying {
+            stream: Stream::Stdout,
+            text: outcome.text,
+            code: if outcome.is_done { 0 } else { REFUSED },
+        }),
+        Err(error) => refused(&error.to_string()),
+    }
+}
+
+fn serve(flags: &Flags, loaded: Loaded) -> ExitCode {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(code) => return code,
     };
     let outcome = runtime.block_on(async {
         match start(flags, loaded).await {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use orchestrator_core::ports::BoxFuture;
 use tokio::sync::{Mutex, watch};
 
+use super::group::Listed;
 use super::{mapping, policy};
 use crate::api::access::{AccessConfig, AuditSink, TokenLookup};
 use crate::api::serve::{TlsFiles, TlsMaterial};
@@ -97,13 +98,15 @@ impl Told {
 pub(super) struct NodeReload {
     loaded: Mutex<Loaded>,
     told: Told,
+    listed: Option<Listed>,
 }
 
 impl NodeReload {
-    pub(super) fn new(loaded: Loaded, told: Told) -> Arc<Self> {
+    pub(super) fn new(loaded: Loaded, told: Told, listed: Option<Listed>) -> Arc<Self> {
         Arc::new(Self {
             loaded: Mutex::new(loaded),
             told,
+            listed,
         })
     }
 
@@ -125,6 +128,9 @@ impl NodeReload {
         let material = material.map_err(|error| vec![error.to_string()])?;
         let sentences = reloaded.sentences();
         self.told.tell(&reloaded.loaded.settings);
+        if let Some(listed) = &self.listed {
+            listed.tell(&reloaded.loaded.settings.live.raft_nodes);
+        }
         if let (Some((_, sender)), Some(material)) = (&self.told.tls, material) {
             sender.send_replace(material);
         }

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::deciding::Deciding;
-use super::group::{self, Around, Instances, PeerPort};
+use super::group::{self, Around, Instances, Listed, PeerPort};
 use super::health::NodeHealth;
 use super::mapping;
 use super::reload::{Circumstances, NodeReload, Told};
@@ -55,6 +55,12 @@ pub(super) enum StartError {
     Peer(#[from] crate::raft::peer::Error),
     #[error(transparent)]
     Group(#[from] crate::raft::OpenError),
+    #[error(transparent)]
+    LostMajority(#[from] crate::raft::lost_majority::LostMajorityError),
+    #[error(transparent)]
+    MajorityIsThere(#[from] crate::raft::lost_majority::Objection),
+    #[error("{mode} is for a node of a group; the configuration does not say RaftEnabled")]
+    NoGroup { mode: &'static str },
     #[error(
         "RaftNodes ({nodes}) has no entry for this node, or more than one: {own}; set RaftAdvertise to the one that is this node"
     )]
@@ -67,10 +73,10 @@ pub(super) enum StartError {
 }
 
 /// The store of a node, opened.
-struct Stores {
-    decisions: Arc<dyn DecisionStore>,
-    observations: Arc<dyn ObservationStore>,
-    place: String,
+pub(super) struct Stores {
+    pub decisions: Arc<dyn DecisionStore>,
+    pub observations: Arc<dyn ObservationStore>,
+    pub place: String,
 }
 
 /// Builds everything and starts the loops. The address is taken before anything else is touched, so that a second node on
@@ -113,6 +119,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
     health.check().await;
     let (loops, stop_peers) = (TaskTracker::new(), CancellationToken::new());
     let instances = Arc::new(Instances::default());
+    let links = peer_port.as_ref().map(|port| port.links.clone());
     let deciding = match (&member, peer_port) {
         (Some(member), Some(port)) => {
             let around = Around {
@@ -234,7 +241,14 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
     let gate = Gate::new(told.access.subscribe());
     let tls = told.tls.as_ref().map(|(_, sender)| sender.subscribe());
     let api_config = told.api.subscribe();
-    let reload = NodeReload::new(loaded, told);
+    let listed = match (&deciding, links) {
+        (Deciding::Together(group), Some(links)) => Some(Listed {
+            group: group.clone(),
+            links,
+        }),
+        _ => None,
+    };
+    let reload = NodeReload::new(loaded, told, listed);
     let state = AppState::new(Deps {
         picture: picture as Arc<dyn PictureReader>,
         beats,
@@ -291,7 +305,7 @@ fn open_audit(
     })))
 }
 
-fn open_stores(
+pub(super) fn open_stores(
     settings: &Settings,
     ids: &dyn Ids,
     clock: &dyn Clock,

@@ -9,7 +9,7 @@ use orchestrator_core::planted::{Bug, is_planted};
 use super::config::{first_id, usable};
 use super::core::{Core, Engine, lock};
 use super::exchange::{WAITING_EVERY, group_of};
-use super::first_start::{Seen, Verdict, decide};
+use super::first_start::{Me, Seen, Verdict, decide};
 use super::network::group_bytes;
 use super::network::transport::{Answer, Call, Callee, call_within};
 use super::types::{Member, NodeId, index_of};
@@ -50,12 +50,14 @@ impl Core {
         Ok(())
     }
 
-    fn ends(&self, error: impl std::fmt::Display) -> Ended {
+    pub(super) fn ends(&self, error: impl std::fmt::Display) -> Ended {
         self.fail(error.to_string());
         Ended
     }
 
-    async fn start(self: &Arc<Self>, id: NodeId) -> Result<Arc<Engine>, Ended> {
+    pub(super) async fn start(self: &Arc<Self>, id: NodeId) -> Result<Arc<Engine>, Ended> {
+        self.check_name(id)?;
+        self.check_double(id, MEASURE_WITHIN).await?;
         self.choose_timing().await?;
         let engine =
             self.start_engine(id)
@@ -138,18 +140,39 @@ impl Core {
             }
             self.exchange().await;
             let mut verdict = decide(
-                &self.config.name,
-                &self.config.nodes,
+                &Me {
+                    name: &self.config.name,
+                    nodes: &self.nodes.load(),
+                    brings: self.brings(),
+                    awaits: self.awaits(),
+                    is_without_silent: self.config.starts_without_silent,
+                },
                 &self.seen(),
-                self.config.starts_without_silent,
             );
+            if let Some(reason) = self.begins_nothing()
+                && verdict != Verdict::Ask
+            {
+                verdict = Verdict::Wait(vec![reason]);
+            }
             if is_planted(Bug::BeginsWithThoseUp) && matches!(verdict, Verdict::Wait(_)) {
                 verdict = Verdict::Begin;
             }
             match verdict {
                 Verdict::Begin => return self.begin().await,
+                Verdict::BeginWithStore => return self.begin_with_store().await,
+                Verdict::Await(name) => {
+                    let promised = self.identity.set_awaits(&name);
+                    promised.map_err(|error| self.ends(error))?;
+                    tracing::info!(
+                        node = name,
+                        "waits for the group that begins with that node's store"
+                    );
+                }
                 Verdict::Ask => {
-                    if let Some(report) = self.member_report() {
+                    if let Some(report) = self.member_report()
+                        && let Some(group) = group_of(&report)
+                    {
+                        self.leave_behind(group).await?;
                         return self.enter(&report).await;
                     }
                     self.wait_for(vec![
@@ -164,6 +187,11 @@ impl Core {
                 () = self.sleep(WAITING_EVERY) => {}
             }
         }
+    }
+
+    /// The node without whose store this one has promised to begin no group. What cannot be read is found at the next write.
+    pub(super) fn awaits(&self) -> Option<String> {
+        self.identity.awaits().ok().flatten()
     }
 
     /// Notes why this node waits, and says it when it is something new.
@@ -190,7 +218,7 @@ impl Core {
 
     /// Who is in the first membership: all names of the list.
     fn founders(&self) -> Vec<String> {
-        let mut all = self.config.nodes.clone();
+        let mut all = self.nodes.load().as_ref().clone();
         if is_planted(Bug::BeginsWithThoseUp) {
             let seen = self.seen();
             all.retain(|name| {
@@ -238,7 +266,7 @@ impl Core {
             .iter()
             .find(|member| member.name == self.config.name && member.is_voter);
         let unheard = mine.filter(|member| {
-            !member.was_heard && member.id == first_id(&self.config.nodes, &self.config.name)
+            !member.was_heard && member.id == first_id(&self.nodes.load(), &self.config.name)
         });
         if let Some(member) = unheard
             && self.is_noted_first(member.id).await?

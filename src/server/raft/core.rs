@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::brought::Brought;
 use super::config::{GroupConfig, GroupDeps};
 use super::exchange::{OldMember, Reports};
 use super::identity::Identity;
@@ -73,6 +74,14 @@ pub(super) struct Core {
     pub following: Mutex<Option<String>>,
     /// To whom the links listen, and since when somebody is no member any more.
     pub trusted: Mutex<BTreeMap<String, Option<Duration>>>,
+    /// `RaftNodes`, normalised, sorted, each once, as last read.
+    pub nodes: ArcSwap<Vec<String>>,
+    /// A store without the log that it came from, until it is settled what becomes of it.
+    pub brought: Mutex<Option<Brought>>,
+    /// Names this process: two with one id hold copies of one data directory.
+    pub process: u128,
+    /// When this node last looked whether another process holds a copy of its directory (monotonic).
+    pub looked_at: Mutex<Option<Duration>>,
     me: AtomicU64,
     engine: ArcSwapOption<Engine>,
     engine_changed: watch::Sender<u64>,
@@ -90,8 +99,13 @@ impl Core {
         log: LogStore,
         machine: Machine,
         timing: Timing,
+        brought: Option<Brought>,
     ) -> Self {
         Self {
+            nodes: ArcSwap::from_pointee(config.nodes.clone()),
+            brought: Mutex::new(brought),
+            process: deps.ids.unique(),
+            looked_at: Mutex::default(),
             acks: Arc::default(),
             reports: Reports::default(),
             timing: ArcSwap::from_pointee(timing),

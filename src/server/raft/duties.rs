@@ -357,6 +357,11 @@ impl Core {
         if let Some(reason) = self.failed.borrow().as_ref() {
             warnings.push(reason.clone());
         }
+        let leader = self.metrics().map(|metrics| metrics.current_leader);
+        let is_heard = |leader: NodeId| self.is_leader_heard(leader);
+        if leader.is_some_and(|leader| !leader.is_some_and(is_heard)) {
+            warnings.extend(self.unreachable());
+        }
         warnings.extend(
             self.oldest
                 .load()

@@ -162,7 +162,7 @@ impl Core {
             id: self.me(),
             standing: standing.into(),
             group: group_bytes(self.identity.group()),
-            nodes: self.config.nodes.clone(),
+            nodes: self.nodes.load().as_ref().clone(),
             http: self.config.http.clone(),
             version: self.config.version.clone(),
             command_format: u32::from(self.config.formats.newest()),
@@ -182,6 +182,15 @@ impl Core {
             round_trip_micros: micros(self.measured_round_trip()),
             is_stopping: self.is_stopping.load(Ordering::Relaxed),
             members: self.members_message(),
+            process: self.process.to_be_bytes().to_vec().into(),
+            brings: match standing {
+                v1::Standing::Empty => self.brings().unwrap_or_default(),
+                _ => 0,
+            },
+            awaits: match standing {
+                v1::Standing::Empty => self.awaits().unwrap_or_default(),
+                _ => String::new(),
+            },
         }
     }
 
@@ -218,7 +227,7 @@ impl Core {
     /// Others on the list and in the group, with their addresses; a member's address by the log wins.
     pub(super) fn others(&self) -> Vec<Callee> {
         let mut others: BTreeMap<String, Callee> = BTreeMap::new();
-        for name in self.config.nodes.iter().chain(&self.desired()) {
+        for name in self.nodes.load().iter().chain(&self.desired()) {
             let callee = Callee {
                 id: 0,
                 name: name.clone(),
@@ -245,6 +254,8 @@ impl Core {
             let core = Arc::clone(self);
             calls.spawn(async move { core.ask(callee).await });
         }
+        let core = Arc::clone(self);
+        calls.spawn(async move { core.look_for_double().await });
         while calls.join_next().await.is_some() {}
         self.tell_trusted();
     }
@@ -297,7 +308,30 @@ impl Core {
         }
     }
 
+    /// Why members cannot be asked, where no leader is heard: whoever looks wants to know that first.
+    pub(super) fn unreachable(&self) -> Vec<String> {
+        let all = self.reports.all();
+        let members = self.machine.members();
+        let names = members.nodes().map(|(_, member)| &member.name);
+        names
+            .filter_map(|name| {
+                let failure = all.get(name)?.failure.as_ref()?;
+                Some(format!(
+                    "no leader is heard, and {name} cannot be asked: {failure}"
+                ))
+            })
+            .collect()
+    }
+
     fn note_failure(&self, name: &str, error: CallError) {
+        let before = self.reports.of(name);
+        // One that was never heard, and says something new: as a rule that it is of another group.
+        let is_new = before.as_ref().is_none_or(|known| {
+            known.report.is_none() && known.failure.as_ref().is_none_or(|last| *last != error)
+        });
+        if is_new && self.engine().is_some() && !self.stop.is_cancelled() {
+            tracing::info!(node = name, %error, "a node of the group cannot be asked");
+        }
         let is_news = self
             .reports
             .of(name)
@@ -409,8 +443,11 @@ fn seen(known: &Known) -> Seen {
         },
         (None, Some(report)) => match report.standing() {
             v1::Standing::Member => Seen::Member,
-            v1::Standing::Empty | v1::Standing::Started => Seen::Empty {
+            standing @ (v1::Standing::Empty | v1::Standing::Started) => Seen::Empty {
                 nodes: report.nodes.clone(),
+                has_begun: standing == v1::Standing::Started,
+                brings: Some(report.brings).filter(|brings| *brings > 0),
+                awaits: Some(report.awaits.clone()).filter(|name| !name.is_empty()),
             },
             v1::Standing::Unspecified => Seen::Silent {
                 reason: "it did not say whether it is a member of a group".to_owned(),

@@ -67,7 +67,7 @@ impl Core {
     /// `RaftNodes` as a voter has it now; empty when it was not heard a moment ago.
     fn list_of(&self, voter: &Voter) -> Vec<String> {
         if voter.id == self.me() {
-            return self.config.nodes.clone();
+            return self.nodes.load().as_ref().clone();
         }
         let known = self.reports.of(&voter.name);
         let known = known.filter(|known| {

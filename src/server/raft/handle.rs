@@ -16,7 +16,9 @@ use orchestrator_core::ports::{
 use prost::bytes::Bytes;
 use tokio::sync::watch;
 
-use super::config::{GroupConfig, GroupDeps};
+use super::beginning;
+use super::brought::store_beside;
+use super::config::{GroupConfig, GroupDeps, normalise};
 use super::core::{Core, Engine, Metrics};
 use super::disk::LogDisk;
 use super::identity::Identity;
@@ -77,14 +79,10 @@ impl RaftGroup {
         deps: GroupDeps,
         disk: Arc<dyn LogDisk>,
     ) -> Result<Self, OpenError> {
+        beginning::finish(disk.as_ref(), &config.directory)?;
         let identity = Identity::open(Arc::clone(&disk))?;
         let log = LogStore::open(disk, identity.group().clone(), Arc::clone(&deps.clock))?;
-        if identity.node()?.is_none() && deps.store.applied_index()? > 0 {
-            return Err(OpenError::Foreign {
-                store: deps.store.place(),
-                applied: deps.store.applied_index()?,
-            });
-        }
+        let brought = store_beside(&identity, deps.store.as_ref())?;
         let machine = Machine::open(
             identity.clone(),
             &log,
@@ -94,10 +92,11 @@ impl RaftGroup {
             Arc::clone(&deps.known),
             Arc::clone(&deps.clock),
         )?;
+        identity.set_store(deps.store.identity()?.store)?;
         let before = identity.election()?;
         let measured = before.unwrap_or_default() / 9;
         let timing = Timing::of(measured, Duration::ZERO, config.heartbeat, config.election);
-        let core = Core::new(config, deps, identity, log, machine, timing);
+        let core = Core::new(config, deps, identity, log, machine, timing, brought);
         if let Some(before) = before {
             core.set_votes_from(core.now() + before.max(timing.election_min));
         }
@@ -115,6 +114,18 @@ impl RaftGroup {
     pub fn start(&self) {
         let core = Arc::clone(&self.core);
         self.core.tasks.spawn(core.live());
+    }
+
+    /// `RaftNodes` as it was read anew, as written. The group follows when a majority of its voters has the same new list.
+    pub fn set_nodes(&self, nodes: &[String]) {
+        let port = self.core.config.default_port;
+        let mut nodes: Vec<String> = nodes.iter().map(|node| normalise(node, port)).collect();
+        nodes.sort();
+        nodes.dedup();
+        if **self.core.nodes.load() != nodes {
+            tracing::info!(nodes = nodes.join(", "), "RaftNodes has changed");
+            self.core.nodes.store(Arc::new(nodes));
+        }
     }
 
     /// Who answers requests that followers pass on; once.

@@ -8,12 +8,14 @@ use orchestrator_core::decided::GroupId;
 
 use super::disk::LogDisk;
 use super::types::{GroupCell, NodeId};
-use crate::store::Error;
+use crate::store::{Error, Mark, StoreId};
 
 const NODE: &str = "node_id";
 const GROUP: &str = "group_id";
 const JOINING: &str = "is_joining";
 const ELECTION: &str = "election_milliseconds";
+const STORE: &str = "store_id";
+const AWAITS: &str = "awaits_store_of";
 
 /// The identity of a data directory.
 #[derive(Clone)]
@@ -32,6 +34,14 @@ pub struct Founded {
     pub at: u64,
 }
 
+impl Founded {
+    fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = self.group.as_bytes().to_vec();
+        bytes.extend(self.at.to_be_bytes());
+        bytes
+    }
+}
+
 impl Identity {
     /// Reads it.
     ///
@@ -43,15 +53,21 @@ impl Identity {
             group: GroupCell::default(),
             is_joining: Arc::default(),
         };
-        let is_joining = identity
-            .disk
-            .mark(JOINING)?
-            .is_some_and(|value| value == [1]);
-        identity.is_joining.store(is_joining, Ordering::SeqCst);
-        if let Some(founded) = identity.founded()? {
-            identity.group.set(founded.group);
-        }
+        identity.reload()?;
         Ok(identity)
+    }
+
+    /// Reads it again, because the directory is another node's now.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn reload(&self) -> Result<(), Error> {
+        let is_joining = self.disk.mark(JOINING)?.is_some_and(|value| value == [1]);
+        self.is_joining.store(is_joining, Ordering::SeqCst);
+        if let Some(founded) = self.founded()? {
+            self.group.set(founded.group);
+        }
+        Ok(())
     }
 
     /// The group, shared with everything that writes envelopes.
@@ -103,14 +119,21 @@ impl Identity {
         founded.map(Some).ok_or_else(|| self.damaged(GROUP))
     }
 
+    /// The marks of a node that is a member of this group.
+    pub fn marks_of(node: NodeId, founded: Founded) -> Vec<Mark> {
+        vec![
+            (NODE, node.to_be_bytes().to_vec()),
+            (JOINING, vec![0]),
+            (GROUP, founded.to_bytes()),
+        ]
+    }
+
     /// Notes the group, durably.
     ///
     /// # Errors
     /// [`Error`].
     pub fn found(&self, founded: Founded) -> Result<(), Error> {
-        let mut value = founded.group.as_bytes().to_vec();
-        value.extend(founded.at.to_be_bytes());
-        self.disk.put(vec![(GROUP, value)])?;
+        self.disk.put(vec![(GROUP, founded.to_bytes())])?;
         self.group.set(founded.group);
         Ok(())
     }
@@ -132,6 +155,49 @@ impl Identity {
         let millis = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
         self.disk
             .put(vec![(ELECTION, millis.to_be_bytes().to_vec())])
+    }
+
+    /// The store that goes with this directory, as far as that was noted.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn store(&self) -> Result<Option<StoreId>, Error> {
+        let Some(value) = self.disk.mark(STORE)? else {
+            return Ok(None);
+        };
+        let bytes: [u8; 16] = value.try_into().map_err(|_| self.damaged(STORE))?;
+        Ok(Some(StoreId::from_bytes(bytes)))
+    }
+
+    /// Notes that store, durably, if it is another one.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn set_store(&self, store: StoreId) -> Result<(), Error> {
+        match self.store()? == Some(store) {
+            true => Ok(()),
+            false => self.disk.put(vec![(STORE, store.as_bytes().to_vec())]),
+        }
+    }
+
+    /// The node without whose store this one has promised to begin no group.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn awaits(&self) -> Result<Option<String>, Error> {
+        let Some(value) = self.disk.mark(AWAITS)? else {
+            return Ok(None);
+        };
+        let name = String::from_utf8(value).map_err(|_| self.damaged(AWAITS))?;
+        Ok(Some(name))
+    }
+
+    /// Promises that, durably: a restart must not forget it.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn set_awaits(&self, name: &str) -> Result<(), Error> {
+        self.disk.put(vec![(AWAITS, name.as_bytes().to_vec())])
     }
 
     fn number(&self, name: &'static str) -> Result<Option<u64>, Error> {
@@ -177,11 +243,15 @@ mod tests {
         };
         identity.found(founded).unwrap();
         identity.set_election(Duration::from_millis(300)).unwrap();
+        identity.set_store(StoreId::from_number(9)).unwrap();
+        identity.set_awaits("b:1").unwrap();
         drop(identity);
 
         let identity = open(dir.path());
         assert_eq!(identity.node().unwrap(), Some(77));
         assert!(!identity.is_joining());
+        assert_eq!(identity.store().unwrap(), Some(StoreId::from_number(9)));
+        assert_eq!(identity.awaits().unwrap().as_deref(), Some("b:1"));
         assert_eq!(identity.founded().unwrap(), Some(founded));
         assert_eq!(identity.group().get(), Some(founded.group));
         assert_eq!(

@@ -3,12 +3,15 @@
 //! Start with [`RaftGroup`], which is what the rest of the service sees. `DESIGN.md` beside this file says what holds and why.
 
 mod admission;
+mod beginning;
 mod bring_up;
+mod brought;
 mod config;
 mod convert;
 mod core;
 mod desired;
 pub mod disk;
+mod doubles;
 mod duties;
 mod exchange;
 mod first_start;
@@ -18,6 +21,7 @@ mod hearing;
 mod identity;
 mod lease;
 mod log;
+pub mod lost_majority;
 mod membership;
 mod network;
 pub mod peer;
@@ -27,6 +31,7 @@ mod status;
 mod timing;
 mod types;
 
+pub use brought::{GivenUp, give_up};
 pub use config::{
     Condition, ENTRIES_KEPT, GroupConfig, GroupDeps, SNAPSHOT_EVERY, first_id, normalise,
 };

@@ -31,7 +31,7 @@ impl Core {
                 .and_then(|metrics| metrics.current_leader)
                 .filter(|leader| self.is_leader_heard(*leader)),
             members,
-            configured: self.config.nodes.clone(),
+            configured: self.nodes.load().as_ref().clone(),
             desired: self.desired(),
             last_log_index: metrics
                 .and_then(|metrics| metrics.last_log_index)
@@ -48,7 +48,7 @@ impl Core {
     }
 
     /// A leader that was not heard for longer than anybody waits for one is none, whoever was elected last.
-    fn is_leader_heard(&self, leader: NodeId) -> bool {
+    pub(super) fn is_leader_heard(&self, leader: NodeId) -> bool {
         if leader == self.me() {
             return self.fence.borrow().is_some();
         }

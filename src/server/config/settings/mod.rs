@@ -99,6 +99,8 @@ pub struct Live {
     pub kv: KeyValueStores,
     /// Reading the configuration again.
     pub reload: ReloadSettings,
+    /// All members of the group, as written (`RaftNodes`).
+    pub raft_nodes: Vec<String>,
 }
 
 /// Logging.
@@ -188,6 +190,7 @@ impl Live {
             recovery: Recovery::resolve(values),
             hooks: Hooks::resolve(values),
             kv: KeyValueStores::resolve(values),
+            raft_nodes: values.texts("RaftNodes"),
             reload: ReloadSettings {
                 directories: values
                     .texts("ConfigReloadDirectories")

@@ -12,7 +12,7 @@ pub(super) const SECTION: Section = Section {
         Key::text("RaftAdvertise", "", "Address told to the other members; empty takes RaftBind.").restart(),
         Key::integer("DefaultRaftPort", 10008, 0..=65_535, "", "Port of a raft address written without one; 0 adds none.")
             .restart(),
-        Key::texts("RaftNodes", "All members of the group, this node included; the same list on all of them.").restart(),
+        Key::texts("RaftNodes", "All members of the group, this node included; the same list on all of them."),
         Key::text("RaftSSLCertFile", "", "Certificate for calls between members, PEM. With its key and RaftSSLCAFile, members prove themselves by certificates.").restart().ours(),
         Key::text("RaftSSLPrivateKeyFile", "", "Its private key, PEM.").restart().ours(),
         Key::text("RaftSSLCAFile", "", "Authorities that certificates of members are checked against, PEM.").restart().ours(),

@@ -129,6 +129,36 @@ struct State {
     marked_at: Option<Duration>,
 }
 
+impl State {
+    fn read(disk: &dyn LogDisk, group: &GroupCell) -> io::Result<Self> {
+        let position = |name| -> io::Result<Option<LogId>> {
+            let bytes = disk.mark(name).map_err(failed)?;
+            bytes
+                .map(|bytes| convert::position_from_bytes(&bytes))
+                .transpose()
+        };
+        let vote = disk.mark(VOTE).map_err(failed)?;
+        let purged = position(PURGED)?;
+        let last = match disk.bounds().map_err(failed)? {
+            None => purged,
+            Some((_, last)) => Some(entry_at(disk, group, last)?.log_id),
+        };
+        Ok(Self {
+            cache: Cache::starting_at(last.map_or(0, |last| last.index + 1)),
+            vote: vote
+                .map(|bytes| v1::Vote::decode(bytes.as_slice()))
+                .transpose()
+                .map_err(io::Error::other)?
+                .map(convert::vote_from),
+            last,
+            purged,
+            committed: position(COMMITTED)?,
+            is_committed_unsaved: false,
+            marked_at: None,
+        })
+    }
+}
+
 impl Memory {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -149,31 +179,7 @@ impl LogStore {
         group: GroupCell,
         clock: Arc<dyn orchestrator_core::ports::Clock>,
     ) -> io::Result<Self> {
-        let position = |name| -> io::Result<Option<LogId>> {
-            let bytes = disk.mark(name).map_err(failed)?;
-            bytes
-                .map(|bytes| convert::position_from_bytes(&bytes))
-                .transpose()
-        };
-        let vote = disk.mark(VOTE).map_err(failed)?;
-        let purged = position(PURGED)?;
-        let last = match disk.bounds().map_err(failed)? {
-            None => purged,
-            Some((_, last)) => Some(entry_at(disk.as_ref(), &group, last)?.log_id),
-        };
-        let state = State {
-            cache: Cache::starting_at(last.map_or(0, |last| last.index + 1)),
-            vote: vote
-                .map(|bytes| v1::Vote::decode(bytes.as_slice()))
-                .transpose()
-                .map_err(io::Error::other)?
-                .map(convert::vote_from),
-            last,
-            purged,
-            committed: position(COMMITTED)?,
-            is_committed_unsaved: false,
-            marked_at: None,
-        };
+        let state = State::read(disk.as_ref(), &group)?;
         Ok(Self {
             disk,
             memory: Arc::new(Memory {
@@ -184,6 +190,24 @@ impl LogStore {
                 clock,
             }),
         })
+    }
+
+    /// The bytes under it.
+    pub(super) fn disk(&self) -> &dyn LogDisk {
+        self.disk.as_ref()
+    }
+
+    /// Reads it again, because the directory is another node's now; nothing runs on it yet. Blocks.
+    ///
+    /// # Errors
+    /// As [`LogStore::open`].
+    pub(super) fn reload(&self) -> io::Result<()> {
+        let state = State::read(self.disk(), &self.memory.group)?;
+        let last = state.last.map_or(0, |last| index_of(last.index));
+        *self.lock() = state;
+        self.memory.flushed.shrink_to(0);
+        self.memory.flushed.grow_to(last);
+        Ok(())
     }
 
     /// How far the log is on disk, to wait for.
@@ -246,6 +270,29 @@ impl LogStore {
     /// The last entry, as its place.
     pub fn last(&self) -> Option<LogId> {
         self.lock().last
+    }
+
+    /// Up to where it is known to be committed, as far as that was written down.
+    pub fn committed(&self) -> Option<LogId> {
+        self.lock().committed
+    }
+
+    /// The vote that this node has given.
+    pub fn vote(&self) -> Option<Vote> {
+        self.lock().vote
+    }
+
+    /// Entries from `first` on, by our index, at most `max`. Blocks; reads the file only, for when nothing runs.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn entries_from(&self, first: u64, max: usize) -> io::Result<Vec<Entry>> {
+        let found = self.disk.entries(first, u64::MAX, max).map_err(failed)?;
+        let group = self.memory.group.get();
+        found
+            .iter()
+            .map(|bytes| decode_entry(group, bytes))
+            .collect()
     }
 
     /// Place of the entry at the library's `index`, also of the last purged one. Blocks.
@@ -379,6 +426,16 @@ impl LogStore {
             }
         }
     }
+}
+
+/// The marks of a log without entries that goes on after `place`, of a node that gave this vote.
+pub(super) fn marks_after(place: LogId, vote: &Vote) -> Vec<Mark> {
+    let position = convert::position(place).encode_to_vec();
+    vec![
+        (VOTE, convert::vote(vote).encode_to_vec()),
+        (PURGED, position.clone()),
+        (COMMITTED, position),
+    ]
 }
 
 fn entry_at(disk: &dyn LogDisk, group: &GroupCell, index: u64) -> io::Result<Entry> {

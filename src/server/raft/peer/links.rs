@@ -140,6 +140,18 @@ impl PeerLinks {
         Ok(())
     }
 
+    /// Takes another list of `RaftNodes`; new connections are judged by it.
+    ///
+    /// # Errors
+    /// [`Error`]: certificates are read anew, and cannot be used.
+    pub fn set_nodes(&self, nodes: Vec<String>) -> Result<(), Error> {
+        let config = Config {
+            nodes,
+            ..self.0.policy.load().config.clone()
+        };
+        self.reload(config)
+    }
+
     /// Reloads when one of the files has changed, until stopped. For a task of its own.
     pub async fn follow_files(&self, stop: CancellationToken) {
         let mut seen = self.stamps();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use orchestrator_core::ports::Clock;
 
 use super::error::Distrust;
+use super::message::Reason;
 
 /// The same refusal of the same address is logged this often.
 const REPEATED: Duration = Duration::from_secs(60);
@@ -40,6 +41,10 @@ impl Refusals {
 
     /// A connection from this address was refused. True when a line was written.
     pub(super) fn note(&self, from: IpAddr, distrust: &Distrust) -> bool {
+        if matches!(distrust, Distrust::WeRefuse(Reason::Itself)) {
+            // A node looks once in a while who answers at its address, and finds itself.
+            return false;
+        }
         let word = distrust.word();
         metrics::counter!("orchestrator_raft_peer_refused_total", "reason" => word).increment(1);
         let sentence = format!("a connection from {from} to the peer port was refused: {distrust}");
@@ -118,7 +123,6 @@ pub fn describe_metrics() {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::Reason;
     use super::super::tests::TestClock;
     use super::*;
 

@@ -21,7 +21,9 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder, SnapshotMeta};
 use orchestrator_core::decided::codec::DecodeError;
-use orchestrator_core::decided::{CommandFormats, Decided, GroupId, Reply, Snapshot, apply_once};
+use orchestrator_core::decided::{
+    AppliedOnce, CommandFormats, Decided, GroupId, Reply, Snapshot, apply_once,
+};
 use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::planted::{Bug, is_planted};
 use prost::bytes::Bytes;
@@ -30,8 +32,7 @@ use tokio_stream::StreamExt as _;
 
 pub(super) use self::digests::Digests;
 pub use self::open::OpenError;
-use self::snapshots::SnapshotFiles;
-pub(super) use self::snapshots::{Meta, head_of, meta_from};
+pub(super) use self::snapshots::{Meta, SnapshotFiles, head_of, meta_from};
 use self::write_behind::WriteBehind;
 use super::identity::{Founded, Identity};
 use super::log::Flushed;
@@ -269,10 +270,8 @@ impl Machine {
     }
 
     fn command(&self, state: &mut Decided, index: u64, payload: &Payload) -> io::Result<Done> {
-        let decoded = self.inner.formats.decode(payload.format, &payload.bytes);
-        let proposal = decoded.map_err(|error| self.understands_not(index, error))?;
-        let once = apply_once(state, index, &proposal);
-        state.decided_at = state.decided_at.max(once.applied.decided_at);
+        let decided = decide(&self.inner.formats, state, index, payload);
+        let once = decided.map_err(|error| self.understands_not(index, error))?;
         Ok(Done {
             outcome: Outcome::Answer {
                 index: once.index,
@@ -368,6 +367,22 @@ impl Machine {
         self.publish(batch.state, batch.place, None);
         Ok(())
     }
+}
+
+/// What the command in `payload` does to `state`, of which only the time is changed here. Pure.
+///
+/// # Errors
+/// When this release does not understand it.
+pub(super) fn decide(
+    formats: &CommandFormats,
+    state: &mut Decided,
+    index: u64,
+    payload: &Payload,
+) -> Result<AppliedOnce, DecodeError> {
+    let proposal = formats.decode(payload.format, &payload.bytes)?;
+    let once = apply_once(state, index, &proposal);
+    state.decided_at = state.decided_at.max(once.applied.decided_at);
+    Ok(once)
 }
 
 async fn blocking<T: Send + 'static>(
@@ -469,7 +484,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         self.inner.known.learn(snapshot.known());
         tracing::info!(
             index = snapshot.decided().applied_index,
-            "took over the decided state of the leader"
+            "took over the decided state of a snapshot"
         );
         Ok(())
     }

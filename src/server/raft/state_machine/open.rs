@@ -27,8 +27,9 @@ pub enum OpenError {
     Log(#[from] io::Error),
     /// It is the store of another group.
     #[error(
-        "the store {store} belongs to group {theirs}, and this node (RaftDataDir) is a member of group {ours}; \
-         to let it take over the state of group {ours}, move the store away and start again"
+        "the store {store} belongs to group {theirs}, and this node (RaftDataDir) is a member of group {ours}; to give up what was \
+         decided there and keep the instances it knows, use (with the same -config) orchestrator -of-group={theirs} raft-adopt-store, \
+         or move the store away to keep nothing; then start again"
     )]
     OtherGroup {
         /// The store.
@@ -51,10 +52,10 @@ pub enum OpenError {
         /// Where the log ends.
         last: u64,
     },
-    /// The node is new and its store is not.
+    /// The group of the node has no id yet, and its store is not its own.
     #[error(
-        "the store {store} holds {applied} decided changes of a single node or of another member, and this node (RaftDataDir) \
-         was never a member of a group; move the store away, so that this node takes over the group's state"
+        "the store {store} holds {applied} decided changes, and the group of this node (RaftDataDir) has only begun; \
+         move the store away, so that this node takes over the group's state"
     )]
     Foreign {
         /// The store.
@@ -91,7 +92,11 @@ impl Machine {
     ) -> Result<Self, OpenError> {
         let files = SnapshotFiles::in_directory(directory);
         let snapshot = files.read()?.map(|(meta, _)| meta);
-        let state = store.load()?;
+        let state = match identity.node()? {
+            // What a store brings that has no log with it is not this node's before it is known whose it is.
+            None => Decided::default(),
+            Some(_) => store.load()?,
+        };
         check_group(&identity, store.as_ref(), &state)?;
         let newest = snapshot.as_ref().and_then(|meta| meta.last_log_id);
         if let Some(last) = newest.filter(|last| last.index >= raft_index_or_zero(&state))

@@ -1,6 +1,6 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use openraft::SnapshotMeta;
@@ -19,9 +19,12 @@ pub(in super::super) type Meta = openraft::alias::SnapshotMetaOf<TypeConfig>;
 const PREFIX: &str = "raft-snapshot-";
 const UNFINISHED: &str = ".unfinished";
 
+/// A snapshot with which a group is to begin, and which counts for nothing before the log says so.
+const ASIDE: &str = "raft-beginning-";
+
 /// Snapshots as files in the directory of a node's own data: only the latest is kept. A file is complete and on disk
 /// before it has its name.
-pub(super) struct SnapshotFiles {
+pub(in super::super) struct SnapshotFiles {
     directory: PathBuf,
 }
 
@@ -35,23 +38,73 @@ impl SnapshotFiles {
 
     /// Writes a snapshot, durable when it returns, and removes older ones. Blocks.
     pub fn write(&self, meta: &Meta, bytes: &[u8]) -> io::Result<()> {
-        let head = head_of(meta, bytes.len())?.encode_length_delimited_to_vec();
+        let path = self.path_of(meta);
+        self.put(&path, meta, bytes)?;
+        self.remove_but(&path)
+    }
+
+    /// Writes a snapshot under a name that is returned, and under which it counts for nothing yet. Durable when it returns. Blocks.
+    pub fn set_aside(&self, meta: &Meta, bytes: &[u8]) -> io::Result<String> {
         let index = meta.last_log_id.map_or(0, |last| last.index + 1);
-        let path = self.directory.join(format!("{PREFIX}{index:020}"));
-        let unfinished = self
-            .directory
-            .join(format!("{PREFIX}{index:020}{UNFINISHED}"));
+        let name = format!("{ASIDE}{index:020}");
+        self.put(&self.directory.join(&name), meta, bytes)?;
+        Ok(name)
+    }
+
+    /// Makes a snapshot that was set aside the only one, if that was not done before. Blocks.
+    pub fn take_back(&self, name: &str) -> io::Result<()> {
+        let aside = self.directory.join(name);
+        if !aside.try_exists()? {
+            return Ok(());
+        }
+        let (meta, _) = parse(Bytes::from(fs::read(&aside)?))?;
+        let path = self.path_of(&meta);
+        fs::rename(&aside, &path)?;
+        File::open(&self.directory)?.sync_all()?;
+        self.remove_but(&path)
+    }
+
+    /// Removes what was set aside and is not to be taken back. Blocks.
+    pub fn forget_aside(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            let name = path.file_name().map(|name| name.to_string_lossy());
+            if name.is_some_and(|name| name.starts_with(ASIDE)) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn path_of(&self, meta: &Meta) -> PathBuf {
+        let index = meta.last_log_id.map_or(0, |last| last.index + 1);
+        self.directory.join(format!("{PREFIX}{index:020}"))
+    }
+
+    fn put(&self, path: &Path, meta: &Meta, bytes: &[u8]) -> io::Result<()> {
+        let head = head_of(meta, bytes.len())?.encode_length_delimited_to_vec();
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(UNFINISHED);
+        let unfinished = PathBuf::from(unfinished);
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
             .open(&unfinished)?;
+        // Where the superuser writes it, the service has to be able to read it.
+        let (ours, wanted) = (file.metadata()?, fs::metadata(&self.directory)?);
+        if ours.uid() != wanted.uid() {
+            fchown(&file, Some(wanted.uid()), Some(wanted.gid()))?;
+        }
         file.write_all(&head)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&unfinished, &path)?;
-        File::open(&self.directory)?.sync_all()?;
+        fs::rename(&unfinished, path)?;
+        File::open(&self.directory)?.sync_all()
+    }
+
+    fn remove_but(&self, path: &Path) -> io::Result<()> {
         for other in self.files()? {
             if other != path {
                 fs::remove_file(other)?;

@@ -71,6 +71,12 @@ async fn five_nodes_cut_three_and_two_begin_nothing_until_healed_and_then_one_gr
     world.hub.heal();
     let written = world.write("db1").await;
     world.converge(written.index).await;
+    until("the group has its id", || {
+        let all = world.running.values();
+        all.into_iter()
+            .all(|one| one.group.status().group.is_some())
+    })
+    .await;
     assert_eq!(groups(&world).len(), 1);
     world.stop().await;
 }
