@@ -5,12 +5,15 @@
 //! a commit never waits behind it. [`LocalProposer`] makes a single node of a store: the only holder of its writing
 //! half. Nothing in here knows policy: what a command means is decided by the core's `apply`.
 
+mod batch;
 mod decision_store;
 mod effect_log;
 mod error;
+mod fault;
 mod health;
 mod local;
 mod recent;
+mod rows;
 mod sqlite;
 
 pub use decision_store::{
