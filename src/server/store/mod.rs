@@ -12,6 +12,7 @@ mod error;
 mod fault;
 mod health;
 mod local;
+mod mysql;
 mod recent;
 mod rows;
 mod sqlite;
@@ -23,6 +24,7 @@ pub use effect_log::StoreEffectLog;
 pub use error::{Error, ErrorKind};
 pub use health::{StoreHealth, StoreReport};
 pub use local::{LocalOptions, LocalProposer};
+pub use mysql::{MysqlObservations, MysqlOptions, MysqlStore};
 pub use sqlite::{
     GroupLog, GroupLogEntry, Mark, Place, SqliteObservations, SqliteOptions, SqliteStore,
 };
