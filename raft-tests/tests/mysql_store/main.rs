@@ -7,7 +7,9 @@
 )]
 
 mod contract;
+mod group;
 mod holding;
+mod node;
 mod refusing;
 mod relay;
 mod unknown;

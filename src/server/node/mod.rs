@@ -13,6 +13,7 @@ mod process;
 mod reload;
 mod run;
 mod start;
+mod stores;
 mod system;
 mod tokens;
 

@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use super::start::start;
+use super::start::{StartError, start};
 use crate::cli::{Flags, Invocation, LogLevel, Saying, Stream, parse_os};
 use crate::config::{self, Loaded, SystemSource};
 use crate::telemetry::{LogSettings, init_log};
@@ -90,6 +90,10 @@ fn serve(flags: &Flags, loaded: Loaded) -> ExitCode {
                 } else {
                     ExitCode::from(CORE_FAILED)
                 }
+            }
+            Err(StartError::ToldToStop) => {
+                tracing::info!("stopped");
+                ExitCode::SUCCESS
             }
             Err(error) => refused(&error.to_string()),
         }

@@ -145,14 +145,25 @@ pub(super) fn hold_again(session: &mut Session) -> Result<(), Error> {
             detail: "an earlier connection of this node has not ended there yet".to_owned(),
         });
     }
-    let answer = session.ask(&format!("START TRANSACTION;{} FOR UPDATE", meta::SELECT))?;
+    let answer = session.ask(meta::SELECT)?;
     check(session, &answer)?;
-    session.ask("UPDATE store_meta SET holder_connection=CONNECTION_ID() WHERE anchor=1;COMMIT")?;
     let connection = session.connection();
     if let (Some(hold), Some(connection)) = (session.hold.as_mut(), connection) {
         hold.connection = connection;
     }
     Ok(())
+}
+
+/// Writes down which connection has the lock, in a transaction: not at once after a new one was made, because a server that takes no
+/// writes can still be read.
+pub(super) fn note_connection(session: &mut Session, meta: &Meta) -> Result<(), Error> {
+    let noted = meta.holder.as_ref().map(|holder| holder.connection);
+    if noted == session.connection().map(u64::from) {
+        return Ok(());
+    }
+    session
+        .ask("UPDATE store_meta SET holder_connection=CONNECTION_ID() WHERE anchor=1")
+        .map(drop)
 }
 
 /// The row in `answer`, when this process still has the database.

@@ -83,9 +83,10 @@ impl Session {
         self.conn.as_ref().map(Conn::id)
     }
 
-    /// Bytes of one text of statements.
+    /// Bytes of one text of statements: what the server takes, without the head of the packet.
     pub fn packet_max(&self) -> usize {
-        self.packet_max
+        const HEAD: usize = 64;
+        self.packet_max.saturating_sub(HEAD)
     }
 
     /// Time since an arbitrary start.
@@ -95,7 +96,9 @@ impl Session {
 
     /// Blocks for `length`.
     pub fn pause(&self, length: Duration) {
-        self.runtime.block_on(self.clock.sleep(length));
+        // Within the runtime, whose timer it uses.
+        self.runtime
+            .block_on(async { self.clock.sleep(length).await });
     }
 
     /// Connects unless that is so already, and makes sure that this process still has the database, if it ever had it.
@@ -256,7 +259,9 @@ impl Session {
     ) -> Result<T, Error> {
         let begin = format!("START TRANSACTION;{} FOR UPDATE", meta::SELECT);
         let found = self.begin(&begin)?;
-        let result = work(self, &found);
+        let result = holder::note_connection(self, &found)
+            .map_err(Fault::from)
+            .and_then(|()| work(self, &found));
         let place = self.place.clone();
         match result.map_err(|fault| fault.at(&place)) {
             Ok(value) => self.commit().map(|()| value),
