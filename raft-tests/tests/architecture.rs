@@ -37,7 +37,7 @@ const SERVER: [(&str, &[&str], &[&str]); 16] = [
     ("wire", &[], &["domain", "decided"]),
     (
         "store",
-        &["wire"],
+        &["wire", "mysql"],
         &["domain", "decided", "ports", "legacy"],
     ),
     ("mysql", &[], &["domain", "beats", "ports", "legacy"]),

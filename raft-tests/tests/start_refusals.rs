@@ -43,9 +43,27 @@ async fn configuration_mistakes_are_all_named_at_once() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_mysql_store_without_its_place_refuses_the_start() -> Result<()> {
+    let block = AddressBlock::claim()?;
+    for key in [
+        "MySQLOrchestratorHost",
+        "MySQLOrchestratorDatabase",
+        "MySQLOrchestratorUser",
+    ] {
+        refuses(
+            plan(&block)?.with("BackendDB", "mysql"),
+            &["BackendDB", key],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_this_release_cannot_do_refuses_the_start() -> Result<()> {
     let block = AddressBlock::claim()?;
-    refuses(plan(&block)?.with("BackendDB", "mysql"), &["BackendDB"]).await
+    let key = "SkipOrchestratorDatabaseUpdate";
+    refuses(plan(&block)?.with(key, true), &[key]).await
 }
 
 #[tokio::test]

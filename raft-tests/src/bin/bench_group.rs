@@ -1,4 +1,4 @@
-//! Measures a group of three on one machine: commands by HTTP beside `fdatasync` of the same file system, and how long
+//! Measures a group of three, or a single node, on one machine: commands by HTTP beside `fdatasync` of the same file system, and how long
 //! nobody leads when the leader is killed, frozen, or told to stop.
 //!
 //! ```text
@@ -6,8 +6,12 @@
 //! cargo run --release -p raft-tests --bin bench_group                       # all, about five minutes
 //! cargo run --release -p raft-tests --bin bench_group -- commands          # only commands
 //! cargo run --release -p raft-tests --bin bench_group -- leader            # only changes of leaders
+//! BENCH_STORE=mariadb cargo run --release -p raft-tests --bin bench_group -- commands single   # stores on a server
 //! BENCH_DELAY_MS=30 cargo run --release -p raft-tests --bin bench_group -- leader idle     # 60 ms between nodes
 //! ```
+//!
+//! `single` measures commands of a single node, whose store is in their way. `BENCH_STORE` is `sqlite` (the default), `mariadb`, `mysql` or
+//! `mysql56`: each node then has a database of its own on one such server, which syncs every commit in its log and its binary log.
 //!
 //! `BENCH_SECONDS` is how long each command figure takes (10), `BENCH_ROUNDS` how many leaders go in each way (20),
 //! `BENCH_IDLE_SECONDS` how long `idle` waits for an election that must not come (600). `ORCHESTRATOR_BIN` names another program.
@@ -19,7 +23,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use raft_tests::lab::{Group, Stopwatch, wait_until};
+use raft_tests::lab::{
+    Account, AddressBlock, Flavour, Fleet, Group, Node, NodePlan, Plan, Stopwatch, wait_until,
+};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
@@ -44,14 +50,33 @@ async fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let wants = |part: &str| wanted.iter().any(|w| w == part);
     let delay = Duration::from_millis(number("BENCH_DELAY_MS", 0)?);
+    let server = server().await?;
+    let plan = |number: usize, plan: NodePlan| {
+        let plan = plan.with("Debug", false);
+        match &server {
+            None => plan,
+            Some(fleet) => plan.store_on(&fleet["a"], &format!("store{number}"), Account::LAB),
+        }
+    };
+    if wants("single") {
+        single(plan).await?;
+    }
+    if wants("single") && wanted.len() == 1 {
+        return Ok(());
+    }
     let group = match delay.is_zero() {
-        true => Group::start(|_, plan| plan.with("Debug", false)).await?,
-        false => Group::with_delay(delay, |_, plan| plan.with("Debug", false)).await?,
+        true => Group::start(plan).await?,
+        false => Group::with_delay(delay, plan).await?,
     };
     group.settled().await?;
     println!("three nodes on loopback, {delay:?} each way between them");
     if wanted.is_empty() || wants("commands") {
-        commands(&group).await?;
+        let leader = async || group.leader().await.map(|leader| &group[leader]);
+        commands(group.nodes(), leader).await?;
+        if server.is_none() {
+            group.agree(&[0, 1, 2]).await?;
+            println!("digests of all nodes are equal");
+        }
     }
     if wanted.is_empty() || wants("leader") {
         leaders(&group).await?;
@@ -60,6 +85,34 @@ async fn main() -> Result<()> {
         idle(&group).await?;
     }
     Ok(())
+}
+
+/// The server that has the stores of the nodes, when they are not in files.
+async fn server() -> Result<Option<Fleet>> {
+    let name = std::env::var("BENCH_STORE").unwrap_or_else(|_| "sqlite".to_owned());
+    let flavour = match name.as_str() {
+        "sqlite" => return Ok(None),
+        "mariadb" => Flavour::MariaDb,
+        "mysql" => Flavour::MySql,
+        "mysql56" => Flavour::MySql56,
+        other => bail!("BENCH_STORE is {other}, which is none of sqlite, mariadb, mysql, mysql56"),
+    };
+    let fleet = Plan::of(flavour, "a")
+        .with("innodb_flush_log_at_trx_commit", 1)
+        .with("sync_binlog", 1)
+        .build()
+        .await?;
+    println!("stores on {name} {}", fleet["a"].version());
+    Ok(Some(fleet))
+}
+
+/// A single node: a command is answered when its store has it.
+async fn single(plan: impl Fn(usize, NodePlan) -> NodePlan) -> Result<()> {
+    let block = AddressBlock::claim()?;
+    let alone = NodePlan::on(block.next_node()?).with("AuthenticationMethod", "none");
+    let nodes = [Node::start(plan(9, alone)).await?];
+    println!("a single node");
+    commands(&nodes, async || Ok(&nodes[0])).await
 }
 
 fn number(name: &str, default: u64) -> Result<u64> {
@@ -95,8 +148,8 @@ fn millis(time: Duration) -> f64 {
 }
 
 /// `fdatasync` in a file beside the nodes' own, while nothing else is written.
-fn syncs(group: &Group) -> Result<Sorted> {
-    let mut file = File::create(group[0].folder().join("synced"))?;
+fn syncs(node: &Node) -> Result<Sorted> {
+    let mut file = File::create(node.folder().join("synced"))?;
     let bytes = vec![7; SYNCED_BYTES];
     let mut times = Vec::new();
     for _ in 0..SYNCS {
@@ -108,22 +161,22 @@ fn syncs(group: &Group) -> Result<Sorted> {
     Sorted::of(times)
 }
 
-async fn commands(group: &Group) -> Result<()> {
+async fn commands<'a>(nodes: &'a [Node], leader: impl AsyncFn() -> Result<&'a Node>) -> Result<()> {
     let seconds = Duration::from_secs(number("BENCH_SECONDS", 10)?);
     let asked = Arc::new(AtomicU64::new(0));
     for clients in [1, 16, 64] {
-        let disk = syncs(group)?;
+        let disk = syncs(&nodes[0])?;
         println!(
             "fdatasync of {SYNCED_BYTES} appended bytes: p50 {:.2} ms, p99 {:.2} ms",
             millis(disk.at(50)),
             millis(disk.at(99))
         );
-        let leader = group.leader().await?;
-        let before = cpu_of(group)?;
+        let leader = leader().await?;
+        let before = cpu_of(nodes)?;
         let watch = Stopwatch::start();
         let tasks: Vec<_> = (0..clients)
             .map(|_| {
-                let address = (group[leader].host(), group[leader].port());
+                let address = (leader.host(), leader.port());
                 tokio::spawn(client(address, seconds, Arc::clone(&asked)))
             })
             .collect();
@@ -132,7 +185,7 @@ async fn commands(group: &Group) -> Result<()> {
             times.append(&mut task.await??);
         }
         let took = watch.elapsed();
-        let cpu = cpu_of(group)? - before;
+        let cpu = cpu_of(nodes)? - before;
         let count = times.len();
         let times = Sorted::of(times)?;
         println!(
@@ -144,8 +197,6 @@ async fn commands(group: &Group) -> Result<()> {
             millis(cpu) / count_of(count),
         );
     }
-    group.agree(&[0, 1, 2]).await?;
-    println!("digests of all nodes are equal");
     Ok(())
 }
 
@@ -158,9 +209,9 @@ fn per_second(count: usize, took: Duration) -> f64 {
 }
 
 /// CPU time of all nodes so far: user and system time of `/proc/PID/stat`, in hundredths of a second.
-fn cpu_of(group: &Group) -> Result<Duration> {
+fn cpu_of(nodes: &[Node]) -> Result<Duration> {
     let mut ticks = 0;
-    for node in group.nodes() {
+    for node in nodes {
         let pid = node.pid().context("a node does not run")?;
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
         // Behind the name in brackets, which may hold anything.

@@ -23,7 +23,10 @@ pub trait StorePlace {
 #[macro_export]
 macro_rules! decision_store_contract {
     ($place:expr) => {
-        $crate::decision_store_contract!(@each $place;
+        $crate::decision_store_contract!(@clauses tests $place);
+    };
+    (@clauses $what:ident $place:expr) => {
+        $crate::decision_store_contract!(@$what $place;
             a_new_store_is_empty_and_keeps_its_identity,
             committed_state_is_loaded_exactly,
             a_batch_is_written_whole_or_not_at_all,
@@ -41,13 +44,26 @@ macro_rules! decision_store_contract {
             a_snapshot_of_another_group_or_an_older_one_is_refused,
             committing_goes_on_after_a_snapshot,
             a_sign_of_life_changes_no_decision,
-        );
+        )
     };
-    (@each $place:expr; $($clause:ident),* $(,)?) => {
+    (@tests $place:expr; $($clause:ident),* $(,)?) => {
         $(#[test]
         fn $clause() {
             let place = $place;
             $crate::contract::$clause(&place);
         })*
     };
+    (@table $place:expr; $($clause:ident),* $(,)?) => {
+        $place(&[$((stringify!($clause), $crate::contract::$clause as $crate::contract::Clause)),*])
+    };
+}
+
+/// What every store must do, as a function that panics where it does not.
+pub type Clause = fn(&dyn StorePlace);
+
+/// All clauses with their names, for places that cost too much to be made for each test.
+#[must_use]
+pub fn clauses() -> Vec<(&'static str, Clause)> {
+    let collect = |clauses: &[(&'static str, Clause)]| clauses.to_vec();
+    decision_store_contract!(@clauses table collect)
 }

@@ -4,7 +4,7 @@ use super::answer::{Answer, call, client};
 use super::launch::{Finished, Process, Program};
 use super::place::{client_binary, service_binary};
 use super::ports::free_port;
-use super::server::tail;
+use super::server::{Server, tail};
 use super::sql::Account;
 use super::wait::wait_until;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -76,6 +76,17 @@ impl NodePlan {
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.config.insert(key.to_owned(), value.into());
         self
+    }
+
+    /// Keeps its store in a database of this server.
+    #[must_use]
+    pub fn store_on(self, server: &Server, database: &str, account: Account) -> Self {
+        self.with("BackendDB", "mysql")
+            .with("MySQLOrchestratorHost", server.host().to_string())
+            .with("MySQLOrchestratorPort", server.port())
+            .with("MySQLOrchestratorDatabase", database)
+            .with("MySQLOrchestratorUser", account.user)
+            .with("MySQLOrchestratorPassword", account.password)
     }
 
     /// Leaves one key out of the configuration file.

@@ -21,6 +21,7 @@ pub mod serve;
 mod state;
 mod steps;
 mod view;
+mod waiting;
 
 // One file per resource.
 mod access_tokens;
@@ -51,3 +52,4 @@ pub use once::IDEMPOTENCY_KEY;
 pub use route::{Access, Route};
 pub use routes::{STATUS_PATH, routes};
 pub use state::{ApiConfig, AppState, Deps, Health, HealthReport, Reload, TokenTimes};
+pub use waiting::waiting_router;

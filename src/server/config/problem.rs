@@ -188,11 +188,18 @@ pub enum ProblemKind {
         "is true, but RaftNodes is empty; list all members of the group in it, this node included"
     )]
     NoRaftNodes,
-    /// A MySQL store is not built yet.
-    #[error(
-        "asks for a MySQL server as store, but this release stores in SQLite only; set \"BackendDB\": \"sqlite\" to start"
-    )]
-    MySqlStoreNotYet,
+    /// A name that no database can have.
+    #[error("is '{}', which is no name of a database: 1 to 64 characters, none of them a control character, no blank at the end", found.escape_debug())]
+    BadDatabaseName {
+        /// What was written.
+        found: String,
+    },
+    /// A name that no host can have.
+    #[error("names no host: {reason}")]
+    BadHost {
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 /// What is worth saying although the configuration is used. Each text follows the name of the file or key.

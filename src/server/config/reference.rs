@@ -15,7 +15,7 @@ const EXAMPLE: &str = include_str!("../../../deploy/orchestrator.conf.json");
 pub fn markdown() -> String {
     let mut page = HEAD.replace("{{example}}", EXAMPLE.trim_end());
     page.push_str("\n## Not in effect in this release\n\n");
-    page.push_str("Setting one of these is warned about; those marked *refuses the start* do that when set to other than their default, and so do those of *MySQL as store* without `\"BackendDB\": \"sqlite\"`.\n\n");
+    page.push_str("Setting one of these is warned about; those marked *refuses the start* do that when set to other than their default.\n\n");
     for (title, names) in not_in_effect() {
         writes(&mut page, format_args!("- {title}: {names}\n"));
     }

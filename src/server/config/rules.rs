@@ -1,13 +1,22 @@
 //! Rules that look at several keys at once.
 
+use orchestrator_core::domain::HostName;
+
 use super::problem::{ProblemKind, WarningKind};
 use super::report::Report;
+use super::settings::StoreSettings;
 use super::values::Values;
 
 /// Checks all of them.
 pub(super) fn check(values: &Values, report: &mut Report) {
     service_tls(values, report);
-    topology_tls(values, report);
+    tls_of_servers(
+        values,
+        report,
+        "MySQLTopologySSLPrivateKeyFile",
+        "MySQLTopologySSLCertFile",
+    );
+    mysql_store(values, report);
     authentication(values, report);
     promotion(values, report);
     raft(values, report);
@@ -61,14 +70,60 @@ fn service_tls(values: &Values, report: &mut Report) {
     }
 }
 
-fn topology_tls(values: &Values, report: &mut Report) {
-    const KEY: &str = "MySQLTopologySSLPrivateKeyFile";
-    const CERTIFICATE: &str = "MySQLTopologySSLCertFile";
-    if values.some_text(KEY).is_some() {
-        needs(values, report, KEY, CERTIFICATE);
-    } else if values.some_text(CERTIFICATE).is_some() {
-        needs(values, report, CERTIFICATE, KEY);
+/// A certificate needs its key, and a key its certificate.
+fn tls_of_servers(
+    values: &Values,
+    report: &mut Report,
+    key: &'static str,
+    certificate: &'static str,
+) {
+    if values.some_text(key).is_some() {
+        needs(values, report, key, certificate);
+    } else if values.some_text(certificate).is_some() {
+        needs(values, report, certificate, key);
     }
+}
+
+fn mysql_store(values: &Values, report: &mut Report) {
+    const HOST: &str = "MySQLOrchestratorHost";
+    const DATABASE: &str = "MySQLOrchestratorDatabase";
+    const PRIVATE_KEY: &str = "MySQLOrchestratorSSLPrivateKeyFile";
+    const CERTIFICATE: &str = "MySQLOrchestratorSSLCertFile";
+    let Some(asking) = StoreSettings::key_asking_for_mysql(values) else {
+        return;
+    };
+    for key in [HOST, DATABASE, "MySQLOrchestratorUser"] {
+        needs(values, report, asking, key);
+    }
+    if let Some(found) = values.some_text(HOST)
+        && let Err(error) = HostName::parse(found.trim())
+    {
+        let reason = error.to_string();
+        report.key_problem(values, HOST, ProblemKind::BadHost { reason });
+    }
+    if let Some(found) = values
+        .some_text(DATABASE)
+        .filter(|name| !is_database_name(name))
+    {
+        report.key_problem(values, DATABASE, ProblemKind::BadDatabaseName { found });
+    }
+    tls_of_servers(values, report, PRIVATE_KEY, CERTIFICATE);
+    if !values.boolean("MySQLOrchestratorUseMutualTLS") {
+        for key in [PRIVATE_KEY, CERTIFICATE, "MySQLOrchestratorSSLCAFile"] {
+            if values.some_text(key).is_some() {
+                let text = "has no effect while MySQLOrchestratorUseMutualTLS is false: the connection is not encrypted";
+                report.key_warning(values, key, WarningKind::Pointless(text));
+            }
+        }
+    }
+}
+
+/// MySQL manual, "Schema Object Names".
+fn is_database_name(name: &str) -> bool {
+    const CHARACTERS_MAX: usize = 64;
+    name.chars().count() <= CHARACTERS_MAX
+        && !name.ends_with(' ')
+        && !name.chars().any(|c| c.is_control() || c > '\u{ffff}')
 }
 
 fn authentication(values: &Values, report: &mut Report) {

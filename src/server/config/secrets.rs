@@ -7,6 +7,7 @@ use super::credentials;
 use super::environment;
 use super::problem::{ProblemKind, WarningKind};
 use super::report::Report;
+use super::settings::StoreSettings;
 use super::source::{FILE_BYTES_MAX, Source};
 use super::values::Values;
 
@@ -27,48 +28,92 @@ const CERTIFICATES: &[&str] = &[
     "SSLCAFile",
     "MySQLTopologySSLCertFile",
     "MySQLTopologySSLCAFile",
+    "MySQLOrchestratorSSLCertFile",
+    "MySQLOrchestratorSSLCAFile",
 ];
 
 /// Files that keys name and that must be readable by few.
-const PRIVATE_KEYS: &[&str] = &["SSLPrivateKeyFile", "MySQLTopologySSLPrivateKeyFile"];
+const PRIVATE_KEYS: &[&str] = &[
+    "SSLPrivateKeyFile",
+    "MySQLTopologySSLPrivateKeyFile",
+    "MySQLOrchestratorSSLPrivateKeyFile",
+];
+
+/// Of those what belongs to a store on a MySQL server.
+const OF_MYSQL_STORE: &str = "MySQLOrchestrator";
+
+/// A credentials file, and the keys that it sets.
+struct CredentialsKeys {
+    file: &'static str,
+    user: &'static str,
+    password: &'static str,
+}
+
+const TOPOLOGY_CREDENTIALS: CredentialsKeys = CredentialsKeys {
+    file: "MySQLTopologyCredentialsConfigFile",
+    user: "MySQLTopologyUser",
+    password: "MySQLTopologyPassword",
+};
+
+const STORE_CREDENTIALS: CredentialsKeys = CredentialsKeys {
+    file: "MySQLOrchestratorCredentialsConfigFile",
+    user: "MySQLOrchestratorUser",
+    password: "MySQLOrchestratorPassword",
+};
 
 /// Fills in what files and environment hold, and checks the files that other modules will open.
 pub(super) fn fill_in(values: &mut Values, report: &mut Report, source: &dyn Source) {
-    read_credentials(values, report, source);
+    // Files of a store that is not used may be gone.
+    let has_mysql_store = StoreSettings::key_asking_for_mysql(values).is_some();
+    read_credentials(values, report, source, &TOPOLOGY_CREDENTIALS);
+    if has_mysql_store {
+        read_credentials(values, report, source, &STORE_CREDENTIALS);
+    }
     for name in FROM_ENVIRONMENT {
         expand(values, report, source, name);
     }
-    for name in CERTIFICATES {
+    let is_used = |name: &&&str| has_mysql_store || !name.starts_with(OF_MYSQL_STORE);
+    for name in CERTIFICATES.iter().filter(is_used) {
         if let Some(path) = values.path(name) {
             check_mode(values, report, source, name, &path, 0);
         }
     }
-    for name in PRIVATE_KEYS {
+    for name in PRIVATE_KEYS.iter().filter(is_used) {
         if let Some(path) = values.path(name) {
             check_mode(values, report, source, name, &path, OTHERS);
         }
     }
 }
 
-fn read_credentials(values: &mut Values, report: &mut Report, source: &dyn Source) {
-    const KEY: &str = "MySQLTopologyCredentialsConfigFile";
-    let Some(path) = values.path(KEY) else {
+fn read_credentials(
+    values: &mut Values,
+    report: &mut Report,
+    source: &dyn Source,
+    keys: &CredentialsKeys,
+) {
+    let Some(path) = values.path(keys.file) else {
         return;
     };
-    if !check_mode(values, report, source, KEY, &path, OTHERS) {
+    if !check_mode(values, report, source, keys.file, &path, OTHERS) {
         return;
     }
     match source.read(&path) {
-        Err(error) => report.key_problem(values, KEY, unreadable(path, &error)),
+        Err(error) => report.key_problem(values, keys.file, unreadable(path, &error)),
         Ok(content) if content.len() as u64 > FILE_BYTES_MAX => {
             let reason = format!("it is larger than {FILE_BYTES_MAX} bytes");
-            report.key_problem(values, KEY, ProblemKind::FileUnreadable { path, reason });
+            report.key_problem(
+                values,
+                keys.file,
+                ProblemKind::FileUnreadable { path, reason },
+            );
         }
         Ok(content) => match credentials::parse(&content) {
-            Err(reason) => {
-                report.key_problem(values, KEY, ProblemKind::BadCredentials { path, reason })
-            }
-            Ok(found) => take_credentials(values, report, KEY, path, found),
+            Err(reason) => report.key_problem(
+                values,
+                keys.file,
+                ProblemKind::BadCredentials { path, reason },
+            ),
+            Ok(found) => take_credentials(values, report, keys, path, found),
         },
     }
 }
@@ -76,24 +121,20 @@ fn read_credentials(values: &mut Values, report: &mut Report, source: &dyn Sourc
 fn take_credentials(
     values: &mut Values,
     report: &mut Report,
-    key: &str,
+    keys: &CredentialsKeys,
     path: PathBuf,
     found: credentials::Credentials,
 ) {
     if let Some(user) = found.user {
-        values.set_text("MySQLTopologyUser", user, Some(&path));
+        values.set_text(keys.user, user, Some(&path));
     }
     if let Some(password) = found.password {
-        values.set_text(
-            "MySQLTopologyPassword",
-            password.expose().to_owned(),
-            Some(&path),
-        );
+        values.set_text(keys.password, password.expose().to_owned(), Some(&path));
     }
     if !found.ignored.is_empty() {
         report.key_warning(
             values,
-            key,
+            keys.file,
             WarningKind::CredentialsIgnored {
                 path,
                 ignored: found.ignored.join(", "),

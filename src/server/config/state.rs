@@ -1,6 +1,6 @@
 //! Says which of the keys that were set do nothing in this release, and refuses what must not be passed over.
 
-use super::key::{Key, State};
+use super::key::State;
 use super::problem::{ProblemKind, WarningKind};
 use super::report::Report;
 use super::settings::StoreSettings;
@@ -9,9 +9,13 @@ use super::values::Values;
 /// Judges every key that was set by its state.
 pub(super) fn check(values: &Values, report: &mut Report) {
     let mut at_default: Vec<&'static str> = Vec::new();
-    let refused = refuse_what_is_not_built(values, report);
-    for key in values.keys().filter(|key| !refused(key)) {
+    let has_mysql_store = StoreSettings::key_asking_for_mysql(values).is_some();
+    for key in values.keys() {
         let is_changed = values.is_changed(key);
+        if is_changed && !has_mysql_store && key.name.starts_with("MySQLOrchestrator") {
+            let text = "has no effect, because BackendDB is sqlite";
+            report.key_warning(values, key.name, WarningKind::Pointless(text));
+        }
         match key.state {
             State::NotYet if is_changed => {
                 report.key_warning(values, key.name, WarningKind::NotYet)
@@ -39,14 +43,4 @@ pub(super) fn check(values: &Values, report: &mut Report) {
     if !at_default.is_empty() {
         report.warning(None, at_default.join(", "), WarningKind::NotYetAtDefault);
     }
-}
-
-/// Refuses a MySQL store, and returns which keys that already says enough about.
-fn refuse_what_is_not_built(values: &Values, report: &mut Report) -> impl Fn(&Key) -> bool + use<> {
-    let mysql_key = StoreSettings::key_asking_for_mysql(values);
-    if let Some(name) = mysql_key {
-        report.key_problem(values, name, ProblemKind::MySqlStoreNotYet);
-    }
-    let wants_mysql = mysql_key.is_some();
-    move |key| wants_mysql && key.name.starts_with("MySQLOrchestrator")
 }

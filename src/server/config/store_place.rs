@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::settings::{StoreChoice, StoreSettings};
+use super::settings::{MysqlStoreSettings, StoreChoice, StoreSettings};
 use super::source::Source;
 
 /// Name of the store in a directory that was not chosen for it alone.
@@ -12,7 +12,7 @@ const FILE_NAME: &str = "orchestrator.sqlite3";
 const SYSTEM_DIRECTORY: &str = "/var/lib/orchestrator";
 
 /// Where the store is, and by which rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum StorePlace {
     /// An SQLite file. Its directory may have to be created, for its owner only.
     File {
@@ -23,6 +23,8 @@ pub enum StorePlace {
     },
     /// Kept in memory only (`:memory:`); gone with the process.
     Memory,
+    /// A database on a MySQL server.
+    Mysql(Box<MysqlStoreSettings>),
 }
 
 /// No rule gave a place.
@@ -41,6 +43,7 @@ impl StoreSettings {
     pub fn place(&self, source: &dyn Source) -> Result<StorePlace, NoStorePlace> {
         let (path, why) = match &self.choice {
             StoreChoice::Memory => return Ok(StorePlace::Memory),
+            StoreChoice::Mysql(settings) => return Ok(StorePlace::Mysql(settings.clone())),
             StoreChoice::File(path) => (path.clone(), "SQLite3DataFile"),
             StoreChoice::Directory(directory) => (directory.join(FILE_NAME), "RaftDataDir"),
             StoreChoice::Unsaid if source.can_create_in(Path::new(SYSTEM_DIRECTORY)) => (
@@ -79,6 +82,7 @@ mod tests {
         match (StoreSettings { choice }).place(&source) {
             Ok(StorePlace::File { path, why }) => format!("{} ({why})", path.display()),
             Ok(StorePlace::Memory) => "memory".to_owned(),
+            Ok(StorePlace::Mysql(settings)) => settings.server.to_string(),
             Err(error) => error.to_string(),
         }
     }

@@ -34,7 +34,12 @@ pub enum Purpose {
     Beat,
     /// Changing something.
     Operation,
+    /// Keeping this node's own state there.
+    Store,
 }
+
+/// Longest packet of a store: the largest value that is ever stored, with room for the statement around it.
+const STORE_PACKET_LIMIT: usize = 160 * 1024 * 1024;
 
 impl Purpose {
     /// `program_name` in the server's `performance_schema.session_connect_attrs`.
@@ -43,13 +48,21 @@ impl Purpose {
             Self::Probe => "orchestrator probe",
             Self::Beat => "orchestrator beat",
             Self::Operation => "orchestrator",
+            Self::Store => "orchestrator store",
         }
     }
 
     fn login_timeout(self, config: &Config) -> Duration {
         match self {
             Self::Probe | Self::Beat => config.read_timeout,
-            Self::Operation => config.operation_timeout,
+            Self::Operation | Self::Store => config.operation_timeout,
+        }
+    }
+
+    const fn packet_limit(self) -> usize {
+        match self {
+            Self::Probe | Self::Beat | Self::Operation => driver::PACKET_LIMIT,
+            Self::Store => STORE_PACKET_LIMIT,
         }
     }
 }
@@ -167,6 +180,7 @@ impl Connector {
             password: &config.password,
             tls,
             program: purpose.program(),
+            packet_limit: purpose.packet_limit(),
         };
         let mut login = pin!(driver::login(&login));
         tokio::select! {

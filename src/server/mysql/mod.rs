@@ -34,5 +34,5 @@ pub use beat::MysqlBeater;
 pub use change::MysqlServers;
 pub use config::{Config, DetectQueries, OwnName, Patterns, TlsConfig};
 pub use connect::{Connector, Purpose};
-pub use driver::{Answer, Conn, DriverError, Row};
+pub use driver::{Answer, Bounds, Conn, DriverError, Row};
 pub use probe::MysqlProber;

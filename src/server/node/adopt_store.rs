@@ -1,10 +1,13 @@
 //! `orchestrator raft-adopt-store`: what was decided in the store of another group, or of a node alone, is given up, so that a node of
 //! this group may have it; what it knows of instances stays.
 
+use std::sync::Arc;
+
 use orchestrator_core::ports::Clock as _;
 
 use super::lost_majority::{Outcome, config_flag};
-use super::start::{StartError, open_stores};
+use super::start::StartError;
+use super::stores::{self, Surroundings};
 use super::system::{SystemClock, SystemIds};
 use crate::cli::Flags;
 use crate::config::Settings;
@@ -17,9 +20,13 @@ pub(super) async fn adopt(flags: &Flags, settings: &Settings) -> Result<Outcome,
             mode: "raft-adopt-store",
         });
     }
-    let clock = SystemClock::new();
-    // Their locks show that the node does not run.
-    let stores = open_stores(settings, &SystemIds, &clock)?;
+    let clock = Arc::new(SystemClock::new());
+    let around = Surroundings {
+        clock: clock.clone(),
+        ids: Arc::new(SystemIds),
+    };
+    // That they can be had shows that the node does not run.
+    let stores = stores::now(settings, &around).await?;
     let known = stores.observations.load().await?.len();
     let named = flags.text("of-group");
     let given_up = give_up(

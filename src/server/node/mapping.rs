@@ -8,7 +8,7 @@ use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::recovery::{RecoveryPolicy, UnappliedRelayLog};
 use orchestrator_core::topology::ReplicationPolicy;
 
-use super::system::UnixGroups;
+use super::system::{UnixGroups, host_name};
 use crate::api::access::{
     AccessConfig, AuditSink, Authentication, CertificateRule, HeaderName, ProxyUsers, TokenLookup,
     TrustedProxy,
@@ -17,9 +17,10 @@ use crate::api::serve::{ListenPlace, TlsFiles};
 use crate::api::{ApiConfig, TokenTimes};
 use crate::config::Settings;
 use crate::config::settings::{
-    AuthMethod, HostNameResolve, Listen, RaftMember, ServerName, ServiceTls, TlsPolicy,
-    UnappliedRelayLog as Unapplied,
+    AuthMethod, HostNameResolve, Listen, MysqlStoreSettings, RaftMember, ServerName, ServiceTls,
+    TlsPolicy, UnappliedRelayLog as Unapplied,
 };
+use crate::store::MysqlOptions;
 use crate::{discovery, hooks, mysql, resolve};
 
 /// How long a downtime lasts whose request does not say: as the client's default.
@@ -43,6 +44,44 @@ pub(super) fn tls_files(tls: &ServiceTls) -> TlsFiles {
         certificate: tls.certificate.clone(),
         private_key: tls.private_key.clone(),
         client_authority: tls.client_ca.clone(),
+    }
+}
+
+/// Longest wait of a member for an answer of the server that has its store: so long as it tries to store what was decided.
+const MEMBER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(super) fn mysql_store(store: &MysqlStoreSettings, settings: &Settings) -> MysqlOptions {
+    let is_member = settings.startup.raft.group.is_some();
+    let identity = store.tls.identity.as_ref();
+    let node = match &settings.startup.raft.group {
+        Some(member) => member.advertise.clone(),
+        None => format!(
+            "{}, {}",
+            host_name(),
+            listen_place(&settings.startup.listen)
+        ),
+    };
+    MysqlOptions {
+        user: store.user.clone(),
+        password: store.password.clone(),
+        tls: mysql::TlsConfig {
+            mutual: store.uses_tls,
+            mixed: false,
+            cert_file: identity.map(|files| files.certificate.clone()),
+            key_file: identity.map(|files| files.private_key.clone()),
+            ca_file: store.tls.ca.clone(),
+            skip_verify: store.tls.skips_verification,
+            ..mysql::TlsConfig::default()
+        },
+        connect_timeout: store.connect_timeout,
+        read_timeout: match is_member {
+            true => store.read_timeout.min(MEMBER_READ_TIMEOUT),
+            false => store.read_timeout,
+        },
+        connections_max: store.connections_max,
+        leaves_read_only: store.rejects_read_only,
+        is_derived: is_member,
+        ..MysqlOptions::new(store.server.clone(), &store.database, &node)
     }
 }
 

@@ -15,6 +15,7 @@ mod process;
 mod reload;
 mod run;
 mod start;
+mod stores;
 mod system;
 mod tokens;
 

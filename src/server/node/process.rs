@@ -126,6 +126,10 @@ fn serve(flags: &Flags, loaded: Loaded) -> ExitCode {
                     ExitCode::from(CORE_FAILED)
                 }
             }
+            Err(StartError::ToldToStop) => {
+                tracing::info!("stopped");
+                ExitCode::SUCCESS
+            }
             Err(error) => refused(&error.to_string()),
         }
     });

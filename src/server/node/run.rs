@@ -39,7 +39,7 @@ impl Node {
             self.stop_serving.clone(),
         ));
         tokio::select! {
-            () = self.server.clone().run(self.listener) => {}
+            _ = self.server.clone().run(self.listener) => {}
             // A process that cannot store anything has nothing to wait for.
             () = self.failed.cancelled() => return false,
             reason = self.deciding.failed() => {

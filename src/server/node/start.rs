@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use orchestrator_core::ports::{Clock, Discovery, Ids, ObservationStore, PictureReader, Resolver};
+use orchestrator_core::ports::{Clock, Discovery, Ids, PictureReader, Resolver};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -11,6 +11,7 @@ use super::health::NodeHealth;
 use super::mapping;
 use super::reload::{Circumstances, NodeReload, Told};
 use super::run::Node;
+use super::stores::{self, Surroundings};
 use super::system::{Auditor, SystemClock, SystemIds, host_name};
 use super::tokens::DecidedTokens;
 use crate::api::access::{AuditSink, Gate};
@@ -25,10 +26,7 @@ use crate::executor::{self, RecoveryLoop};
 use crate::hooks::ProcessHooks;
 use crate::mysql::{Connector, MysqlBeater, MysqlProber, MysqlServers};
 use crate::resolve::{CachedResolver, DnsLookup};
-use crate::store::{
-    self, DecisionStore, LocalOptions, LocalProposer, Place, SqliteObservations, SqliteOptions,
-    SqliteStore, StoreEffectLog, StoreHealth,
-};
+use crate::store::{self, LocalOptions, LocalProposer, StoreEffectLog, StoreHealth};
 use crate::telemetry::{AuditFile, Metrics};
 
 /// Why a node does not start; one sentence for the operator.
@@ -38,6 +36,10 @@ pub(super) enum StartError {
     NoStorePlace(#[from] NoStorePlace),
     #[error(transparent)]
     Store(#[from] store::Error),
+    #[error("told to stop")]
+    ToldToStop,
+    #[error("the listener of the HTTP service was lost while the node waited for its store")]
+    NoListener,
     #[error("the stored picture cannot be read: {0}")]
     Picture(#[from] orchestrator_core::ports::StoreError),
     #[error(transparent)]
@@ -72,13 +74,6 @@ pub(super) enum StartError {
     },
 }
 
-/// The store of a node, opened.
-pub(super) struct Stores {
-    pub decisions: Arc<dyn DecisionStore>,
-    pub observations: Arc<dyn ObservationStore>,
-    pub place: String,
-}
-
 /// Builds everything and starts the loops. The address is taken before anything else is touched, so that a second node on
 /// one machine changes nothing; nothing is answered before the stored picture and decided state are there.
 pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartError> {
@@ -95,6 +90,21 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
     });
     let tls = tls.transpose()?;
     let listener = Listener::bind(&mapping::listen_place(&settings.startup.listen))?;
+    let place = settings.startup.store.place(&SystemSource)?;
+    let around_stores = Surroundings {
+        clock: clock.clone(),
+        ids: ids.clone(),
+    };
+    // Before the port of the group is taken: other members wait for one that does not answer, and not for one that is not there.
+    let (listener, stores) = match &place {
+        StorePlace::Mysql(store) => {
+            let material = tls.as_ref().map(|(_, material)| material.clone());
+            let (listener, stores) =
+                stores::on_server(store, &settings, &around_stores, listener, material).await?;
+            (listener, Some(stores))
+        }
+        StorePlace::File { .. } | StorePlace::Memory => (listener, None),
+    };
     let member = settings.startup.raft.group.clone();
     let peer_port = member
         .as_ref()
@@ -108,7 +118,10 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
             PeerPort::take(member, clock.clone())
         })
         .transpose()?;
-    let stores = open_stores(&settings, ids.as_ref(), clock.as_ref())?;
+    let stores = match stores {
+        Some(stores) => stores,
+        None => stores::in_file(place, &settings, &around_stores)?,
+    };
     let failed = CancellationToken::new();
     let health = NodeHealth::new(
         StoreHealth::new(stores.decisions.clone(), clock.clone()),
@@ -303,31 +316,6 @@ fn open_audit(
         file,
         clock: clock.clone(),
     })))
-}
-
-pub(super) fn open_stores(
-    settings: &Settings,
-    ids: &dyn Ids,
-    clock: &dyn Clock,
-) -> Result<Stores, StartError> {
-    let place = match settings.startup.store.place(&SystemSource)? {
-        StorePlace::Memory => Place::Memory,
-        StorePlace::File { path, why } => {
-            tracing::info!(path = %path.display(), why, "the store");
-            Place::File(path)
-        }
-    };
-    let now = clock.now();
-    let mut options = SqliteOptions::new(place.clone());
-    // A member applies its durable log again; a single node has nothing else.
-    options.is_derived = settings.startup.raft.group.is_some();
-    let decisions = SqliteStore::open(&options, ids, now)?;
-    let observations = SqliteObservations::open(&place.observations(), now)?;
-    Ok(Stores {
-        decisions: Arc::new(decisions),
-        observations: Arc::new(observations),
-        place: place.to_string(),
-    })
 }
 
 /// What an operator wants to know of a start, printed whatever the log level is.

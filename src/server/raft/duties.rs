@@ -308,8 +308,11 @@ impl Core {
 
     /// Why this node should not lead.
     pub(super) fn unfitness(&self) -> Option<String> {
-        let failing = *self.machine.failing().borrow();
-        if failing.is_some_and(|since| self.now().saturating_sub(since) >= STORE_FAILS_FOR) {
+        let is_long = |since: Option<Duration>| {
+            since.is_some_and(|since| self.now().saturating_sub(since) >= STORE_FAILS_FOR)
+        };
+        // One that hangs is not seen to fail.
+        if is_long(*self.machine.failing().borrow()) || is_long(*self.machine.writing().borrow()) {
             return Some("its store takes no writes".to_owned());
         }
         let ahead = self.clock_ahead()?;

@@ -118,6 +118,71 @@ pub enum Error {
         /// The store.
         store: String,
     },
+    /// The server that has it does not answer.
+    #[error("the store {store} cannot be reached: {detail}; nothing was changed")]
+    Unreachable {
+        /// The store.
+        store: String,
+        /// What was tried, and what came of it.
+        detail: String,
+    },
+    /// The server that has it does not let this node in, or not do what it must.
+    #[error(
+        "the store {store} is closed to this node: {detail}; grant its account (MySQLOrchestratorUser) all rights on that database"
+    )]
+    Denied {
+        /// The store.
+        store: String,
+        /// What the server said.
+        detail: String,
+    },
+    /// The server that has it takes no writes.
+    #[error(
+        "the store {store} takes no writes: {detail}; make its server writable, nothing was changed"
+    )]
+    ReadOnly {
+        /// The store.
+        store: String,
+        /// What the server said.
+        detail: String,
+    },
+    /// Somebody holds locks in its database.
+    #[error("the store {store} is held: {detail}; nothing was changed")]
+    Held {
+        /// The store.
+        store: String,
+        /// By what.
+        detail: String,
+    },
+    /// Another node has its database.
+    #[error(
+        "the store {store} is in use by {holder}; give each node a database of its own (MySQLOrchestratorDatabase)"
+    )]
+    Shared {
+        /// The store.
+        store: String,
+        /// The node.
+        holder: String,
+    },
+    /// Another node has taken its database.
+    #[error(
+        "the store {store} was taken over by {holder}, which found no sign of life of this process; \
+         give each node a database of its own (MySQLOrchestratorDatabase)"
+    )]
+    Taken {
+        /// The store.
+        store: String,
+        /// The node.
+        holder: String,
+    },
+    /// Its server cannot keep it.
+    #[error("the store {store} cannot be kept there: {detail}")]
+    Unsuited {
+        /// The store.
+        store: String,
+        /// Why.
+        detail: String,
+    },
     /// The system refused a read or write.
     #[error("the store {store} cannot be read or written: {detail}")]
     Io {
@@ -187,13 +252,22 @@ impl Error {
     /// What can be done about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Full { .. } | Self::Busy { .. } | Self::Io { .. } => ErrorKind::Retryable,
+            Self::Full { .. }
+            | Self::Busy { .. }
+            | Self::Unreachable { .. }
+            | Self::Denied { .. }
+            | Self::ReadOnly { .. }
+            | Self::Held { .. }
+            | Self::Io { .. } => ErrorKind::Retryable,
             Self::OutcomeUnknown { .. } => ErrorKind::OutcomeUnknown,
             Self::Gap { .. }
             | Self::OtherGroup { .. }
             | Self::Older { .. }
             | Self::Unstorable { .. } => ErrorKind::Invalid,
             Self::InUse { .. }
+            | Self::Shared { .. }
+            | Self::Taken { .. }
+            | Self::Unsuited { .. }
             | Self::Directory { .. }
             | Self::CannotOpen { .. }
             | Self::Exposed { .. }

@@ -5,12 +5,16 @@
 //! a commit never waits behind it. [`LocalProposer`] makes a single node of a store: the only holder of its writing
 //! half. Nothing in here knows policy: what a command means is decided by the core's `apply`.
 
+mod batch;
 mod decision_store;
 mod effect_log;
 mod error;
+mod fault;
 mod health;
 mod local;
+mod mysql;
 mod recent;
+mod rows;
 mod sqlite;
 
 pub use decision_store::{
@@ -20,6 +24,7 @@ pub use effect_log::StoreEffectLog;
 pub use error::{Error, ErrorKind};
 pub use health::{StoreHealth, StoreReport};
 pub use local::{LocalOptions, LocalProposer};
+pub use mysql::{MysqlObservations, MysqlOptions, MysqlStore};
 pub use sqlite::{
     GroupLog, GroupLogEntry, Mark, Place, SqliteObservations, SqliteOptions, SqliteStore,
 };

@@ -58,9 +58,9 @@ impl Server {
         })
     }
 
-    /// Accepts and serves until stopped; then lets open requests end, within the drain limit.
-    pub async fn run(self: Arc<Self>, listener: Listener) {
-        match listener {
+    /// Accepts and serves until stopped; then lets open requests end, within the drain limit, and gives the listener back.
+    pub async fn run(self: Arc<Self>, listener: Listener) -> Listener {
+        match &listener {
             Listener::Tcp(listener) => {
                 while let Some((stream, peer)) = self.next(|| listener.accept()).await {
                     // Answers are written whole; waiting for more bytes to fill a packet only delays them.
@@ -94,6 +94,7 @@ impl Server {
                 "requests were still open when the service stopped"
             );
         }
+        listener
     }
 
     /// The next connection; `None` when it is time to stop. An accept fails when descriptors run out or a client is gone

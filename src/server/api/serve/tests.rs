@@ -56,7 +56,7 @@ fn serve(limits: Limits, tls: Option<TlsMaterial>) -> Running {
     Running {
         address,
         stop,
-        task: tokio::spawn(server.run(listener)),
+        task: tokio::spawn(async move { drop(server.run(listener).await) }),
     }
 }
 

@@ -27,7 +27,7 @@ pub use naming::{HostNameResolve, Naming, ServerName};
 pub use network::Network;
 pub use raft::{RaftMember, RaftSettings, RaftTls};
 pub use recovery::{Hooks, Recovery, UnappliedRelayLog};
-pub use store::{StoreChoice, StoreSettings};
+pub use store::{MysqlStoreSettings, StoreChoice, StoreSettings};
 pub use topology::{TlsPolicy, TopologyConnection, TopologyIdentity, TopologyTls};
 
 use std::path::PathBuf;

@@ -1,17 +1,24 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
+use orchestrator_core::domain::{InstanceKey, Secret};
+
+use super::TopologyTls;
 use crate::config::table;
 use crate::config::values::Values;
 
+/// Wait for an answer where the configuration sets none: the predecessor's default.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Where decided state is kept. `place` decides the path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct StoreSettings {
     /// What the files say about it.
     pub choice: StoreChoice,
 }
 
 /// What the files say about the place of the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum StoreChoice {
     /// This SQLite file (`SQLite3DataFile`).
     File(PathBuf),
@@ -21,10 +28,71 @@ pub enum StoreChoice {
     Directory(PathBuf),
     /// Nothing.
     Unsaid,
+    /// A database on a MySQL server.
+    Mysql(Box<MysqlStoreSettings>),
+}
+
+/// A store on a MySQL or MariaDB server.
+#[derive(Clone, Debug)]
+pub struct MysqlStoreSettings {
+    /// The server (`MySQLOrchestratorHost`, `MySQLOrchestratorPort`).
+    pub server: InstanceKey,
+    /// The database (`MySQLOrchestratorDatabase`).
+    pub database: String,
+    /// User (`MySQLOrchestratorUser`, or from the credentials file).
+    pub user: String,
+    /// Password (`MySQLOrchestratorPassword`, or from the credentials file or the environment).
+    pub password: Secret,
+    /// Whether TLS is used (`MySQLOrchestratorUseMutualTLS`).
+    pub uses_tls: bool,
+    /// Certificates, when it is.
+    pub tls: TopologyTls,
+    /// Longest time to connect, never 0 (`MySQLConnectTimeoutSeconds`).
+    pub connect_timeout: Duration,
+    /// Longest wait for an answer, never 0 (`MySQLOrchestratorReadTimeoutSeconds`).
+    pub read_timeout: Duration,
+    /// Most connections, never 0 (`MySQLOrchestratorMaxPoolConnections`).
+    pub connections_max: usize,
+    /// Leave a server that is read-only (`MySQLOrchestratorRejectReadOnly`).
+    pub rejects_read_only: bool,
+}
+
+impl MysqlStoreSettings {
+    /// `None` when the server has no valid name, which the rules report.
+    fn resolve(values: &Values) -> Option<Self> {
+        let port = u16::try_from(values.integer("MySQLOrchestratorPort")).ok()?;
+        let host = values.text("MySQLOrchestratorHost");
+        let read_timeout = values.seconds("MySQLOrchestratorReadTimeoutSeconds");
+        let connections = values.size("MySQLOrchestratorMaxPoolConnections");
+        Some(Self {
+            server: InstanceKey::from_parts(host.trim(), &port.to_string()).ok()?,
+            database: values.text("MySQLOrchestratorDatabase"),
+            user: values.text("MySQLOrchestratorUser"),
+            password: values.secret("MySQLOrchestratorPassword"),
+            uses_tls: values.boolean("MySQLOrchestratorUseMutualTLS"),
+            tls: TopologyTls::of_store(values),
+            connect_timeout: values.seconds("MySQLConnectTimeoutSeconds"),
+            read_timeout: match read_timeout.is_zero() {
+                true => READ_TIMEOUT,
+                false => read_timeout,
+            },
+            connections_max: match connections {
+                0 => usize::MAX,
+                some => some,
+            },
+            rejects_read_only: values.boolean("MySQLOrchestratorRejectReadOnly"),
+        })
+    }
 }
 
 impl StoreSettings {
     pub(super) fn resolve(values: &Values) -> Self {
+        let mysql = Self::key_asking_for_mysql(values).and(MysqlStoreSettings::resolve(values));
+        if let Some(mysql) = mysql {
+            return Self {
+                choice: StoreChoice::Mysql(Box::new(mysql)),
+            };
+        }
         let choice = match (values.path("SQLite3DataFile"), values.path("RaftDataDir")) {
             (Some(path), _) if path.as_os_str() == ":memory:" => StoreChoice::Memory,
             (Some(path), _) => StoreChoice::File(path),
@@ -34,7 +102,7 @@ impl StoreSettings {
         Self { choice }
     }
 
-    /// The key because of which the store would be a MySQL server: `BackendDB`, or without it the first
+    /// The key because of which the store is a MySQL server: `BackendDB`, or without it the first
     /// `MySQLOrchestrator…` key that is set to other than its default.
     pub(in crate::config) fn key_asking_for_mysql(values: &Values) -> Option<&'static str> {
         match values.text("BackendDB").as_str() {

@@ -34,10 +34,11 @@ pub enum TlsPolicy {
     Always,
 }
 
-/// Certificates for connections to MySQL servers. Files that are named exist, and the key is private.
+/// Certificates for connections to MySQL servers: those of topologies, or the one that has the store. Files that are named exist, and the
+/// key is private.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopologyTls {
-    /// Private key and certificate of ours, both or none (`MySQLTopologySSLPrivateKeyFile`, `…CertFile`).
+    /// Private key and certificate of ours, both or none (`MySQLTopologySSLPrivateKeyFile`, `…CertFile`, and the same of `MySQLOrchestrator…`).
     pub identity: Option<TopologyIdentity>,
     /// Authorities that servers are checked against (`MySQLTopologySSLCAFile`); none takes those of the system.
     pub ca: Option<PathBuf>,
@@ -87,12 +88,30 @@ impl TopologyTls {
             .path("MySQLTopologySSLPrivateKeyFile")
             .zip(values.path("MySQLTopologySSLCertFile"));
         Self {
-            identity: files.map(|(private_key, certificate)| TopologyIdentity {
-                private_key,
-                certificate,
-            }),
+            identity: files.map(TopologyIdentity::from),
             ca: values.path("MySQLTopologySSLCAFile"),
             skips_verification: values.boolean("MySQLTopologySSLSkipVerify"),
+        }
+    }
+
+    /// Those for the server that has the store.
+    pub(super) fn of_store(values: &Values) -> Self {
+        let files = values
+            .path("MySQLOrchestratorSSLPrivateKeyFile")
+            .zip(values.path("MySQLOrchestratorSSLCertFile"));
+        Self {
+            identity: files.map(TopologyIdentity::from),
+            ca: values.path("MySQLOrchestratorSSLCAFile"),
+            skips_verification: values.boolean("MySQLOrchestratorSSLSkipVerify"),
+        }
+    }
+}
+
+impl From<(PathBuf, PathBuf)> for TopologyIdentity {
+    fn from((private_key, certificate): (PathBuf, PathBuf)) -> Self {
+        Self {
+            private_key,
+            certificate,
         }
     }
 }

@@ -3,11 +3,11 @@ use crate::config::key::Key;
 
 pub(super) const SECTION: Section = Section {
     title: "MySQL as store",
-    about: "A MySQL server that keeps decided state. Not built yet: with BackendDB mysql, or without BackendDB when one of these keys is set to other than its default, the start is refused.",
+    about: "A MySQL or MariaDB server with a database that belongs to this node alone, for what it decides and what it observed. Used with BackendDB mysql, and without BackendDB when one of these \
+            keys is set to other than its default; then host, database and user must be set. MySQLConnectTimeoutSeconds counts here too. See operations/mysql-store.md.",
     keys: &[
         Key::text("MySQLOrchestratorHost", "", "Host of the server.")
-            .restart()
-            .not_yet(),
+            .restart(),
         Key::integer(
             "MySQLOrchestratorPort",
             3306,
@@ -15,88 +15,75 @@ pub(super) const SECTION: Section = Section {
             "",
             "Port of the server.",
         )
-        .restart()
-        .not_yet(),
+        .restart(),
         Key::text(
             "MySQLOrchestratorDatabase",
             "",
-            "Schema; created when missing.",
+            "Database, made when it is missing. Tables of the predecessor in it are left alone.",
         )
-        .restart()
-        .not_yet(),
+        .restart(),
         Key::text("MySQLOrchestratorUser", "", "User.")
-            .restart()
-            .not_yet(),
+            .restart(),
         Key::text(
             "MySQLOrchestratorPassword",
             "",
             "Password. ${NAME} takes it from an environment variable.",
         )
         .restart()
-        .not_yet()
         .secret(),
         Key::text(
             "MySQLOrchestratorCredentialsConfigFile",
             "",
-            "INI file whose section [client] holds user and password.",
+            "INI file whose section [client] holds user and password, which replace the two keys above. Must not be accessible to others.",
         )
-        .restart()
-        .not_yet(),
+        .restart(),
         Key::text(
             "MySQLOrchestratorSSLPrivateKeyFile",
             "",
-            "Private key of our client certificate, PEM.",
+            "Private key of our client certificate, PEM. Must not be accessible to others.",
         )
-        .restart()
-        .not_yet(),
+        .restart(),
         Key::text(
             "MySQLOrchestratorSSLCertFile",
             "",
             "Our client certificate, PEM.",
         )
-        .restart()
-        .not_yet(),
+        .restart(),
         Key::text(
             "MySQLOrchestratorSSLCAFile",
             "",
             "Authorities that its certificate is checked against, PEM.",
         )
-        .restart()
-        .not_yet(),
+        .restart(),
         Key::boolean(
             "MySQLOrchestratorSSLSkipVerify",
             false,
             "Accept any certificate.",
         )
-        .restart()
-        .not_yet(),
-        Key::boolean("MySQLOrchestratorUseMutualTLS", false, "Use TLS.")
-            .restart()
-            .not_yet(),
+        .restart(),
+        Key::boolean("MySQLOrchestratorUseMutualTLS", false, "Use TLS, with the certificate of the keys above where one is given.")
+            .restart(),
         Key::integer(
             "MySQLOrchestratorMaxPoolConnections",
             128,
             -1..=100_000,
             "connections",
-            "Most connections; 0 or less sets no limit.",
+            "Most connections; 0 or less sets no limit. Two are used, or one where only one is allowed.",
         )
-        .restart()
-        .not_yet(),
+        .restart(),
         Key::integer(
             "MySQLOrchestratorReadTimeoutSeconds",
             30,
             0..=86_400,
             "seconds",
-            "Longest wait for an answer.",
+            "Longest wait for the answer to a statement; 0 counts as 30.",
         )
-        .restart()
-        .not_yet(),
+        .restart(),
         Key::boolean(
             "MySQLOrchestratorRejectReadOnly",
             false,
-            "Drop connections to a server that is read-only.",
+            "Close the connection to a server that turns out to be read-only, so that the next try looks its name up anew.",
         )
-        .restart()
-        .not_yet(),
+        .restart(),
     ],
 };

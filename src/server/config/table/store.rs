@@ -13,7 +13,7 @@ pub(super) const SECTION: Section = Section {
             "sqlite or mysql. Empty: mysql when a MySQLOrchestrator key is set, else sqlite.",
         )
         .restart()
-        .note("The start is refused for mysql, which comes with a later release. The predecessor's default was mysql."),
+        .note("The predecessor's default was mysql."),
         Key::text("SQLite3DataFile", "", "Path of the SQLite file; :memory: keeps nothing over a restart.").restart(),
         Key::boolean("SkipOrchestratorDatabaseUpdate", false, "Do not create or alter tables. The flag -enable-database-update overrides it.")
             .restart()

@@ -23,7 +23,7 @@ fn no_file_at_all_is_a_useful_single_node() {
         ),
         ("", "/api/status")
     );
-    assert_eq!(startup.store.choice, StoreChoice::Unsaid);
+    assert!(matches!(startup.store.choice, StoreChoice::Unsaid));
     assert_eq!(
         (startup.workers.probes_max, startup.workers.queue_max),
         (300, 100_000)
@@ -223,8 +223,10 @@ fn what_is_odd_but_harmless_is_warned_about() {
             ],
         ),
         (
-            r#"{"BackendDB": "sqlite", "MySQLOrchestratorPort": 3306}"#,
-            &["MySQLOrchestratorPort (set to their defaults) are not in effect in this release"],
+            r#"{"BackendDB": "sqlite", "MySQLOrchestratorPort": 3306, "MySQLOrchestratorUser": "orc"}"#,
+            &[
+                "/etc/orchestrator.conf.json: MySQLOrchestratorUser has no effect, because BackendDB is sqlite",
+            ],
         ),
     ];
     for (content, expected) in cases {
@@ -318,11 +320,46 @@ fn the_store_is_where_the_keys_say() {
         ),
     ] {
         assert_eq!(
-            right(content).settings.startup.store.choice,
-            choice,
+            format!("{:?}", right(content).settings.startup.store.choice),
+            format!("{choice:?}"),
             "{content}"
         );
     }
+}
+
+#[test]
+fn the_store_is_on_a_mysql_server_when_it_is_asked_for_or_its_keys_are_set() {
+    let keys = r#""MySQLOrchestratorHost": "db", "MySQLOrchestratorDatabase": "orc", "MySQLOrchestratorUser": "o""#;
+    let store = |more: &str| match right(&format!("{{{keys}{more}}}"))
+        .settings
+        .startup
+        .store
+        .choice
+    {
+        StoreChoice::Mysql(store) => *store,
+        other => panic!("{more}: {other:?}"),
+    };
+    let plain = store("");
+    assert_eq!(
+        format!("{plain:?}"),
+        format!(
+            "{:?}",
+            store(r#", "BackendDB": "mysql", "SQLite3DataFile": "/a""#)
+        )
+    );
+    assert_eq!(plain.server.to_string(), "db:3306");
+    assert_eq!((plain.database.as_str(), plain.user.as_str()), ("orc", "o"));
+    assert_eq!(plain.read_timeout, Duration::from_secs(30));
+    assert_eq!(plain.connections_max, 128);
+    let other = store(
+        r#", "MySQLOrchestratorReadTimeoutSeconds": 0, "MySQLOrchestratorMaxPoolConnections": -1, "MySQLOrchestratorRejectReadOnly": true,
+            "MySQLOrchestratorUseMutualTLS": true, "MySQLOrchestratorPort": 3307, "MySQLConnectTimeoutSeconds": 7"#,
+    );
+    assert_eq!(other.read_timeout, Duration::from_secs(30), "0 is no bound");
+    assert_eq!(other.connections_max, usize::MAX);
+    assert_eq!(other.connect_timeout, Duration::from_secs(7));
+    assert!(other.rejects_read_only && other.uses_tls);
+    assert_eq!(other.server.port(), 3307);
 }
 
 #[test]

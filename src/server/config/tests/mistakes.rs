@@ -241,13 +241,23 @@ const MISTAKES: &[(&str, &[&str])] = &[
     (
         r#"{"BackendDB": "mysql", "MySQLOrchestratorHost": "db"}"#,
         &[
-            "BackendDB asks for a MySQL server as store, but this release stores in SQLite only; set \"BackendDB\": \"sqlite\" to start",
+            "BackendDB needs MySQLOrchestratorDatabase; set it too",
+            "BackendDB needs MySQLOrchestratorUser; set it too",
         ],
     ),
     (
-        r#"{"MySQLOrchestratorUser": "orc", "MySQLOrchestratorHost": "db"}"#,
+        r#"{"MySQLOrchestratorUser": "orc", "MySQLOrchestratorDatabase": "a\u0007"}"#,
         &[
-            "MySQLOrchestratorHost asks for a MySQL server as store, but this release stores in SQLite only; set \"BackendDB\": \"sqlite\" to start",
+            "MySQLOrchestratorDatabase needs MySQLOrchestratorHost; set it too",
+            "MySQLOrchestratorDatabase is 'a\\u{7}', which is no name of a database: 1 to 64 characters, none of them a control character, no blank at the end",
+        ],
+    ),
+    (
+        r#"{"MySQLOrchestratorHost": "d b", "MySQLOrchestratorUser": "orc", "MySQLOrchestratorDatabase": "o", "MySQLOrchestratorSSLCertFile": "/c"}"#,
+        &[
+            "MySQLOrchestratorSSLCertFile names '/c', which cannot be read: entity not found",
+            "MySQLOrchestratorHost names no host: 'd b' is not a host name or address",
+            "MySQLOrchestratorSSLCertFile needs MySQLOrchestratorSSLPrivateKeyFile; set it too",
         ],
     ),
     (

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::settings::StoreChoice;
 
 fn mysql(source: &FakeSource) -> (String, String) {
     let loaded = read_from(source).unwrap_or_else(|errors| panic!("{errors}"));
@@ -129,6 +130,29 @@ fn private_keys_that_are_open_refuse_the_start_and_certificates_may_be() {
             "/etc/orchestrator.conf.json: MySQLTopologySSLPrivateKeyFile names '/k.pem', which every user of this machine can access \
              (mode 0604); run: chmod o-rwx '/k.pem'",
             "/etc/orchestrator.conf.json: MySQLTopologySSLPrivateKeyFile needs MySQLTopologySSLCertFile; set it too",
+        ]
+    );
+}
+
+#[test]
+fn the_account_of_the_store_comes_from_its_own_file_and_from_the_environment() {
+    let content = r#"{"MySQLOrchestratorHost": "db", "MySQLOrchestratorDatabase": "orc", "MySQLOrchestratorCredentialsConfigFile": "/s.cnf"}"#;
+    let source = FakeSource::default()
+        .file(FILE, content)
+        .file_with_mode("/s.cnf", 0o600, "[client]\nuser=keeper\npassword=${PW}\n")
+        .variable_is("PW", "canary-9");
+    let settings = read_from(&source).unwrap().settings;
+    let StoreChoice::Mysql(store) = &settings.startup.store.choice else {
+        panic!("{:?}", settings.startup.store.choice);
+    };
+    assert_eq!(store.user, "keeper");
+    assert_eq!(store.password.expose(), "canary-9");
+    assert!(!format!("{settings:?}").contains("canary-9"));
+    assert_eq!(
+        problems(read_from(&source.without_file("/s.cnf"))),
+        [
+            "/etc/orchestrator.conf.json: MySQLOrchestratorCredentialsConfigFile names '/s.cnf', which cannot be read: entity not found",
+            "/etc/orchestrator.conf.json: MySQLOrchestratorHost needs MySQLOrchestratorUser; set it too",
         ]
     );
 }

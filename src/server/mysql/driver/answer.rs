@@ -5,7 +5,7 @@ use mysql_async::Value;
 use super::DriverError;
 
 /// Longest text in one cell. The longest seen in practice are GTID sets, some tens of KiB.
-const CELL_LIMIT: usize = 1024 * 1024;
+pub(super) const CELL_LIMIT: usize = 1024 * 1024;
 
 /// Longest column name kept, in characters; names of the servers' own statements have at most 64.
 const NAME_LIMIT: usize = 256;
@@ -61,11 +61,15 @@ impl Answer {
     }
 
     /// Takes a row and says what it takes in memory, cells without text included.
-    pub(super) fn push(&mut self, row: mysql_async::Row) -> Result<usize, DriverError> {
+    pub(super) fn push(
+        &mut self,
+        row: mysql_async::Row,
+        cell_bytes: usize,
+    ) -> Result<usize, DriverError> {
         let mut size = 0;
         let mut cells = Vec::with_capacity(row.len());
         for value in row.unwrap() {
-            let cell = cell(value)?;
+            let cell = cell(value, cell_bytes)?;
             size += size_of::<Cell>() + cell.as_ref().map_or(0, Vec::len);
             cells.push(cell);
         }
@@ -91,12 +95,12 @@ impl Answer {
 }
 
 /// The text protocol knows only texts and NULL.
-fn cell(value: Value) -> Result<Cell, DriverError> {
+fn cell(value: Value, limit: usize) -> Result<Cell, DriverError> {
     match value {
         Value::NULL => Ok(None),
-        Value::Bytes(text) if text.len() > CELL_LIMIT => Err(DriverError::TooLarge {
+        Value::Bytes(text) if text.len() > limit => Err(DriverError::TooLarge {
             what: "a text",
-            limit: CELL_LIMIT,
+            limit,
         }),
         Value::Bytes(text) => Ok(Some(text)),
         _ => Err(DriverError::Protocol("a value that is no text")),
@@ -112,6 +116,11 @@ impl Row<'_> {
     /// The text of the column of that name; `None` for NULL and for no such column.
     pub fn text(&self, name: &str) -> Option<String> {
         self.at(self.position(name)?)
+    }
+
+    /// The bytes of the column at `index`; `None` for NULL and for no such column.
+    pub fn bytes_at(&self, index: usize) -> Option<&[u8]> {
+        self.cells.get(index)?.as_deref()
     }
 
     /// The text of the column at `index`; `None` for NULL and for no such column.
@@ -145,11 +154,11 @@ mod tests {
     fn a_text_beyond_the_limit_is_refused_and_one_at_the_limit_is_read() {
         let text = |length| Value::Bytes(vec![b'x'; length]);
         assert_eq!(
-            cell(text(CELL_LIMIT)).unwrap().map(|t| t.len()),
+            cell(text(CELL_LIMIT), CELL_LIMIT).unwrap().map(|t| t.len()),
             Some(CELL_LIMIT)
         );
         assert!(matches!(
-            cell(text(CELL_LIMIT + 1)),
+            cell(text(CELL_LIMIT + 1), CELL_LIMIT),
             Err(DriverError::TooLarge { what: "a text", .. })
         ));
     }

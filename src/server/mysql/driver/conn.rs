@@ -6,6 +6,7 @@ use futures_core::Stream;
 use mysql_async::prelude::Queryable;
 use tokio::runtime::Handle;
 
+use super::answer::CELL_LIMIT;
 use super::caught::caught;
 use super::{Answer, DriverError};
 
@@ -17,6 +18,31 @@ const COLUMN_LIMIT: usize = 512;
 const RESULT_SET_LIMIT: usize = 16;
 /// Rows read for one value.
 const VALUE_ROWS: usize = 1000;
+
+/// What a statement may bring at most. The server that is asked is somebody else's, unless it keeps this node's own store.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Rows of one result set.
+    pub rows: usize,
+    /// Bytes of one cell.
+    pub cell_bytes: usize,
+    /// Bytes of all result sets together.
+    pub answer_bytes: usize,
+    /// Result sets; statements that bring none count as one each.
+    pub result_sets: usize,
+}
+
+impl Bounds {
+    /// For servers that are probed or changed.
+    const fn of_servers(rows: usize) -> Self {
+        Self {
+            rows,
+            cell_bytes: CELL_LIMIT,
+            answer_bytes: ANSWER_LIMIT,
+            result_sets: RESULT_SET_LIMIT,
+        }
+    }
+}
 
 /// One connection to a server, logged in. Dropping it closes it.
 pub struct Conn {
@@ -76,11 +102,27 @@ impl Conn {
     /// # Errors
     /// [`DriverError::Server`] leaves the connection usable; after every other error it is not.
     pub async fn query(&mut self, statement: &str, max_rows: usize) -> Result<Answer, DriverError> {
+        let answers = self
+            .query_all(statement, &Bounds::of_servers(max_rows))
+            .await?;
+        Ok(answers.into_iter().next().unwrap_or_default())
+    }
+
+    /// Sends a text of one or more statements and reads all result sets, one for each statement that was carried out; see
+    /// [`Conn::query`]. The server stops at the first statement that fails.
+    ///
+    /// # Errors
+    /// As [`Conn::query`].
+    pub async fn query_all(
+        &mut self,
+        statements: &str,
+        bounds: &Bounds,
+    ) -> Result<Vec<Answer>, DriverError> {
         let was_idle = std::mem::replace(&mut self.is_idle, false);
         let Some(inner) = self.inner.as_mut().filter(|_| was_idle) else {
             return Err(DriverError::Io(std::io::ErrorKind::NotConnected.into()));
         };
-        let outcome = match caught(ask(inner, statement, max_rows)).await {
+        let outcome = match caught(ask(inner, statements, bounds)).await {
             Ok(outcome) => outcome,
             Err(panicked) => {
                 self.close();
@@ -153,16 +195,16 @@ impl Drop for Conn {
 
 async fn ask(
     conn: &mut mysql_async::Conn,
-    statement: &str,
-    max_rows: usize,
-) -> Result<Answer, DriverError> {
-    let mut result = conn.query_iter(statement).await?;
-    let mut budget = ANSWER_LIMIT;
-    let mut first = None;
+    statements: &str,
+    bounds: &Bounds,
+) -> Result<Vec<Answer>, DriverError> {
+    let mut result = conn.query_iter(statements).await?;
+    let mut budget = bounds.answer_bytes;
+    let mut answers = Vec::new();
     // Once more than there may be, to see that none follows.
-    for _ in 0..=RESULT_SET_LIMIT {
+    for _ in 0..=bounds.result_sets {
         let Some(rows) = result.stream::<mysql_async::Row>().await? else {
-            return Ok(first.unwrap_or_default());
+            return Ok(answers);
         };
         let columns = rows.columns();
         if columns.len() > COLUMN_LIMIT {
@@ -172,12 +214,11 @@ async fn ask(
             });
         }
         let empty = Answer::with_columns(columns.iter().map(|column| column.name_str()));
-        let answer = collect(empty, rows, max_rows, &mut budget).await?;
-        first.get_or_insert(answer);
+        answers.push(collect(empty, rows, bounds, &mut budget).await?);
     }
     Err(DriverError::TooLarge {
         what: "result sets",
-        limit: RESULT_SET_LIMIT,
+        limit: bounds.result_sets,
     })
 }
 
@@ -185,20 +226,20 @@ async fn ask(
 async fn collect(
     mut answer: Answer,
     mut rows: impl Stream<Item = mysql_async::Result<mysql_async::Row>> + Unpin,
-    max_rows: usize,
+    bounds: &Bounds,
     budget: &mut usize,
 ) -> Result<Answer, DriverError> {
     while let Some(row) = poll_fn(|cx| Pin::new(&mut rows).poll_next(cx)).await {
-        if answer.len() == max_rows {
+        if answer.len() == bounds.rows {
             return Err(DriverError::TooLarge {
                 what: "rows",
-                limit: max_rows,
+                limit: bounds.rows,
             });
         }
-        let size = answer.push(row?)?;
+        let size = answer.push(row?, bounds.cell_bytes)?;
         *budget = budget.checked_sub(size).ok_or(DriverError::TooLarge {
             what: "an answer",
-            limit: ANSWER_LIMIT,
+            limit: bounds.answer_bytes,
         })?;
     }
     Ok(answer)

@@ -7,7 +7,7 @@ use super::caught::caught;
 use super::{Conn, DriverError, Tls};
 
 /// Longest packet of an answer: a row of several texts. During the login the driver's own bound of 4 MiB is in force.
-pub(super) const PACKET_LIMIT: usize = 4 * 1024 * 1024;
+pub(in crate::mysql) const PACKET_LIMIT: usize = 4 * 1024 * 1024;
 
 /// Who logs in, where and how.
 pub(in crate::mysql) struct Login<'a> {
@@ -21,6 +21,8 @@ pub(in crate::mysql) struct Login<'a> {
     pub(in crate::mysql) tls: Option<&'a Tls>,
     /// Shown by the server in `performance_schema.session_connect_attrs`.
     pub(in crate::mysql) program: &'a str,
+    /// Longest packet that is read or sent after the login.
+    pub(in crate::mysql) packet_limit: usize,
 }
 
 /// Connects and logs in. Has no deadline of its own: the caller bounds it; dropping the future closes the socket.
@@ -45,7 +47,7 @@ fn options(login: &Login<'_>) -> Opts {
         .user(Some(login.user))
         .pass(Some(login.password.expose()))
         .connect_attribute("program_name", login.program)
-        .max_allowed_packet(Some(PACKET_LIMIT))
+        .max_allowed_packet(Some(login.packet_limit))
         // Only a pool looks at it, to drop idle connections.
         .wait_timeout(Some(0))
         .prefer_socket(false)

@@ -26,7 +26,7 @@ mod tls;
 
 pub use answer::{Answer, Row};
 pub(super) use caught::caught;
-pub use conn::Conn;
+pub use conn::{Bounds, Conn};
 pub use error::DriverError;
-pub(super) use login::{Login, login};
+pub(super) use login::{Login, PACKET_LIMIT, login};
 pub(super) use tls::Tls;

@@ -56,7 +56,7 @@ fn trusted(ca_file: Option<&Path>, roots: &mut RootCertStore) -> Result<Vec<Vec<
         }
         if trusted.is_empty() {
             return Err(DriverError::Tls(
-                "this machine has no list of certificate authorities; set MySQLTopologySSLCAFile"
+                "this machine has no list of certificate authorities; name a file with them (MySQLTopologySSLCAFile, or MySQLOrchestratorSSLCAFile for a store)"
                     .to_owned(),
             ));
         }

@@ -174,6 +174,11 @@ impl Machine {
         self.inner.store.failing()
     }
 
+    /// Since when a write to the store is under way (monotonic).
+    pub fn writing(&self) -> watch::Receiver<Option<Duration>> {
+        self.inner.store.writing()
+    }
+
     /// Why the store takes nothing any more, once that is so.
     pub fn broken(&self) -> watch::Receiver<Option<String>> {
         self.inner.store.broken()

@@ -22,6 +22,8 @@ pub(super) struct StoreWriter {
     clock: Arc<dyn Clock>,
     /// Since when (monotonic) writing fails; `None` while it works.
     failing: watch::Sender<Option<Duration>>,
+    /// Since when (monotonic) a write is under way; `None` while there is none.
+    writing: watch::Sender<Option<Duration>>,
 }
 
 impl StoreWriter {
@@ -30,12 +32,18 @@ impl StoreWriter {
             store,
             clock,
             failing: watch::Sender::new(None),
+            writing: watch::Sender::new(None),
         }
     }
 
     /// Since when writing fails.
     pub fn failing(&self) -> watch::Receiver<Option<Duration>> {
         self.failing.subscribe()
+    }
+
+    /// Since when a write is under way: one that does not end is not seen to fail.
+    pub fn writing(&self) -> watch::Receiver<Option<Duration>> {
+        self.writing.subscribe()
     }
 
     /// Writes applied entries.
@@ -54,14 +62,26 @@ impl StoreWriter {
             .await
     }
 
-    /// `last` is the applied index when `write` took effect.
     async fn persist(
         &self,
         last: u64,
         write: impl Fn(&dyn DecisionStore) -> Result<(), Error> + Send + Sync + 'static,
     ) -> io::Result<()> {
-        let write = Arc::new(write);
         let began = self.clock.monotonic();
+        self.writing.send_replace(Some(began));
+        let persisted = self.try_until_stored(began, last, write).await;
+        self.writing.send_replace(None);
+        persisted
+    }
+
+    /// `last` is the applied index when `write` took effect.
+    async fn try_until_stored(
+        &self,
+        began: Duration,
+        last: u64,
+        write: impl Fn(&dyn DecisionStore) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> io::Result<()> {
+        let write = Arc::new(write);
         loop {
             let (store, attempt) = (Arc::clone(&self.store), Arc::clone(&write));
             let result =

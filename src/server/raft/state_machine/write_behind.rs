@@ -86,6 +86,11 @@ impl WriteBehind {
         self.0.writer.failing()
     }
 
+    /// Since when a write is under way (monotonic).
+    pub fn writing(&self) -> watch::Receiver<Option<Duration>> {
+        self.0.writer.writing()
+    }
+
     /// The last entry that the store has, as it grows.
     pub fn stored(&self) -> watch::Receiver<u64> {
         self.0.stored.subscribe()

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::fault::Fault;
+use super::super::fault::Fault;
 
 /// How long a statement waits for another program that writes to the same file (a `sqlite3` shell, a backup): longer
 /// than such a tool needs for its own commit, shorter than the patience of a caller.
@@ -77,7 +77,10 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Fault> {
 }
 
 /// Looks for damage in the given tables; others in the same file are not ours to judge.
-pub(super) fn check_tables(connection: &Connection, tables: &[&str]) -> Result<(), Fault> {
+pub(super) fn check_tables<'a>(
+    connection: &Connection,
+    tables: impl IntoIterator<Item = &'a str>,
+) -> Result<(), Fault> {
     for table in tables {
         let sql = format!("PRAGMA quick_check('{table}')");
         let verdict: String = connection.query_row(&sql, [], |row| row.get(0))?;
@@ -127,8 +130,8 @@ mod tests {
         connection
             .execute_batch("PRAGMA ignore_check_constraints = 1; INSERT INTO bad VALUES (-1); PRAGMA ignore_check_constraints = 0")
             .unwrap();
-        check_tables(&connection, &["good"]).unwrap();
-        let error = check_tables(&connection, &["good", "bad"]).unwrap_err();
+        check_tables(&connection, ["good"]).unwrap();
+        let error = check_tables(&connection, ["good", "bad"]).unwrap_err();
         let text = error.at("/s").to_string();
         assert!(text.contains("table bad: "), "{text}");
     }

@@ -5,12 +5,12 @@ use orchestrator_core::domain::{InstanceKey, Timestamp};
 use orchestrator_core::ports::Ids;
 use rusqlite::Connection;
 
+use super::super::fault::Fault;
 use super::super::{
     AppliedEntry, DecisionStore, Error, Identity, InstallMode, LOG_ENTRIES_KEPT, LoggedEntry,
-    StoreId,
+    StoreId, batch,
 };
 use super::connection::{Durability, check_tables, open_writer};
-use super::fault::Fault;
 use super::lock::Lock;
 use super::place::{Place, prepare_directory, prepare_file};
 use super::readers::Readers;
@@ -122,8 +122,8 @@ fn prepare(
 ) -> Result<Connection, Fault> {
     let connection = open_writer(path, durability, pages_max)?;
     migrations::migrate(&connection, migrations::DECISIONS, now)?;
-    check_tables(&connection, &rows::TABLES)?;
-    check_tables(&connection, &["store_meta", "decision_log"])?;
+    check_tables(&connection, rows::table_names())?;
+    check_tables(&connection, ["store_meta", "decision_log"])?;
     meta::create(&connection, identity)?;
     meta::check_against_log(&connection)?;
     Ok(connection)
@@ -145,22 +145,13 @@ fn write_batch(
     log_entries_kept: u64,
     is_derived: bool,
 ) -> Result<(), Fault> {
-    let last = batch.last().map_or(0, |entry| entry.index);
-    let mut applied = meta::progress(connection)?.applied_index;
-    for entry in batch {
-        if entry.index != applied + 1 {
-            return Err(Fault::Gap {
-                applied,
-                found: entry.index,
-            });
-        }
-        if !is_derived || entry.index == last || !entry.effects.is_empty() {
-            log::append(connection, entry)?;
-        }
-        for change in &entry.changes {
-            rows::write(connection, change)?;
-        }
-        applied = entry.index;
+    let before = meta::progress(connection)?.applied_index;
+    let applied = batch::index_after(before, batch)?;
+    for entry in batch::logged(batch, is_derived) {
+        log::append(connection, entry)?;
+    }
+    for change in batch.iter().flat_map(|entry| &entry.changes) {
+        rows::write(connection, change)?;
     }
     // Once for all: nothing of the batch is seen before all of it.
     if let Some(latest) = batch.iter().map(|entry| entry.decided_at).max() {
@@ -175,17 +166,9 @@ fn write_snapshot(
     mode: InstallMode,
 ) -> Result<(), Fault> {
     let state = snapshot.decided();
-    if mode == InstallMode::SameGroup {
-        let ours = meta::identity(connection)?.group;
-        let applied = meta::progress(connection)?.applied_index;
-        let (theirs, found) = (snapshot.group(), state.applied_index);
-        if ours != theirs {
-            return Err(Fault::OtherGroup { ours, theirs });
-        }
-        if found < applied {
-            return Err(Fault::Older { applied, found });
-        }
-    }
+    let ours = meta::identity(connection)?.group;
+    let applied = meta::progress(connection)?.applied_index;
+    batch::check_snapshot(snapshot, mode, ours, applied)?;
     rows::clear(connection)?;
     log::clear(connection)?;
     for row in state.rows() {

@@ -5,8 +5,8 @@ use orchestrator_core::domain::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::Error;
+use super::super::fault::Fault;
 use super::connection::{Durability, check_tables, open_writer};
-use super::fault::Fault;
 use super::lock::Lock;
 use super::place::{prepare_directory, prepare_file};
 use super::readers::Readers;
@@ -197,7 +197,7 @@ impl GroupLog {
 fn prepare(path: &Path, now: Timestamp) -> Result<Connection, Fault> {
     let connection = open_writer(Some(path), Durability::Full, None)?;
     migrations::migrate(&connection, migrations::GROUP_LOG, now)?;
-    check_tables(&connection, &["group_log", "group_mark"])?;
+    check_tables(&connection, ["group_log", "group_mark"])?;
     Ok(connection)
 }
 

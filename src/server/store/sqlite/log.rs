@@ -1,37 +1,22 @@
-use orchestrator_core::decided::codec;
-use orchestrator_core::domain::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
+use super::super::fault::Fault;
+use super::super::rows::{LOG, log_cells, read_entry};
 use super::super::{AppliedEntry, LoggedEntry};
-use super::fault::Fault;
-use super::meta;
+use super::{meta, rows};
 
-const APPEND: &str = "INSERT INTO decision_log (entry_index, envelope, reply, effects, decided_at_micros) \
-     VALUES (?1, ?2, ?3, ?4, ?5)";
 const TRIM: &str = "DELETE FROM decision_log WHERE entry_index <= ?1";
 const CLEAR: &str = "DELETE FROM decision_log";
-const TAIL: &str = "SELECT entry_index, envelope, reply, effects, decided_at_micros FROM \
-     (SELECT * FROM decision_log ORDER BY entry_index DESC LIMIT ?1) ORDER BY entry_index";
-const OWED: &str = "SELECT entry_index, envelope, reply, effects, decided_at_micros FROM decision_log \
-     WHERE entry_index > ?1 AND effects IS NOT NULL ORDER BY entry_index LIMIT ?2";
+const TAIL: &str = " ORDER BY entry_index DESC LIMIT ?1";
+const OWED: &str = " WHERE entry_index > ?1 AND effects IS NOT NULL ORDER BY entry_index LIMIT ?2";
 
-/// Statements that write.
+/// Statements that write, beside those of every table.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 3] = [APPEND, TRIM, CLEAR];
+pub(super) const STATEMENTS: [&str; 2] = [TRIM, CLEAR];
 
 pub(super) fn append(connection: &Connection, entry: &AppliedEntry) -> Result<(), Fault> {
-    let effects = match entry.effects.is_empty() {
-        true => None,
-        false => Some(codec::encode(&entry.effects)?),
-    };
-    connection.prepare_cached(APPEND)?.execute(params![
-        meta::index(entry.index)?,
-        entry.envelope,
-        codec::encode(&entry.reply)?,
-        effects,
-        entry.decided_at.as_micros()
-    ])?;
-    Ok(())
+    meta::index(entry.index)?;
+    rows::put(connection, &LOG, &log_cells(entry)?)
 }
 
 /// Drops entries up to `last`.
@@ -56,7 +41,9 @@ pub(super) fn last_index(connection: &Connection) -> Result<Option<u64>, Fault> 
 }
 
 pub(super) fn tail(connection: &Connection, max: usize) -> Result<Vec<LoggedEntry>, Fault> {
-    entries(connection, TAIL, params![limit(max)])
+    let mut entries = rows::select(connection, &LOG, TAIL, params![limit(max)], read_entry)?;
+    entries.reverse();
+    Ok(entries)
 }
 
 pub(super) fn owed_after(
@@ -64,40 +51,10 @@ pub(super) fn owed_after(
     index: u64,
     max: usize,
 ) -> Result<Vec<LoggedEntry>, Fault> {
-    entries(connection, OWED, params![meta::index(index)?, limit(max)])
+    let params = params![meta::index(index)?, limit(max)];
+    rows::select(connection, &LOG, OWED, params, read_entry)
 }
 
 fn limit(max: usize) -> i64 {
     i64::try_from(max).unwrap_or(i64::MAX)
-}
-
-fn entries(
-    connection: &Connection,
-    sql: &str,
-    params: impl Params,
-) -> Result<Vec<LoggedEntry>, Fault> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params)?;
-    let mut entries = Vec::new();
-    while let Some(row) = rows.next()? {
-        entries.push(entry(row)?);
-    }
-    Ok(entries)
-}
-
-fn entry(row: &Row<'_>) -> Result<LoggedEntry, Fault> {
-    let index = meta::unsigned(row, 0)?;
-    let damaged = |error| Fault::undecodable(&format!("decision_log, entry {index}"), &error);
-    let reply: Vec<u8> = row.get(2)?;
-    let effects: Option<Vec<u8>> = row.get(3)?;
-    Ok(LoggedEntry {
-        index,
-        envelope: row.get(1)?,
-        reply: codec::decode(&reply).map_err(damaged)?,
-        effects: match effects {
-            Some(bytes) => codec::decode(&bytes).map_err(damaged)?,
-            None => Vec::new(),
-        },
-        decided_at: Timestamp::from_micros(row.get(4)?),
-    })
 }

@@ -2,8 +2,8 @@ use orchestrator_core::decided::GroupId;
 use orchestrator_core::domain::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::super::fault::Fault;
 use super::super::{Identity, StoreId};
-use super::fault::Fault;
 use super::log;
 
 const CREATE: &str = "INSERT INTO store_meta (anchor, store_id, group_id, applied_index, decided_at_micros, \

@@ -2,7 +2,7 @@ use orchestrator_core::domain::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-use super::fault::Fault;
+use super::super::fault::Fault;
 
 /// One step of a schema. It is never changed once released: a change is a further step.
 #[derive(Debug)]

@@ -4,13 +4,10 @@
 //! beside it. Files are private to the user, and a lock keeps a second process out. SQL is in `rows`, `log` and
 //! `observations` only, and reads neither clock nor randomness: what is written is what apply said.
 
-mod alias_rows;
-mod answer_rows;
 mod connection;
 mod decisions;
 mod fault;
 mod group_log;
-mod group_rows;
 mod lock;
 mod log;
 mod meta;
@@ -18,10 +15,10 @@ mod migrations;
 mod observations;
 mod place;
 mod readers;
-mod recovery_rows;
 mod rows;
-mod token_rows;
 mod writer;
+
+pub(super) use fault::from_sqlite;
 
 pub use decisions::{SqliteOptions, SqliteStore};
 pub use group_log::{GroupLog, GroupLogEntry, Mark};

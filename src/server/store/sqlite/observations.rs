@@ -1,22 +1,17 @@
 use std::path::{Path, PathBuf};
 
-use orchestrator_core::decided::codec;
 use orchestrator_core::domain::{InstanceRecord, Timestamp};
 use orchestrator_core::ports::{BoxFuture, ObservationStore, ObservationWrite, StoreError};
-use rusqlite::{Connection, Row, params};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::super::Error;
+use super::super::fault::Fault;
+use super::super::rows::{OBSERVED, key_cells, observed_cells, read_record};
 use super::connection::{Durability, check_tables, open_writer};
-use super::fault::Fault;
 use super::place::{Place, prepare_directory, prepare_file, with_suffix};
 use super::writer::{Reopen, Writer};
 use super::{migrations, rows};
-
-const PUT: &str = "INSERT OR REPLACE INTO observed_instance \
-     (host, port, known_since_micros, last_seen_at_micros, record) VALUES (?1, ?2, ?3, ?4, ?5)";
-const REMOVE: &str = "DELETE FROM observed_instance WHERE host = ?1 AND port = ?2";
-const ALL: &str = "SELECT host, port, known_since_micros, record FROM observed_instance";
 
 /// Most damaged files that are kept for somebody to look at; the last one is written over.
 const CORRUPT_KEPT: u32 = 9;
@@ -86,7 +81,7 @@ fn connect(path: Option<&Path>, store: &str, now: Timestamp) -> Result<Connectio
     let open = || {
         let connection = open_writer(path, Durability::Relaxed, None)?;
         migrations::migrate(&connection, migrations::OBSERVATIONS, now)?;
-        check_tables(&connection, &["observed_instance"])?;
+        check_tables(&connection, [OBSERVED.name])?;
         Ok(connection)
     };
     open().map_err(|fault: Fault| fault.at(store))
@@ -134,55 +129,19 @@ fn replace(path: &Path, cause: &Error, now: Timestamp) -> Result<Connection, Err
 fn write(connection: &Connection, batch: &[ObservationWrite]) -> Result<(), Fault> {
     for write in batch {
         match write {
-            ObservationWrite::Put(record) => put(connection, record)?,
+            ObservationWrite::Put(record) => {
+                rows::put(connection, &OBSERVED, &observed_cells(record)?)?;
+            }
             ObservationWrite::Remove(key) => {
-                connection
-                    .prepare_cached(REMOVE)?
-                    .execute(params![key.host().as_str(), key.port()])?;
+                rows::delete(connection, &OBSERVED, &key_cells(key))?;
             }
         }
     }
     Ok(())
 }
 
-fn put(connection: &Connection, record: &InstanceRecord) -> Result<(), Fault> {
-    connection.prepare_cached(PUT)?.execute(params![
-        record.key.host().as_str(),
-        record.key.port(),
-        record.known_since.as_micros(),
-        record.last_seen_at.map(Timestamp::as_micros),
-        codec::encode(record)?
-    ])?;
-    Ok(())
-}
-
 fn load(connection: &Connection) -> Result<Vec<InstanceRecord>, Fault> {
-    let mut statement = connection.prepare(ALL)?;
-    let mut rows = statement.query([])?;
-    let mut records = Vec::new();
-    while let Some(row) = rows.next()? {
-        records.push(record(row)?);
-    }
-    Ok(records)
-}
-
-/// The record, or the bare key when the record is of another release or damaged.
-fn record(row: &Row<'_>) -> Result<InstanceRecord, Fault> {
-    let key = rows::key(row)?;
-    let known_since = Timestamp::from_micros(row.get(2)?);
-    let bytes: Vec<u8> = row.get(3)?;
-    match codec::decode::<InstanceRecord>(&bytes) {
-        // No probe is under way any more.
-        Ok(record) if record.key == key => Ok(InstanceRecord {
-            probing_since: None,
-            ..record
-        }),
-        Ok(_) => Ok(InstanceRecord::heard_of(key, known_since)),
-        Err(error) => {
-            tracing::info!(instance = %key, %error, "what was observed cannot be read; it is probed again");
-            Ok(InstanceRecord::heard_of(key, known_since))
-        }
-    }
+    rows::select(connection, &OBSERVED, "", [], read_record)
 }
 
 impl ObservationStore for SqliteObservations {

@@ -3,8 +3,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
+use super::super::fault::Fault;
 use super::connection::{BUSY_TIMEOUT, open_reader};
-use super::fault::Fault;
 
 /// Most connections that read at once. Reads are rare (start, snapshots, owed effects) and short; what is shown to
 /// clients comes from memory.

@@ -1,114 +1,149 @@
+//! Rows of all tables in SQLite.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use orchestrator_core::decided::RowChange;
-use orchestrator_core::domain::{
-    Candidate, Downtime, HostName, InstanceKey, PromotionRule, Timestamp,
-};
-use rusqlite::{Connection, Row, params};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Params, Row, ToSql, params_from_iter};
 
-use super::fault::Fault;
-use super::{alias_rows, answer_rows, group_rows, recovery_rows, token_rows};
+use super::super::fault::Fault;
+use super::super::rows::{self, Cell, DECIDED, LOG, OBSERVED, ReadRow, RowWrite, Table};
 
-/// Every table of decided state, in the order of `Decided::rows`.
-pub(super) const TABLES: [&str; 13] = [
-    "decided_downtime",
-    "decided_candidate",
-    "decided_forgotten",
-    "decided_access_token",
-    "decided_detection",
-    "decided_recovery",
-    "decided_recovery_step",
-    "decided_recovery_note",
-    "decided_recoveries_disabled",
-    "decided_left_stopped",
-    "decided_group_node",
-    "decided_answer",
-    "decided_cluster_alias",
-];
+/// Statements of one table.
+struct Statements {
+    put: String,
+    delete: String,
+    select: String,
+}
 
-const PUT_DOWNTIME: &str = "INSERT OR REPLACE INTO decided_downtime \
-     (host, port, owner, reason, begins_at_micros, ends_at_micros) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-const PUT_CANDIDATE: &str = "INSERT OR REPLACE INTO decided_candidate \
-     (host, port, promotion_rule, registered_at_micros, expires_at_micros) VALUES (?1, ?2, ?3, ?4, ?5)";
-const PUT_FORGOTTEN: &str = "INSERT OR REPLACE INTO decided_forgotten \
-     (host, port, forgotten_at_micros) VALUES (?1, ?2, ?3)";
-const DELETE_DOWNTIME: &str = "DELETE FROM decided_downtime WHERE host = ?1 AND port = ?2";
-const DELETE_CANDIDATE: &str = "DELETE FROM decided_candidate WHERE host = ?1 AND port = ?2";
-const DELETE_FORGOTTEN: &str = "DELETE FROM decided_forgotten WHERE host = ?1 AND port = ?2";
-const DOWNTIMES: &str = "SELECT host, port, owner, reason, begins_at_micros, ends_at_micros \
-     FROM decided_downtime ORDER BY host, port";
-const CANDIDATES: &str = "SELECT host, port, promotion_rule, registered_at_micros, expires_at_micros \
-     FROM decided_candidate ORDER BY host, port";
-const FORGOTTEN: &str = "SELECT host, port, forgotten_at_micros \
-     FROM decided_forgotten ORDER BY host, port";
+/// Those of each table, by its name; put together once, so that SQLite parses each once.
+static STATEMENTS: LazyLock<BTreeMap<&'static str, Statements>> = LazyLock::new(|| {
+    let decided = DECIDED.iter().map(|decided| &decided.table);
+    let all = decided.chain([&LOG, &OBSERVED]);
+    all.map(|table| (table.name, Statements::of(table)))
+        .collect()
+});
 
-/// Makes one change.
+impl Statements {
+    fn of(table: &Table) -> Self {
+        let name = table.name;
+        let columns: Vec<&str> = table.columns().collect();
+        let places: Vec<String> = (1..=columns.len()).map(|n| format!("?{n}")).collect();
+        let keys: Vec<String> = (1..)
+            .zip(table.key)
+            .map(|(n, column)| format!("{column} = ?{n}"))
+            .collect();
+        let read: Vec<&str> = table.read_columns().collect();
+        Self {
+            put: format!(
+                "INSERT OR REPLACE INTO {name} ({}) VALUES ({})",
+                columns.join(", "),
+                places.join(", ")
+            ),
+            delete: format!("DELETE FROM {name} WHERE {}", keys.join(" AND ")),
+            select: format!("SELECT {} FROM {name}", read.join(", ")),
+        }
+    }
+
+    fn for_table(table: &Table) -> &'static Self {
+        STATEMENTS
+            .get(table.name)
+            .expect("every table is in the map")
+    }
+}
+
+/// Numbers keep their bits: SQLite has signed ones only.
+impl ToSql for Cell<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Cell::Null => ValueRef::Null,
+            Cell::Integer(number) => ValueRef::Integer(*number),
+            Cell::Unsigned(number) => ValueRef::Integer(number.cast_signed()),
+            Cell::Text(text) => ValueRef::Text(text.as_bytes()),
+            Cell::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+impl ReadRow for Row<'_> {
+    fn is_null(&self, column: usize) -> Result<bool, Fault> {
+        Ok(matches!(self.get_ref(column)?, ValueRef::Null))
+    }
+
+    fn integer(&self, column: usize) -> Result<i64, Fault> {
+        Ok(self.get(column)?)
+    }
+
+    fn unsigned(&self, column: usize) -> Result<u64, Fault> {
+        Ok(self.get::<_, i64>(column)?.cast_unsigned())
+    }
+
+    fn text(&self, column: usize) -> Result<String, Fault> {
+        Ok(self.get(column)?)
+    }
+
+    fn bytes(&self, column: usize) -> Result<Vec<u8>, Fault> {
+        Ok(self.get(column)?)
+    }
+}
+
+/// Makes one change of decided state.
 pub(super) fn write(connection: &Connection, change: &RowChange) -> Result<(), Fault> {
-    match change {
-        RowChange::PutDowntime(key, row) => {
-            connection.prepare_cached(PUT_DOWNTIME)?.execute(params![
-                key.host().as_str(),
-                key.port(),
-                row.owner,
-                row.reason,
-                row.begins_at.as_micros(),
-                row.ends_at.as_micros()
-            ])?
-        }
-        RowChange::PutCandidate(key, row) => {
-            connection.prepare_cached(PUT_CANDIDATE)?.execute(params![
-                key.host().as_str(),
-                key.port(),
-                row.rule.as_str(),
-                row.registered_at.as_micros(),
-                row.expires_at.as_micros()
-            ])?
-        }
-        RowChange::PutForgotten(key, at) => connection
-            .prepare_cached(PUT_FORGOTTEN)?
-            .execute(params![key.host().as_str(), key.port(), at.as_micros()])?,
-        RowChange::DeleteDowntime(key) => delete(connection, DELETE_DOWNTIME, key)?,
-        RowChange::DeleteCandidate(key) => delete(connection, DELETE_CANDIDATE, key)?,
-        RowChange::DeleteForgotten(key) => delete(connection, DELETE_FORGOTTEN, key)?,
-        RowChange::PutAccessToken(public, row) => token_rows::put(connection, public, row)?,
-        RowChange::DeleteAccessToken(public) => token_rows::delete(connection, public)?,
-        RowChange::PutDetection(number, row) => {
-            recovery_rows::put_detection(connection, *number, row)?
-        }
-        RowChange::DeleteDetection(number) => recovery_rows::delete_detection(connection, *number)?,
-        RowChange::PutRecovery(id, row) => recovery_rows::put_recovery(connection, *id, row)?,
-        RowChange::DeleteRecovery(id) => recovery_rows::delete_recovery(connection, *id)?,
-        RowChange::PutRecoveryStep(id, number, row) => {
-            recovery_rows::put_step(connection, *id, *number, row)?
-        }
-        RowChange::DeleteRecoveryStep(id, number) => {
-            recovery_rows::delete_step(connection, *id, *number)?
-        }
-        RowChange::PutRecoveryNote(id, row) => recovery_rows::put_note(connection, *id, row)?,
-        RowChange::DeleteRecoveryNote(id, number) => {
-            recovery_rows::delete_note(connection, *id, *number)?
-        }
-        RowChange::PutRecoveriesDisabled(row) => recovery_rows::put_disabled(connection, row)?,
-        RowChange::DeleteRecoveriesDisabled => recovery_rows::delete_disabled(connection)?,
-        RowChange::PutLeftStopped(key, id) => recovery_rows::put_left(connection, key, *id)?,
-        RowChange::DeleteLeftStopped(key) => recovery_rows::delete_left(connection, key)?,
-        RowChange::PutGroupNode(name, row) => group_rows::put(connection, name, row)?,
-        RowChange::DeleteGroupNode(name) => group_rows::delete(connection, name)?,
-        RowChange::PutAnswer(request, answer) => answer_rows::put(connection, *request, answer)?,
-        RowChange::DeleteAnswer(request) => answer_rows::delete(connection, *request)?,
-        RowChange::PutClusterAlias(cluster, row) => alias_rows::put(connection, cluster, row)?,
-        RowChange::DeleteClusterAlias(cluster) => alias_rows::delete(connection, cluster)?,
-    };
+    match rows::write(change)? {
+        RowWrite::Put(table, cells) => put(connection, table, &cells),
+        RowWrite::Delete(table, cells) => delete(connection, table, &cells),
+    }
+}
+
+/// Writes a row over the one with its key.
+pub(super) fn put(connection: &Connection, table: &Table, cells: &[Cell<'_>]) -> Result<(), Fault> {
+    let sql = &Statements::for_table(table).put;
+    connection
+        .prepare_cached(sql)?
+        .execute(params_from_iter(cells))?;
     Ok(())
 }
 
-fn delete(connection: &Connection, sql: &str, key: &InstanceKey) -> rusqlite::Result<usize> {
+/// Removes the row with this key.
+pub(super) fn delete(
+    connection: &Connection,
+    table: &Table,
+    key: &[Cell<'_>],
+) -> Result<(), Fault> {
+    let sql = &Statements::for_table(table).delete;
     connection
         .prepare_cached(sql)?
-        .execute(params![key.host().as_str(), key.port()])
+        .execute(params_from_iter(key))?;
+    Ok(())
+}
+
+/// Rows of a table, as `read` understands them; `rest` is what follows the list of tables.
+pub(super) fn select<T>(
+    connection: &Connection,
+    table: &Table,
+    rest: &str,
+    params: impl Params,
+    read: impl Fn(&dyn ReadRow) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    let sql = format!("{}{rest}", Statements::for_table(table).select);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
+
+/// Names of the tables of decided state.
+pub(super) fn table_names() -> impl Iterator<Item = &'static str> {
+    DECIDED.iter().map(|decided| decided.table.name)
 }
 
 /// Removes every row of decided state.
 pub(super) fn clear(connection: &Connection) -> Result<(), Fault> {
-    for table in TABLES {
+    for table in table_names() {
         connection.execute(&format!("DELETE FROM {table}"), [])?;
     }
     Ok(())
@@ -116,70 +151,11 @@ pub(super) fn clear(connection: &Connection) -> Result<(), Fault> {
 
 /// Every row of decided state, as the change that writes it.
 pub(super) fn load(connection: &Connection) -> Result<Vec<RowChange>, Fault> {
-    let mut rows = Vec::new();
-    collect(connection, DOWNTIMES, &mut rows, |key, row| {
-        Ok(RowChange::PutDowntime(
-            key,
-            Downtime {
-                owner: row.get(2)?,
-                reason: row.get(3)?,
-                begins_at: time(row, 4)?,
-                ends_at: time(row, 5)?,
-            },
-        ))
-    })?;
-    collect(connection, CANDIDATES, &mut rows, |key, row| {
-        Ok(RowChange::PutCandidate(
-            key,
-            Candidate {
-                rule: rule(row)?,
-                registered_at: time(row, 3)?,
-                expires_at: time(row, 4)?,
-            },
-        ))
-    })?;
-    collect(connection, FORGOTTEN, &mut rows, |key, row| {
-        Ok(RowChange::PutForgotten(key, time(row, 2)?))
-    })?;
-    token_rows::load(connection, &mut rows)?;
-    recovery_rows::load(connection, &mut rows)?;
-    group_rows::load(connection, &mut rows)?;
-    answer_rows::load(connection, &mut rows)?;
-    alias_rows::load(connection, &mut rows)?;
-    Ok(rows)
-}
-
-fn collect(
-    connection: &Connection,
-    sql: &str,
-    into: &mut Vec<RowChange>,
-    read: impl Fn(InstanceKey, &Row<'_>) -> Result<RowChange, Fault>,
-) -> Result<(), Fault> {
-    let mut statement = connection.prepare(sql)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        into.push(read(key(row)?, row)?);
+    let mut found = Vec::new();
+    for decided in &DECIDED {
+        found.extend(select(connection, &decided.table, "", [], decided.read)?);
     }
-    Ok(())
-}
-
-/// The key in the first two columns.
-pub(super) fn key(row: &Row<'_>) -> Result<InstanceKey, Fault> {
-    let host: String = row.get(0)?;
-    let port: u16 = row.get(1)?;
-    HostName::parse(&host)
-        .and_then(|host| InstanceKey::new(host, port))
-        .map_err(|error| Fault::Damaged(format!("a row has no instance for key: {error}")))
-}
-
-fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
-    row.get(column).map(Timestamp::from_micros)
-}
-
-fn rule(row: &Row<'_>) -> Result<PromotionRule, Fault> {
-    let text: String = row.get(2)?;
-    text.parse()
-        .map_err(|error| Fault::Damaged(format!("a row of decided_candidate: {error}")))
+    Ok(found)
 }
 
 /// The first word in `sql` that would make what is written depend on the moment or on chance.
@@ -218,26 +194,35 @@ mod tests {
 
     #[test]
     fn no_statement_reads_a_clock_or_randomness() {
-        for sql in [
-            PUT_DOWNTIME,
-            PUT_CANDIDATE,
-            PUT_FORGOTTEN,
-            DELETE_DOWNTIME,
-            DELETE_CANDIDATE,
-            DELETE_FORGOTTEN,
-        ]
-        .into_iter()
-        .chain(token_rows::STATEMENTS)
-        .chain(recovery_rows::STATEMENTS)
-        .chain(answer_rows::STATEMENTS)
-        .chain(group_rows::STATEMENTS)
-        .chain(alias_rows::STATEMENTS)
-        .chain(super::super::log::STATEMENTS)
-        .chain(super::super::meta::STATEMENTS)
+        let of_tables = STATEMENTS
+            .values()
+            .flat_map(|of| [of.put.as_str(), of.delete.as_str()]);
+        let others = super::super::log::STATEMENTS.into_iter();
+        for sql in of_tables
+            .chain(others)
+            .chain(super::super::meta::STATEMENTS)
         {
             assert_eq!(impure_word(sql), None, "{sql}");
         }
         assert_eq!(impure_word("SELECT strftime('%s', 'now')"), Some("now"));
         assert_eq!(impure_word("-- now\nSELECT nowhere"), None);
+    }
+
+    #[test]
+    fn statements_name_key_first_then_values_then_what_is_for_people() {
+        let of = Statements::of(&OBSERVED);
+        assert_eq!(
+            of.put,
+            "INSERT OR REPLACE INTO observed_instance (host, port, known_since_micros, record, last_seen_at_micros) \
+             VALUES (?1, ?2, ?3, ?4, ?5)"
+        );
+        assert_eq!(
+            of.delete,
+            "DELETE FROM observed_instance WHERE host = ?1 AND port = ?2"
+        );
+        assert_eq!(
+            of.select,
+            "SELECT host, port, known_since_micros, record FROM observed_instance"
+        );
     }
 }

@@ -5,7 +5,8 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 
 use super::super::Error;
-use super::fault::{Fault, is_sync_failure};
+use super::super::fault::Fault;
+use super::fault::is_sync_failure;
 
 /// Most jobs that wait. Callers are few (the proposer, the sign of life, write-behind) and each waits for its answer; a
 /// longer queue means that the disk does not answer.

@@ -1,0 +1,101 @@
+//! A server with databases on it, and stores in them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context as _, Result};
+use orchestrator::store::{DecisionStore, Error, MysqlOptions, MysqlStore};
+use orchestrator_core::domain::{InstanceKey, Secret, Timestamp};
+use orchestrator_core::ports::{BoxFuture, Clock, Ids};
+use raft_tests::contract::{History, START, StorePlace};
+use raft_tests::lab::{Account, Flavour, Fleet, Plan};
+
+pub const ALL: [Flavour; 3] = [Flavour::MariaDb, Flavour::MySql, Flavour::MySql56];
+
+/// One server of a flavour, which loses nothing that it acknowledged.
+pub async fn server(flavour: Flavour) -> Result<Fleet> {
+    Plan::of(flavour, "a")
+        .with("innodb_flush_log_at_trx_commit", 1)
+        .build()
+        .await
+}
+
+pub struct SystemClock(Instant);
+
+impl SystemClock {
+    pub fn start() -> Arc<Self> {
+        Arc::new(Self(Instant::now()))
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap();
+        Timestamp::default().plus(since)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn sleep(&self, length: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(length))
+    }
+}
+
+/// Numbers that no two processes of a test share.
+pub struct Drawn;
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+impl Ids for Drawn {
+    fn unique(&self) -> u128 {
+        u128::from(NEXT.fetch_add(1, Ordering::SeqCst)) << 64 | 0xabc
+    }
+
+    fn fraction(&self) -> f64 {
+        0.0
+    }
+}
+
+/// A store in `database` of the server `a`, opened by the account that may do everything.
+pub fn options(fleet: &Fleet, database: &str) -> Result<MysqlOptions> {
+    let key = InstanceKey::parse(&fleet["a"].host().to_string(), fleet["a"].port())?;
+    let mut options = MysqlOptions::new(key, database, "node1:3000");
+    options.user = Account::LAB.user.to_owned();
+    options.password = Secret::new(Account::LAB.password);
+    options.read_timeout = Duration::from_secs(5);
+    Ok(options)
+}
+
+pub fn open(options: MysqlOptions) -> Result<MysqlStore, Error> {
+    MysqlStore::open(options, SystemClock::start(), &Drawn, START)
+}
+
+/// Runs what blocks beside the test's own tasks.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .context("a call of the store panicked")
+}
+
+/// A history for this store, with as many entries committed.
+pub fn grown(store: &dyn DecisionStore, entries: usize) -> Result<History> {
+    let mut history = History::new(store.identity()?.group, 7);
+    store.commit(history.entries(entries))?;
+    Ok(history)
+}
+
+/// A database as a place for a store.
+pub struct Database(pub MysqlOptions);
+
+impl StorePlace for Database {
+    fn open(&self, log_entries_kept: u64) -> Box<dyn DecisionStore> {
+        let mut options = self.0.clone();
+        options.log_entries_kept = log_entries_kept;
+        Box::new(open(options).unwrap())
+    }
+}
