@@ -125,9 +125,13 @@ async fn a_copy_of_another_nodes_store_does_where_there_is_no_log_and_hinders_no
     copy_store(group[2].folder(), group[3].folder())?;
     group[2].launch()?;
     group[3].launch()?;
+    wait_until("the log to win", SOON, async || {
+        let log = group[3].log()?;
+        ensure!(log.contains("this node has a log, which wins"), "{log}");
+        Ok(())
+    })
+    .await?;
     group.voters_are(&[0, 1, 2, 3]).await?;
-    let log = group[3].log()?;
-    ensure!(log.contains("this node has a log, which wins"), "{log}");
     group.downtime(3, "db3").await?;
     group.agree(&[0, 1, 2, 3]).await?;
     let hosts = group.downtimed_hosts(3)?;
