@@ -82,7 +82,10 @@ impl Run {
                 if now >= *until {
                     away.stage = Stage::Returns;
                     away.asked_at = None;
-                    self.start_after(node, Duration::ZERO);
+                    // Unless all is mended meanwhile, which starts everybody; a start that never comes due is waited for.
+                    if self.nodes[node].running.is_none() {
+                        self.start_after(node, Duration::ZERO);
+                    }
                 }
             }
             (Stage::Returns, Some(seen)) if votes(seen) => {

@@ -56,6 +56,24 @@ impl Group {
         Self::build(Some(delay), also, 0).await
     }
 
+    /// As [`Group::start`], with nothing started.
+    ///
+    /// # Errors
+    /// As [`Group::start`].
+    pub fn prepared(also: impl Fn(usize, NodePlan) -> NodePlan) -> Result<Self> {
+        let block = AddressBlock::claim()?;
+        let hosts = [block.next_node()?, block.next_node()?, block.next_node()?];
+        let names: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+        let nodes = hosts.into_iter().enumerate().map(|(number, host)| {
+            Node::prepare(also(number, member_plan(host, &names[number], &names)))
+        });
+        Ok(Self {
+            nodes: nodes.collect::<Result<_>>()?,
+            forwarders: None,
+            _block: block,
+        })
+    }
+
     /// As [`Group::start`], with further nodes that are not started and in nobody's `RaftNodes`; their numbers follow.
     ///
     /// # Errors
@@ -82,13 +100,7 @@ impl Group {
         let names: Vec<String> = entries.iter().map(ToString::to_string).collect();
         let mut nodes = Vec::new();
         for (number, host) in hosts.into_iter().enumerate() {
-            let plan = NodePlan::on(host)
-                .with("AuthenticationMethod", "none")
-                .with("RaftEnabled", true)
-                .with("RaftDataDir", "data")
-                .with("RaftBind", host.to_string())
-                .with("RaftAdvertise", names[number].clone())
-                .with("RaftNodes", names.clone());
+            let plan = member_plan(host, &names[number], &names);
             nodes.push(Node::prepare(also(number, plan))?);
         }
         for node in &nodes {
@@ -96,13 +108,8 @@ impl Group {
         }
         for _ in 0..spares {
             let host = block.next_node()?;
-            let plan = NodePlan::on(host)
-                .with("AuthenticationMethod", "none")
-                .with("RaftEnabled", true)
-                .with("RaftDataDir", "data")
-                .with("RaftBind", host.to_string())
-                .with("RaftAdvertise", host.to_string())
-                .with("RaftNodes", vec![host.to_string()]);
+            let name = host.to_string();
+            let plan = member_plan(host, &name, std::slice::from_ref(&name));
             nodes.push(Node::prepare(plan)?);
         }
         Ok(Self {
@@ -293,4 +300,15 @@ impl Group {
         Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
             .with_context(|| format!("cannot read {}", path.display()))
     }
+}
+
+/// A node that listens on `host`, is known as `name`, and lists these nodes.
+fn member_plan(host: std::net::Ipv4Addr, name: &str, nodes: &[String]) -> NodePlan {
+    NodePlan::on(host)
+        .with("AuthenticationMethod", "none")
+        .with("RaftEnabled", true)
+        .with("RaftDataDir", "data")
+        .with("RaftBind", host.to_string())
+        .with("RaftAdvertise", name.to_owned())
+        .with("RaftNodes", nodes.to_vec())
 }

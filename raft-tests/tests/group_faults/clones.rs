@@ -62,11 +62,20 @@ async fn a_node_alone_grows_into_three_with_all_that_it_decided() -> Result<()> 
     let path = folder.path().join(STORE);
     decided_alone(&path, "db1").await?;
     let store = path.display().to_string();
-    let group = Group::start(|number, plan| match number {
+    let group = Group::prepared(|number, plan| match number {
         0 => plan.with("SQLite3DataFile", store.clone()),
         _ => plan,
+    })?;
+    // First: the other two would be a majority without it.
+    group[0].launch()?;
+    wait_until("it to wait for the others", SOON, async || {
+        let status = group[0].get("/api/raft-status").await?.text;
+        ensure!(status.contains("2 of the 3 nodes"), "{status}");
+        Ok(())
     })
     .await?;
+    group[1].launch()?;
+    group[2].launch()?;
     group.voters_are(&[0, 1, 2]).await?;
     group.downtime(1, "db2").await?;
     group.agree(&[1, 2]).await?;
@@ -106,18 +115,23 @@ async fn a_copy_of_another_nodes_store_does_where_there_is_no_log_and_hinders_no
     // Beside one: further than that log is.
     ensure!(group[3].terminate().await?.success());
     group.downtime(0, "db2").await?;
-    ensure!(group[1].terminate().await?.success());
+    ensure!(group[2].terminate().await?.success());
     for ending in ["", "-wal", "-shm"] {
         let file = group[3].folder().join(format!("{STORE}{ending}"));
         if file.exists() {
             std::fs::remove_file(file)?;
         }
     }
-    copy_store(group[1].folder(), group[3].folder())?;
-    group[1].start_again().await?;
-    group[3].start_again().await?;
-    let log = group[3].log()?;
-    ensure!(log.contains("this node has a log, which wins"), "{log}");
+    copy_store(group[2].folder(), group[3].folder())?;
+    group[2].launch()?;
+    group[3].launch()?;
+    wait_until("the log to win", SOON, async || {
+        let log = group[3].log()?;
+        ensure!(log.contains("this node has a log, which wins"), "{log}");
+        Ok(())
+    })
+    .await?;
+    group.voters_are(&[0, 1, 2, 3]).await?;
     group.downtime(3, "db3").await?;
     group.agree(&[0, 1, 2, 3]).await?;
     let hosts = group.downtimed_hosts(3)?;

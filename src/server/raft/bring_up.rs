@@ -56,7 +56,7 @@ impl Core {
     }
 
     pub(super) async fn start(self: &Arc<Self>, id: NodeId) -> Result<Arc<Engine>, Ended> {
-        self.check_name(id)?;
+        self.check_name(id).await?;
         self.check_double(id, MEASURE_WITHIN).await?;
         self.choose_timing().await?;
         let engine =

@@ -280,7 +280,7 @@ impl Core {
         Ok((group, node))
     }
 
-    async fn blocking<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, E> + Send + 'static,
     ) -> Result<T, Ended> {

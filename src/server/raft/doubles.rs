@@ -1,12 +1,16 @@
 //! Copies of a data directory: an id, with the votes it gave, belongs to one process at a time.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+
+use openraft::EntryPayload;
 
 use super::bring_up::Ended;
 use super::core::{Core, lock};
 use super::network::transport::{Answer, Call, Callee, call_within};
-use super::types::NodeId;
+use super::state_machine::SnapshotFiles;
+use super::types::{Membership, NodeId};
 use super::v1;
 
 /// How often a running node looks who answers at its own address.
@@ -16,21 +20,36 @@ const LOOKED_EVERY: Duration = Duration::from_secs(10);
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 impl Core {
-    /// A directory that is another node's by the group's own list was copied, or its node was given another name.
-    pub(super) fn check_name(&self, id: NodeId) -> Result<(), Ended> {
-        let members = self.machine.members();
-        let holder = members.nodes().find(|(member, _)| **member == id);
+    /// A directory that is another node's by the group's own list was copied, or its node was given another name. Reads files, because
+    /// nothing may be applied yet.
+    pub(super) async fn check_name(self: &Arc<Self>, id: NodeId) -> Result<(), Ended> {
+        let core = Arc::clone(self);
+        let members = self.blocking(move || core.members_on_disk()).await?;
+        let Some(members) = members else {
+            return Ok(());
+        };
+        let holder = members.get_node(&id).map(|member| member.name.clone());
         let name = &self.config.name;
         match holder {
             // Nobody else can be asked, or hindered.
             _ if members.nodes().count() < 2 => Ok(()),
-            Some((_, holder)) if holder.name != *name => Err(self.ends(format!(
-                "RaftDataDir is that of {} (id {id}), and this node is {name}: it was copied, or the node was renamed; \
+            Some(holder) if holder != *name => Err(self.ends(format!(
+                "RaftDataDir is that of {holder} (id {id}), and this node is {name}: it was copied, or the node was renamed; \
                  empty it, add {name} to the group (raft-add-peer, raft-replace-peer), and start it again",
-                holder.name
             ))),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// The latest list of members that this directory has.
+    fn members_on_disk(&self) -> io::Result<Option<Membership>> {
+        let last = self.log.last().map_or(0, |last| last.index);
+        let entry = self.log.last_membership(last)?;
+        if let Some(EntryPayload::Membership(members)) = entry.map(|entry| entry.payload) {
+            return Ok(Some(members));
+        }
+        let snapshot = SnapshotFiles::in_directory(&self.config.directory).read()?;
+        Ok(snapshot.map(|(meta, _)| meta.last_membership.membership().clone()))
     }
 
     /// Whether another process answers at this node's address with this node's id.
@@ -45,23 +64,23 @@ impl Core {
         }
     }
 
-    /// The same once in a while; a copy may be older than its original's next start.
-    pub(super) async fn look_for_double(self: Arc<Self>) {
+    /// The same once in a while, beside all else; a copy may be older than its original's next start.
+    pub(super) fn look_for_double(self: &Arc<Self>) {
         let (id, now) = (self.me(), self.now());
-        let is_due = {
-            let mut looked_at = lock(&self.looked_at);
-            let is_due = looked_at.is_none_or(|at| now.saturating_sub(at) >= LOOKED_EVERY);
-            if is_due {
-                *looked_at = Some(now);
-            }
-            is_due
-        };
-        if id != 0
-            && is_due
-            && let Some(sentence) = self.double(id, ANSWER_WITHIN).await
-        {
-            self.fail(sentence);
+        let mut looked_at = lock(&self.looked_at);
+        if id == 0 || looked_at.is_some_and(|at| now.saturating_sub(at) < LOOKED_EVERY) {
+            return;
         }
+        *looked_at = Some(now);
+        let core = Arc::clone(self);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = core.stop.cancelled() => {}
+                double = core.double(id, ANSWER_WITHIN) => if let Some(sentence) = double {
+                    core.fail(sentence);
+                },
+            }
+        });
     }
 
     /// Without an answer nothing is said: behind a translation of addresses a node may not reach itself.

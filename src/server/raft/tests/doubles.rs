@@ -43,6 +43,10 @@ async fn a_copied_directory_is_refused_under_another_name_and_beside_its_origina
     double.group.stop().await;
     drop(double);
 
+    // Also without the store, from which nothing is applied then.
+    for file in ["", "-wal", "-shm"] {
+        std::fs::remove_file(config.directory.join(format!("orchestrator.sqlite3{file}"))).ok();
+    }
     config.name = "d".to_owned();
     config.nodes.push("d".to_owned());
     let renamed = loop {
