@@ -26,7 +26,7 @@ macro_rules! decision_store_contract {
         $crate::decision_store_contract!(@clauses tests $place);
     };
     (@clauses $what:ident $place:expr) => {
-        $crate::decision_store_contract!(@$what $place;
+        $crate::decision_store_contract! { @$what $place;
             a_new_store_is_empty_and_keeps_its_identity,
             committed_state_is_loaded_exactly,
             a_batch_is_written_whole_or_not_at_all,
@@ -44,7 +44,7 @@ macro_rules! decision_store_contract {
             a_snapshot_of_another_group_or_an_older_one_is_refused,
             committing_goes_on_after_a_snapshot,
             a_sign_of_life_changes_no_decision,
-        )
+        }
     };
     (@tests $place:expr; $($clause:ident),* $(,)?) => {
         $(#[test]
