@@ -161,10 +161,7 @@ fn syncs(node: &Node) -> Result<Sorted> {
     Sorted::of(times)
 }
 
-async fn commands<'a>(
-    nodes: &'a [Node],
-    leader: impl AsyncFn() -> Result<&'a Node>,
-) -> Result<()> {
+async fn commands<'a>(nodes: &'a [Node], leader: impl AsyncFn() -> Result<&'a Node>) -> Result<()> {
     let seconds = Duration::from_secs(number("BENCH_SECONDS", 10)?);
     let asked = Arc::new(AtomicU64::new(0));
     for clients in [1, 16, 64] {
