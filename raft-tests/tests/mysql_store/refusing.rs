@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use orchestrator::store::{DecisionStore, Error, ErrorKind};
+use orchestrator::store::{AppliedEntry, DecisionStore, Error, ErrorKind};
+use orchestrator_core::decided::{Command, Decided};
 use orchestrator_core::domain::{InstanceKey, Secret};
-use raft_tests::lab::{Flavour, Stopwatch};
+use raft_tests::contract::{History, MINUTE, START};
+use raft_tests::lab::{Flavour, Plan, Stopwatch};
 
-use crate::world::{ALL, blocking, grown, open, options, server};
+use crate::world::{ALL, blocking, grown, hang, open, options, server};
 
 #[tokio::test]
 async fn an_account_without_rights_is_refused_until_it_has_them() -> Result<()> {
@@ -64,8 +66,7 @@ async fn a_read_only_server_takes_nothing_and_goes_on_when_it_is_writable() -> R
             let again = plan.clone();
             let (store, mut history) = blocking(move || -> Result<_> {
                 let store = open(again)?;
-                let history =
-                    raft_tests::contract::History::from(store.identity()?.group, 3, store.load()?);
+                let history = History::from(store.identity()?.group, 3, store.load()?);
                 Ok((store, history))
             })
             .await??;
@@ -106,7 +107,7 @@ async fn a_server_that_hangs_is_given_up_at_the_deadline_and_what_was_under_way_
             Ok((store, history))
         })
         .await??;
-        fleet["a"].freeze()?;
+        hang(&fleet["a"]).await?;
         let (store, (history, batch)) = blocking(move || -> Result<_> {
             let batch = history.entries(10);
             let watch = Stopwatch::start();
@@ -127,6 +128,60 @@ async fn a_server_that_hangs_is_given_up_at_the_deadline_and_what_was_under_way_
         .with_context(|| format!("{flavour:?}"))?;
     }
     Ok(())
+}
+
+/// Changes that take some space each, until one is refused; what was committed before it, and what was not.
+fn fill(
+    store: &dyn DecisionStore,
+    history: &mut History,
+) -> Result<(Decided, AppliedEntry, Error)> {
+    const MOST: usize = 2_000;
+    for number in 0..MOST {
+        let before = history.state().clone();
+        let command = Command::BeginDowntime {
+            key: InstanceKey::parse(&format!("db{number}"), 3306)?,
+            owner: "ann".to_owned(),
+            reason: "x".repeat(50_000),
+            ends_at: START.plus(MINUTE),
+        };
+        let entry = history.entry(START, command);
+        if let Err(error) = store.commit(vec![entry.clone()]) {
+            return Ok((before, entry, error));
+        }
+    }
+    anyhow::bail!("there was space for all {MOST}")
+}
+
+#[tokio::test]
+async fn a_server_without_space_takes_nothing_until_it_has_some() -> Result<()> {
+    let space = |most: &str| format!("ibdata1:12M:autoextend:max:{most}");
+    let fleet = Plan::mariadb("a")
+        .with("innodb_file_per_table", 0)
+        .with("innodb_data_file_path", space("30M"))
+        .build()
+        .await?;
+    let plan = options(&fleet, "store")?;
+    let (store, history, before, refused) = blocking(move || -> Result<_> {
+        let store = open(plan)?;
+        let mut history = History::new(store.identity()?.group, 1);
+        let (before, refused, error) = fill(&store, &mut history)?;
+        ensure!(matches!(error, Error::Full { .. }), "{error}");
+        ensure!(error.kind() == ErrorKind::Retryable);
+        ensure!(store.load()? == before, "nothing is half done");
+        Ok((store, history, before, refused))
+    })
+    .await??;
+    let server = &fleet["a"];
+    server.stop().await?;
+    server.set("innodb_data_file_path", space("90M"));
+    server.start().await?;
+    blocking(move || -> Result<()> {
+        ensure!(store.load()? == before, "nothing is lost");
+        store.commit(vec![refused])?;
+        ensure!(store.load()? == *history.state());
+        Ok(())
+    })
+    .await?
 }
 
 #[tokio::test]

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use orchestrator::store::{DecisionStore, Error, MysqlOptions, MysqlStore};
 use orchestrator_core::domain::{InstanceKey, Secret, Timestamp};
 use orchestrator_core::ports::{BoxFuture, Clock, Ids};
 use raft_tests::contract::{History, START, StorePlace};
-use raft_tests::lab::{Account, Flavour, Fleet, Plan};
+use raft_tests::lab::{Account, Flavour, Fleet, Plan, Server, wait_until};
 
 pub const ALL: [Flavour; 3] = [Flavour::MariaDb, Flavour::MySql, Flavour::MySql56];
 
@@ -19,6 +19,26 @@ pub async fn server(flavour: Flavour) -> Result<Fleet> {
         .with("innodb_flush_log_at_trx_commit", 1)
         .build()
         .await
+}
+
+/// Makes a server stand still, and waits until none of its threads does anything any more.
+pub async fn hang(server: &Server) -> Result<()> {
+    server.freeze()?;
+    let pid = server.pid().context("it does not run")?;
+    wait_until(
+        "all its threads to stop",
+        Duration::from_secs(10),
+        async || {
+            for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+                let stat = std::fs::read_to_string(thread?.path().join("stat"))?;
+                // Behind the name in brackets, which may hold anything.
+                let (_, rest) = stat.rsplit_once(')').context("no name in stat")?;
+                ensure!(rest.trim_start().starts_with('T'), "{stat}");
+            }
+            Ok(())
+        },
+    )
+    .await
 }
 
 pub struct SystemClock(Instant);

@@ -44,7 +44,7 @@ pub async fn leader_check(State(state): State<AppState>, params: Params) -> Resp
 }
 
 /// What cannot be the status of an answer leaves the usual one.
-fn refusal_status(asked: Option<&str>) -> StatusCode {
+pub(super) fn refusal_status(asked: Option<&str>) -> StatusCode {
     asked
         .and_then(|text| text.parse::<u16>().ok())
         .filter(|code| (200..=599).contains(code))

@@ -1,12 +1,12 @@
 //! What is answered while the node waits for its store, and nothing else can be.
 
 use axum::Router;
-use axum::http::{StatusCode, Uri};
+use axum::http::Uri;
 use axum::response::Response;
 use tokio::sync::watch;
 
-use super::envelope;
 use super::error::ErrorKind;
+use super::{envelope, health};
 
 /// Answers every request with what the node waits for; who asks for the leader, with the usual no.
 pub fn waiting_router(reason: watch::Receiver<String>) -> Router {
@@ -17,8 +17,9 @@ pub fn waiting_router(reason: watch::Receiver<String>) -> Router {
 }
 
 fn answer(uri: &Uri, reason: &str) -> Response {
-    if uri.path().contains("/leader-check") {
-        return envelope::bare_with(StatusCode::NOT_FOUND, "Not leader");
+    if let Some((_, asked)) = uri.path().split_once("leader-check") {
+        let asked = asked.strip_prefix('/');
+        return envelope::bare_with(health::refusal_status(asked), "Not leader");
     }
     let message = format!("This node is not healthy: it waits for its store: {reason}");
     envelope::error(ErrorKind::Unavailable, &message, &())
@@ -26,6 +27,8 @@ fn answer(uri: &Uri, reason: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
+
     use super::*;
 
     #[test]
@@ -35,6 +38,7 @@ mod tests {
             assert_eq!(status(path), StatusCode::INTERNAL_SERVER_ERROR, "{path}");
         }
         assert_eq!(status("/api/leader-check"), StatusCode::NOT_FOUND);
-        assert_eq!(status("/p/api/leader-check/503"), StatusCode::NOT_FOUND);
+        let asked = StatusCode::SERVICE_UNAVAILABLE;
+        assert_eq!(status("/p/api/routed-leader-check/503"), asked);
     }
 }

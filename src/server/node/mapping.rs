@@ -47,8 +47,9 @@ pub(super) fn tls_files(tls: &ServiceTls) -> TlsFiles {
     }
 }
 
-/// Longest wait of a member for an answer of the server that has its store: so long as it tries to store what was decided.
-const MEMBER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest wait of a member for an answer of the server that has its store: a fraction of the 30 s for which it tries to store what was
+/// decided.
+const MEMBER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn mysql_store(store: &MysqlStoreSettings, settings: &Settings) -> MysqlOptions {
     let is_member = settings.startup.raft.group.is_some();

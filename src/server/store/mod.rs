@@ -2,7 +2,7 @@
 //!
 //! [`DecisionStore`] is the contract for decided state; `raft-tests` holds the tests that every store must pass.
 //! [`SqliteStore`] is the default store, [`SqliteObservations`] keeps the picture beside it, in a file of its own so that
-//! a commit never waits behind it. [`LocalProposer`] makes a single node of a store: the only holder of its writing
+//! a commit never waits behind it; [`MysqlStore`] and [`MysqlObservations`] are the same in a database of a MySQL server. [`LocalProposer`] makes a single node of a store: the only holder of its writing
 //! half. Nothing in here knows policy: what a command means is decided by the core's `apply`.
 
 mod batch;

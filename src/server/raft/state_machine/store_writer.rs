@@ -147,16 +147,17 @@ mod tests {
     async fn a_store_that_refuses_for_a_while_is_tried_until_it_takes_the_write() {
         let refusals = (0..3).map(|_| Next::Refuses(full())).collect();
         let (writer, store, clock) = faulty(refusals, false);
-        let failing = writer.failing();
+        let (failing, under_way) = (writer.failing(), writer.writing());
         let writing = tokio::spawn(async move { writer.commit(vec![entry(1)]).await });
         for tried in 1..=3 {
             store.refused(tried, &clock).await;
             assert_eq!(*failing.borrow(), Some(Duration::ZERO));
+            assert_eq!(*under_way.borrow(), Some(Duration::ZERO));
             clock.advance(1);
         }
         writing.await.unwrap().unwrap();
         assert_eq!(store.applied_index().unwrap(), 1);
-        assert_eq!(*failing.borrow(), None);
+        assert_eq!((*failing.borrow(), *under_way.borrow()), (None, None));
     }
 
     #[tokio::test]

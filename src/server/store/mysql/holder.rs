@@ -139,6 +139,9 @@ pub(super) fn hold_again(session: &mut Session) -> Result<(), Error> {
     let Some(hold) = session.hold.clone() else {
         return Ok(());
     };
+    // Who lost the database would wait in vain for the lock of whoever has it now.
+    let answer = session.ask(meta::SELECT)?;
+    check(session, &answer)?;
     if !lock_after(session, Some(u64::from(hold.connection)))? {
         return Err(Error::Held {
             store: session.place.clone(),

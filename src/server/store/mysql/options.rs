@@ -8,6 +8,10 @@ use tokio::sync::watch;
 use super::super::LOG_ENTRIES_KEPT;
 use crate::mysql::{Config, Connector, TlsConfig};
 
+/// Wait for a login, where not even a connection may take longer: a server that hangs must not hold up each new try for as long as a
+/// statement.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How a MySQL store is opened.
 #[derive(Clone, Debug)]
 pub struct MysqlOptions {
@@ -74,7 +78,7 @@ impl MysqlOptions {
             tls: self.tls.clone(),
             connect_timeout: self.connect_timeout,
             read_timeout: self.read_timeout,
-            operation_timeout: self.read_timeout,
+            operation_timeout: self.connect_timeout.max(LOGIN_TIMEOUT),
             ..Config::default()
         };
         // Nothing of it changes while the process runs, so nobody holds the sender.
