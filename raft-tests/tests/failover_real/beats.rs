@@ -26,18 +26,21 @@ const BLOCKED: Duration = Duration::from_millis(1_200);
 /// A world whose node beats its primary.
 async fn beating(plan: Plan) -> Result<(World, Node)> {
     let (world, node) = World::with_node_as(plan, rarely).await?;
-    is_beaten(&world.fleet["a"]).await?;
+    is_beaten(&node, &world.fleet["a"]).await?;
     Ok((world, node))
 }
 
-/// Waits until this primary has beats that were answered: its vigil, which comes after them, waits there.
-async fn is_beaten(primary: &Server) -> Result<()> {
+/// Waits until this primary has beats that were answered: its vigil, which comes after them, waits there, and the node counts on it.
+async fn is_beaten(node: &Node, primary: &Server) -> Result<()> {
     wait_until("the primary to have beats", SOON, async || {
         let sessions = primary.rows("SHOW FULL PROCESSLIST").await?;
         let vigils = sessions
             .iter()
             .filter(|one| one.text("Info").starts_with("DO SLEEP"));
         ensure!(vigils.count() == 1, "no vigil yet, or one of before");
+        let metrics = node.get("/metrics").await?.text;
+        let known = metric(&metrics, "orchestrator_beats_vigils").unwrap_or(0.0);
+        ensure!(known == 1.0, "{known} vigils");
         Ok(())
     })
     .await
@@ -122,7 +125,7 @@ async fn replaced(
         let look = async || crate::record::newest(&node).await;
         world.old_primary_named(old, first, look).await?;
         world.writers.write_on(first, SOME_ROWS).await?;
-        is_beaten(first).await?;
+        is_beaten(&node, first).await?;
         // Else the figures would be of the block period.
         tokio::time::sleep(BLOCKED.saturating_sub(ended.elapsed())).await;
         tokio::time::sleep(later + part).await;
@@ -204,7 +207,7 @@ async fn nothing_was_done(node: &Node, what: &str) -> Result<()> {
 /// It would have been done: a primary that crashes is replaced.
 async fn but_a_crash_is_something(world: &World, node: &Node) -> Result<()> {
     let primary = &world.fleet["a"];
-    is_beaten(primary).await?;
+    is_beaten(node, primary).await?;
     primary.kill()?;
     let record = recovery_of(node, primary).await?;
     ensure!(record["end"]["outcome"] == "succeeded", "{record:#}");
@@ -238,7 +241,7 @@ async fn restarted(flavour: Flavour) -> Result<()> {
         nothing_was_done(&node, "an orderly shutdown").await?;
         primary.start().await?;
         world.writers.write_on(primary, SOME_ROWS).await?;
-        is_beaten(primary).await?;
+        is_beaten(&node, primary).await?;
         nothing_was_done(&node, "an orderly restart").await?;
     }
     but_a_crash_is_something(&world, &node).await
@@ -265,7 +268,7 @@ async fn a_primary_that_is_shut_down_for_good_is_replaced_after_its_time() -> Re
     let briefly = |plan: NodePlan| rarely(plan).with("PrimaryRestartGraceSeconds", 3);
     let (world, node) = World::with_node_as(Plan::of(Flavour::MariaDb, TREE), briefly).await?;
     let primary = &world.fleet["a"];
-    is_beaten(primary).await?;
+    is_beaten(&node, primary).await?;
     let down = world.sampler.now();
     primary.stop().await?;
     let record = recovery_of(&node, primary).await?;

@@ -8,7 +8,7 @@ use raft_tests::lab::{Finished, Group, Node, wait_until};
 use super::{SOON, asked};
 
 /// Kills in the fast lane.
-const KILLS: u64 = 6;
+const KILLS: u64 = 3;
 
 /// Runs it on a node, with this confirmation or none.
 async fn recover(node: &Node, confirmation: Option<&str>) -> Result<Finished> {

@@ -13,8 +13,8 @@ const DELAY: Duration = Duration::from_millis(30);
 /// What the group may go without a leader.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long nothing may happen in the fast lane: thirty of the longest elections. The long lane has 600.
-const IDLE_SECONDS: u64 = 30;
+/// How long nothing may happen in the fast lane: ten of the longest elections. The long lane has 600.
+const IDLE_SECONDS: u64 = 10;
 
 /// A term that stays this long is one that follows the measured round trips; before, timing may have been adjusted.
 const CALM: Duration = Duration::from_secs(5);

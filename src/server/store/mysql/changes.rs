@@ -278,8 +278,7 @@ mod tests {
             texts(&changes, 200).unwrap(),
             [
                 format!("{table}(X'61',1,5)"),
-                format!("{table}(X'62',1,5)"),
-                "DO 1".to_owned()
+                format!("{table}(X'62',1,5);DO 1")
             ]
         );
         let refused = texts(&changes, 50).unwrap_err();
