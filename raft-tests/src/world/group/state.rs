@@ -382,6 +382,14 @@ impl SimGroup {
             let due = now + self.draw_length(LATE_MAX);
             self.late.push((due, by, proposal.clone()));
         }
+        let answer = self.commit_one(proposal, by, now);
+        if let Some(twin) = twin_of(proposal).filter(|_| !matches!(answer.1, Reply::Refused(_))) {
+            self.commit_one(&twin, by, now);
+        }
+        answer
+    }
+
+    fn commit_one(&mut self, proposal: &Proposal, by: usize, now: Duration) -> (u64, Reply) {
         let (index, reply) = self.log.commit(proposal, by, now);
         self.trace.line(
             now,
@@ -486,4 +494,24 @@ fn told_news(news: &RecoveryNews) -> String {
         sessions(&news.opened),
         sessions(&news.ended)
     )
+}
+
+/// Of some registrations: the same recovery, asked for by somebody else in the same moment, as an operator may who saw no more
+/// than the loop. Whoever asks has looked before either was decided; only apply can refuse it.
+fn twin_of(proposal: &Proposal) -> Option<Proposal> {
+    /// Makes other ids; far from any that a run counts up.
+    const OTHER: u128 = 1 << 100;
+    let Command::RegisterRecovery(first) = &proposal.command else {
+        return None;
+    };
+    if first.id.number() % 4 != 0 {
+        return None;
+    }
+    let mut twin = first.clone();
+    twin.id = RecoveryId::from_number(first.id.number() ^ OTHER);
+    Some(Proposal {
+        request: proposal.request ^ OTHER,
+        command: Command::RegisterRecovery(twin),
+        ..proposal.clone()
+    })
 }
