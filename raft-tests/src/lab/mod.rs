@@ -8,6 +8,7 @@
 //! never leaves the loopback range.
 
 mod answer;
+mod clock;
 mod drawing;
 mod flavour;
 mod forwarder;
@@ -31,6 +32,7 @@ mod wait;
 mod writers;
 
 pub use answer::Answer;
+pub use clock::RealClock;
 pub use drawing::{Drawn, parse_drawing};
 pub use flavour::{Flavour, Installation, Link};
 pub use forwarder::{Forwarders, Link as ForwardedLink};

@@ -1,38 +1,36 @@
 use std::time::Duration;
 
+use orchestrator::beats::Changing;
 use orchestrator_core::domain::Timestamp;
 use orchestrator_core::ports::{BoxFuture, Clock};
-use tokio::sync::watch;
 
 use super::SteppedClock;
 
 /// Where the process of a node stands still while it is frozen. Every call of a simulated port passes it, before and after,
 /// so that a node can stop between its last look at something and what it does next.
 #[derive(Clone, Debug)]
-pub struct Gate(watch::Sender<bool>);
+pub struct Gate(Changing<bool>);
 
 impl Default for Gate {
     fn default() -> Self {
-        Self(watch::Sender::new(true))
+        Self(Changing::new(true))
     }
 }
 
 impl Gate {
     /// Stops the node, or lets it go on.
     pub fn set_open(&self, is_open: bool) {
-        self.0.send_replace(is_open);
+        self.0.change(|open| *open = is_open);
     }
 
     /// Whether the node runs.
     pub fn is_open(&self) -> bool {
-        *self.0.borrow()
+        self.0.get()
     }
 
     /// Completes while the node runs.
     pub async fn passed(&self) {
-        let mut receiver = self.0.subscribe();
-        // Only fails when the sender is gone, which `self` holds.
-        let _ = receiver.wait_for(|is_open| *is_open).await;
+        self.0.wait_for(|is_open| *is_open).await;
     }
 }
 

@@ -1,16 +1,15 @@
 //! The adapter as the service builds it, with real time and names left alone.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use orchestrator::mysql::{Config, Connector, MysqlServers, OwnName};
-use orchestrator_core::domain::{Fence, HostName, InstanceKey, RecoveryId, Secret, Timestamp};
+use orchestrator_core::domain::{Fence, HostName, InstanceKey, RecoveryId, Secret};
 use orchestrator_core::ports::{
-    BoxFuture, Change, ChangeError, Clock, OnBehalfOf, ResolveError, Resolver, ServerSession,
-    Servers,
+    BoxFuture, Change, ChangeError, OnBehalfOf, ResolveError, Resolver, ServerSession, Servers,
 };
-use raft_tests::lab::{Account, Fleet, Server, wait_until};
+use raft_tests::lab::{Account, Fleet, RealClock, Server, wait_until};
 use tokio::sync::watch;
 
 /// Long enough for any change of a healthy server on a busy machine.
@@ -20,25 +19,6 @@ pub const SOON: Duration = Duration::from_secs(15);
 
 pub const RECOVERY: u128 = 0xabcd;
 pub const FENCE: u64 = 17;
-
-struct SystemClock(Instant);
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap();
-        Timestamp::default().plus(since)
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, length: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(length))
-    }
-}
 
 struct Names;
 
@@ -64,7 +44,7 @@ pub fn servers() -> MysqlServers {
 pub fn servers_with(config: Config) -> MysqlServers {
     // The sender may go: nothing is reloaded.
     let (_, receiver) = watch::channel(Arc::new(config));
-    let clock = Arc::new(SystemClock(Instant::now()));
+    let clock = RealClock::start();
     MysqlServers::new(Arc::new(Connector::new(receiver, clock)), Arc::new(Names))
 }
 

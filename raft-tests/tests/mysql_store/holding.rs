@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use orchestrator::store::{DecisionStore, Error, MysqlOptions};
 use orchestrator_core::domain::Timestamp;
 use raft_tests::lab::Stopwatch;
 
-use crate::world::{ALL, blocking, grown, open, options, server};
+use crate::world::{begun, blocking, end_connection, grown, on_each, open, options};
 
 fn of(options: &MysqlOptions, node: &str) -> MysqlOptions {
     let mut options = options.clone();
@@ -17,9 +17,8 @@ fn of(options: &MysqlOptions, node: &str) -> MysqlOptions {
 
 #[tokio::test]
 async fn a_second_node_is_refused_while_the_first_lives_and_not_after_it_ended() -> Result<()> {
-    for flavour in ALL {
-        let fleet = server(flavour).await?;
-        let options = options(&fleet, "store")?;
+    on_each(async |fleet| {
+        let options = options(fleet, "store")?;
         blocking(move || -> Result<()> {
             let first = open(options.clone())?;
             let history = grown(&first, 10)?;
@@ -46,16 +45,14 @@ async fn a_second_node_is_refused_while_the_first_lives_and_not_after_it_ended()
             Ok(())
         })
         .await?
-        .with_context(|| format!("{flavour:?}"))?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
 async fn a_node_whose_silent_database_was_taken_cannot_write_and_says_who_has_it() -> Result<()> {
-    for flavour in ALL {
-        let fleet = server(flavour).await?;
-        let options = options(&fleet, "store")?;
+    on_each(async |fleet| {
+        let options = options(fleet, "store")?;
         blocking(move || -> Result<()> {
             let first = open(options.clone())?;
             let mut history = grown(&first, 10)?;
@@ -74,17 +71,15 @@ async fn a_node_whose_silent_database_was_taken_cannot_write_and_says_who_has_it
             Ok(())
         })
         .await?
-        .with_context(|| format!("{flavour:?}"))?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 /// A process that was killed leaves its row; the server closes its connection.
 #[tokio::test]
 async fn a_node_that_comes_back_takes_its_database_at_once() -> Result<()> {
-    for flavour in ALL {
-        let fleet = server(flavour).await?;
-        let options = options(&fleet, "store")?;
+    on_each(async |fleet| {
+        let options = options(fleet, "store")?;
         let again = options.clone();
         let left = blocking(move || -> Result<_> {
             let first = open(again)?;
@@ -92,10 +87,7 @@ async fn a_node_that_comes_back_takes_its_database_at_once() -> Result<()> {
             Ok(first)
         })
         .await??;
-        let connection = fleet["a"]
-            .value("SELECT holder_connection AS c FROM store.store_meta", "c")
-            .await?;
-        fleet["a"].run(&format!("KILL {connection}")).await?;
+        end_connection(fleet).await?;
         blocking(move || -> Result<()> {
             let watch = Stopwatch::start();
             let second = open(options)?;
@@ -106,33 +98,22 @@ async fn a_node_that_comes_back_takes_its_database_at_once() -> Result<()> {
             Ok(())
         })
         .await?
-        .with_context(|| format!("{flavour:?}"))?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
 async fn a_connection_that_the_server_ended_is_opened_again_without_a_word() -> Result<()> {
-    for flavour in ALL {
-        let fleet = server(flavour).await?;
-        let options = options(&fleet, "store")?;
-        let (store, mut history) = blocking(move || -> Result<_> {
-            let store = open(options)?;
-            let history = grown(&store, 10)?;
-            Ok((store, history))
-        })
-        .await??;
-        let connection = fleet["a"]
-            .value("SELECT holder_connection AS c FROM store.store_meta", "c")
-            .await?;
-        fleet["a"].run(&format!("KILL {connection}")).await?;
+    on_each(async |fleet| {
+        let options = options(fleet, "store")?;
+        let (store, mut history) = begun(options, 10).await?;
+        end_connection(fleet).await?;
         blocking(move || -> Result<()> {
             store.commit(history.entries(10))?;
             ensure!(store.load()? == *history.state());
             Ok(())
         })
         .await?
-        .with_context(|| format!("{flavour:?}"))?;
-    }
-    Ok(())
+    })
+    .await
 }

@@ -9,7 +9,7 @@ use orchestrator_core::domain::{InstanceKey, Secret};
 use raft_tests::contract::{History, MINUTE, START};
 use raft_tests::lab::{Flavour, Plan, Stopwatch};
 
-use crate::world::{ALL, blocking, grown, hang, open, options, server};
+use crate::world::{ALL, begun, blocking, grown, hang, on_each, open, options, server};
 
 #[tokio::test]
 async fn an_account_without_rights_is_refused_until_it_has_them() -> Result<()> {
@@ -97,16 +97,10 @@ async fn a_read_only_server_takes_nothing_and_goes_on_when_it_is_writable() -> R
 #[tokio::test]
 async fn a_server_that_hangs_is_given_up_at_the_deadline_and_what_was_under_way_ends() -> Result<()>
 {
-    for flavour in ALL {
-        let fleet = server(flavour).await?;
-        let mut plan = options(&fleet, "store")?;
+    on_each(async |fleet| {
+        let mut plan = options(fleet, "store")?;
         plan.read_timeout = Duration::from_secs(2);
-        let (store, mut history) = blocking(move || -> Result<_> {
-            let store = open(plan)?;
-            let history = grown(&store, 10)?;
-            Ok((store, history))
-        })
-        .await??;
+        let (store, mut history) = begun(plan, 10).await?;
         hang(&fleet["a"]).await?;
         let (store, (history, batch)) = blocking(move || -> Result<_> {
             let batch = history.entries(10);
@@ -125,9 +119,8 @@ async fn a_server_that_hangs_is_given_up_at_the_deadline_and_what_was_under_way_
             Ok(())
         })
         .await?
-        .with_context(|| format!("{flavour:?}"))?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 /// Changes that take some space each, until one is refused; what was committed before it, and what was not.

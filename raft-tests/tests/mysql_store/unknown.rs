@@ -1,12 +1,12 @@
 //! Commits whose outcome is not known.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use orchestrator::store::{DecisionStore, Error, ErrorKind, MysqlOptions};
 use orchestrator_core::domain::InstanceKey;
 use raft_tests::lab::Fleet;
 
 use crate::relay::{Fate, Relay};
-use crate::world::{ALL, blocking, grown, open, options, server};
+use crate::world::{begun, blocking, grown, on_each, open, options};
 
 async fn behind(relay: &Relay, fleet: &Fleet) -> Result<MysqlOptions> {
     let mut options = options(fleet, "store")?;
@@ -17,10 +17,9 @@ async fn behind(relay: &Relay, fleet: &Fleet) -> Result<MysqlOptions> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_answer_was_lost_is_unknown_and_reading_back_tells_that_it_took_effect()
 -> Result<()> {
-    for flavour in ALL {
-        let fleet = server(flavour).await?;
+    on_each(async |fleet| {
         let relay = Relay::before(&fleet["a"]).await?;
-        let options = behind(&relay, &fleet).await?;
+        let options = behind(&relay, fleet).await?;
         blocking(move || -> Result<()> {
             let store = open(options)?;
             let mut history = grown(&store, 20)?;
@@ -34,18 +33,16 @@ async fn a_commit_whose_answer_was_lost_is_unknown_and_reading_back_tells_that_i
             Ok(())
         })
         .await?
-        .with_context(|| format!("{flavour:?}"))?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_was_lost_is_unknown_and_reading_back_tells_that_nothing_happened()
 -> Result<()> {
-    for flavour in ALL {
-        let fleet = server(flavour).await?;
+    on_each(async |fleet| {
         let relay = Relay::before(&fleet["a"]).await?;
-        let options = behind(&relay, &fleet).await?;
+        let options = behind(&relay, fleet).await?;
         blocking(move || -> Result<()> {
             let store = open(options)?;
             let mut history = grown(&store, 20)?;
@@ -60,19 +57,17 @@ async fn a_commit_that_was_lost_is_unknown_and_reading_back_tells_that_nothing_h
             Ok(())
         })
         .await?
-        .with_context(|| format!("{flavour:?}"))?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 /// The server still has the old connection when the state is read back. Had it not been ended first, the commit would land behind the
 /// answer that it had not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_comes_after_reading_back_does_not_land() -> Result<()> {
-    for flavour in ALL {
-        let fleet = server(flavour).await?;
+    on_each(async |fleet| {
         let relay = Relay::before(&fleet["a"]).await?;
-        let options = behind(&relay, &fleet).await?;
+        let options = behind(&relay, fleet).await?;
         let runtime = tokio::runtime::Handle::current();
         blocking(move || -> Result<()> {
             let store = open(options)?;
@@ -91,23 +86,16 @@ async fn a_commit_that_comes_after_reading_back_does_not_land() -> Result<()> {
             Ok(())
         })
         .await?
-        .with_context(|| format!("{flavour:?}"))?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
 async fn a_server_that_is_killed_and_comes_back_has_everything_that_was_acknowledged() -> Result<()>
 {
-    for flavour in ALL {
-        let fleet = server(flavour).await?;
-        let options = options(&fleet, "store")?;
-        let (store, mut history) = blocking(move || -> Result<_> {
-            let store = open(options)?;
-            let history = grown(&store, 30)?;
-            Ok((store, history))
-        })
-        .await??;
+    on_each(async |fleet| {
+        let options = options(fleet, "store")?;
+        let (store, mut history) = begun(options, 30).await?;
         fleet["a"].kill()?;
         let (store, history) = blocking(move || -> Result<_> {
             let batch = history.entries(5);
@@ -126,7 +114,6 @@ async fn a_server_that_is_killed_and_comes_back_has_everything_that_was_acknowle
             Ok(())
         })
         .await?
-        .with_context(|| format!("{flavour:?}"))?;
-    }
-    Ok(())
+    })
+    .await
 }

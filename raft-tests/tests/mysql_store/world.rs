@@ -1,15 +1,14 @@
 //! A server with databases on it, and stores in them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use orchestrator::store::{DecisionStore, Error, MysqlOptions, MysqlStore};
-use orchestrator_core::domain::{InstanceKey, Secret, Timestamp};
-use orchestrator_core::ports::{BoxFuture, Clock, Ids};
+use orchestrator_core::domain::{InstanceKey, Secret};
+use orchestrator_core::ports::Ids;
 use raft_tests::contract::{History, START, StorePlace};
-use raft_tests::lab::{Account, Flavour, Fleet, Plan, Server, wait_until};
+use raft_tests::lab::{Account, Flavour, Fleet, Plan, RealClock, Server, wait_until};
 
 pub const ALL: [Flavour; 3] = [Flavour::MariaDb, Flavour::MySql, Flavour::MySql56];
 
@@ -41,31 +40,6 @@ pub async fn hang(server: &Server) -> Result<()> {
     .await
 }
 
-pub struct SystemClock(Instant);
-
-impl SystemClock {
-    pub fn start() -> Arc<Self> {
-        Arc::new(Self(Instant::now()))
-    }
-}
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap();
-        Timestamp::default().plus(since)
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, length: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(length))
-    }
-}
-
 /// Numbers that no two processes of a test share.
 pub struct Drawn;
 
@@ -92,7 +66,7 @@ pub fn options(fleet: &Fleet, database: &str) -> Result<MysqlOptions> {
 }
 
 pub fn open(options: MysqlOptions) -> Result<MysqlStore, Error> {
-    MysqlStore::open(options, SystemClock::start(), &Drawn, START)
+    MysqlStore::open(options, RealClock::start(), &Drawn, START)
 }
 
 /// Runs what blocks beside the test's own tasks.
@@ -107,6 +81,34 @@ pub fn grown(store: &dyn DecisionStore, entries: usize) -> Result<History> {
     let mut history = History::new(store.identity()?.group, 7);
     store.commit(history.entries(entries))?;
     Ok(history)
+}
+
+/// Tries something on a server of each flavour.
+pub async fn on_each(what: impl AsyncFn(&Fleet) -> Result<()>) -> Result<()> {
+    for flavour in ALL {
+        let fleet = server(flavour).await?;
+        let tried = what(&fleet).await;
+        tried.with_context(|| format!("{flavour:?}"))?;
+    }
+    Ok(())
+}
+
+/// A store there, with a history of as many entries.
+pub async fn begun(options: MysqlOptions, entries: usize) -> Result<(MysqlStore, History)> {
+    blocking(move || {
+        let store = open(options)?;
+        let history = grown(&store, entries)?;
+        Ok((store, history))
+    })
+    .await?
+}
+
+/// Ends the connection of whoever has the database `store`.
+pub async fn end_connection(fleet: &Fleet) -> Result<()> {
+    let connection = fleet["a"]
+        .value("SELECT holder_connection AS c FROM store.store_meta", "c")
+        .await?;
+    fleet["a"].run(&format!("KILL {connection}")).await
 }
 
 /// A database as a place for a store.

@@ -1,35 +1,17 @@
 //! The prober as the service builds it, with real time and names left alone.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use orchestrator::mysql::{Config, Connector, MysqlProber, OwnName};
 use orchestrator_core::domain::{
-    HostName, InstanceKey, Observation, ProbeFailure, ProbeFailureKind, Secret, Timestamp,
+    HostName, InstanceKey, Observation, ProbeFailure, ProbeFailureKind, Secret,
 };
-use orchestrator_core::ports::{BoxFuture, Clock, ProbeSession, Prober, ResolveError, Resolver};
+use orchestrator_core::ports::{BoxFuture, ProbeSession, Prober, ResolveError, Resolver};
+use raft_tests::lab::RealClock;
 use tokio::sync::watch;
 
 use crate::servers::PASSWORD;
-
-pub struct SystemClock(Instant);
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap();
-        Timestamp::default().plus(since)
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, length: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(length))
-    }
-}
 
 /// Leaves names alone.
 pub struct Names;
@@ -63,7 +45,7 @@ pub fn world(config: Config) -> World {
 
 pub fn world_with(config: Config, resolver: Arc<dyn Resolver>) -> World {
     let (config, receiver) = watch::channel(Arc::new(config));
-    let clock = Arc::new(SystemClock(Instant::now()));
+    let clock = RealClock::start();
     let connector = Arc::new(Connector::new(receiver, clock));
     World {
         config,

@@ -6,14 +6,13 @@ use std::time::Duration;
 use orchestrator_core::beats::{Beat, Beats, Standing, is_own_link};
 use orchestrator_core::domain::{InstanceKey, Timestamp};
 use orchestrator_core::ports::{BeatReader, BoxFuture, Reconnected};
-use tokio::sync::watch;
 
-use super::metrics;
+use super::{Changing, metrics};
 
 /// What all tasks tell, and everybody reads.
 pub(super) struct Board {
     known: Mutex<Known>,
-    version: watch::Sender<u64>,
+    version: Changing<u64>,
 }
 
 #[derive(Default)]
@@ -40,7 +39,7 @@ impl Board {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             known: Mutex::default(),
-            version: watch::Sender::new(0),
+            version: Changing::new(0),
         })
     }
 
@@ -161,7 +160,7 @@ impl Board {
     }
 
     fn announce(&self) {
-        self.version.send_modify(|version| *version += 1);
+        self.version.change(|version| *version += 1);
     }
 }
 
@@ -227,17 +226,12 @@ impl BeatReader for Board {
     }
 
     fn version(&self) -> u64 {
-        *self.version.borrow()
+        self.version.get()
     }
 
     fn changed(&self, since: u64) -> BoxFuture<'static, ()> {
-        let mut version = self.version.subscribe();
-        Box::pin(async move {
-            // The board may go only when everything ends; then nothing is to be looked at any more.
-            if version.wait_for(|version| *version != since).await.is_err() {
-                std::future::pending().await
-            }
-        })
+        let version = self.version.clone();
+        Box::pin(async move { version.wait_for(|version| *version != since).await })
     }
 
     fn reconnecting(&self, primary: &InstanceKey, replica: &InstanceKey) {

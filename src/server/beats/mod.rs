@@ -11,6 +11,7 @@
 //! It concludes what `core::beats` says and nothing more: whether a primary is dead is for analysis to say. It changes no server.
 
 mod board;
+mod changing;
 mod config;
 mod guard;
 mod inquiry;
@@ -22,6 +23,7 @@ mod targets;
 mod tests;
 mod watcher;
 
+pub use changing::Changing;
 pub use config::Config;
 pub use metrics::describe as describe_metrics;
 pub use watcher::{BeatLoop, Deps};

@@ -426,8 +426,6 @@ async fn a_cluster_with_a_value_of_its_own_is_silent_after_that() {
     for name in ["a0", "a1"] {
         until(ms(3000), || standing(&beats, name) == WELL).await;
     }
-    // The next look at what clusters are called.
-    sleep(ms(600)).await;
     for index in [0, 1] {
         world.set(index, Server::Frozen);
     }

@@ -21,6 +21,13 @@ use super::targets::targets;
 /// How often it is looked in the picture who is to have beats: a promoted server gets them within that.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// How often it is looked again what clusters are called, where they have times of their own: names change seldom, and the whole
+/// topology is worked out for it.
+const NAMED_EVERY: Duration = Duration::from_secs(5);
+
+/// New primaries that all begin in the moment in which they are seen; more, as after a start, are spread over a second.
+const AT_ONCE_MAX: usize = 8;
+
 /// What beats need of the outside.
 pub struct Deps {
     /// Opens connections.
@@ -35,6 +42,14 @@ pub struct Deps {
     pub ids: Arc<dyn Ids>,
     /// Says what clusters are called, for values that only some of them have.
     pub decisions: Arc<dyn DecisionReader>,
+}
+
+/// For whom it was noted what counts, when, and by which configuration.
+#[derive(Default)]
+struct Named {
+    at: Duration,
+    config: Option<Arc<Config>>,
+    primaries: Vec<InstanceKey>,
 }
 
 /// All beats of this node.
@@ -75,9 +90,28 @@ impl BeatLoop {
         }
     }
 
-    /// Notes what counts for each primary. A new one gets the value of all for the moment until the next look.
-    fn assign_policies(&self, pulses: &BTreeMap<InstanceKey, AbortHandle>, picture: &Picture) {
+    /// Notes what counts for each primary.
+    fn assign_policies(
+        &self,
+        named: &mut Named,
+        pulses: &BTreeMap<InstanceKey, AbortHandle>,
+        picture: &Picture,
+    ) {
         let config = Arc::clone(&self.shared.config.borrow());
+        let now = self.shared.clock.monotonic();
+        let is_fresh = now.saturating_sub(named.at) < NAMED_EVERY;
+        let is_same = named
+            .config
+            .as_ref()
+            .is_some_and(|one| Arc::ptr_eq(one, &config));
+        if is_fresh && is_same && named.primaries.iter().eq(pulses.keys()) {
+            return;
+        }
+        *named = Named {
+            at: now,
+            config: Some(Arc::clone(&config)),
+            primaries: pulses.keys().cloned().collect(),
+        };
         let of_each = match config.differs_by_cluster() {
             true => config.of_each(pulses.keys(), picture, &self.decisions.decided()),
             false => BTreeMap::new(),
@@ -89,12 +123,11 @@ impl BeatLoop {
     async fn keep(&self, tasks: &mut JoinSet<()>) {
         let mut pulses: BTreeMap<InstanceKey, AbortHandle> = BTreeMap::new();
         let mut looked_at = None;
+        let mut named = Named::default();
         loop {
             self.on_request.tidy();
             let picture = self.shared.picture.picture();
-            self.assign_policies(&pulses, &picture);
             if looked_at != Some(picture.version()) {
-                let is_first = looked_at.is_none();
                 looked_at = Some(picture.version());
                 let wanted = targets(&picture);
                 pulses.retain(|key, pulse| {
@@ -104,12 +137,13 @@ impl BeatLoop {
                     }
                     stays
                 });
+                let new = wanted.iter().filter(|key| !pulses.contains_key(key));
+                let are_many = new.count() > AT_ONCE_MAX;
                 for key in wanted {
                     pulses.entry(key).or_insert_with_key(|key| {
                         let pulse = Pulse::new(Arc::clone(&self.shared), key.clone());
-                        // Many at once are spread over a second; a single one, as one that was promoted a moment ago, begins at
-                        // once: until its first answer nothing is concluded about it.
-                        let first = match is_first {
+                        // Until its first answer nothing is concluded about it, and it may have been promoted a moment ago.
+                        let first = match are_many {
                             true => BeatPolicy::EVERY.mul_f64(self.ids.fraction()),
                             false => Duration::ZERO,
                         };
@@ -117,6 +151,7 @@ impl BeatLoop {
                     });
                 }
             }
+            self.assign_policies(&mut named, &pulses, &picture);
             let pause = self.shared.clock.sleep(LOOK_EVERY);
             tokio::pin!(pause);
             loop {

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use orchestrator::beats::Changing;
 use orchestrator_core::decided::Decided;
 use orchestrator_core::domain::Fence;
-use tokio::sync::watch;
 
 use crate::world::Gate;
 
@@ -17,7 +17,7 @@ pub struct Member {
     /// What it has applied; it survives the process.
     pub decided: Arc<Decided>,
     /// The fence under which it believes to lead.
-    pub belief: watch::Sender<Option<Fence>>,
+    pub belief: Changing<Option<Fence>>,
     /// When it stood still: from, and until.
     pub stood_still: Vec<(Duration, Option<Duration>)>,
     /// When it had no majority: from, and until.
@@ -34,7 +34,7 @@ impl Member {
             is_up: true,
             gate: Gate::default(),
             decided: Arc::default(),
-            belief: watch::Sender::new(None),
+            belief: Changing::new(None),
             stood_still: Vec::new(),
             cut_off: Vec::new(),
             believes_until: None,
@@ -65,11 +65,7 @@ impl Member {
 
     pub(super) fn believe(&mut self, fence: Option<Fence>) {
         self.believes_until = None;
-        self.belief.send_if_modified(|belief| {
-            let is_news = *belief != fence;
-            *belief = fence;
-            is_news
-        });
+        self.belief.change(|belief| *belief = fence);
     }
 }
 

@@ -106,7 +106,7 @@ impl DecisionReader for SimMember {
 
 impl Leadership for SimMember {
     fn fence(&self) -> Option<Fence> {
-        *self.lock().members[self.node].belief.borrow()
+        self.lock().members[self.node].belief.get()
     }
 
     fn confirm(&self, fence: Fence) -> BoxFuture<'_, Result<(), NotLeading>> {
@@ -115,9 +115,8 @@ impl Leadership for SimMember {
 
     fn changed(&self, seen: Option<Fence>) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let mut receiver = self.lock().members[self.node].belief.subscribe();
-            // Only fails when the group is gone.
-            let _ = receiver.wait_for(|belief| *belief != seen).await;
+            let belief = self.lock().members[self.node].belief.clone();
+            belief.wait_for(|belief| *belief != seen).await;
             self.gate.passed().await;
         })
     }

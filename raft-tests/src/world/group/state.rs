@@ -276,7 +276,7 @@ impl SimGroup {
     /// Whoever hears of another leader stops believing; others do when their time is over.
     fn tell_replaced_leaders(&mut self, now: Duration, network: &Network) {
         for node in 0..self.members.len() {
-            let belief = *self.members[node].belief.borrow();
+            let belief = self.members[node].belief.get();
             let Some(fence) = belief.filter(|fence| !self.leads(node, *fence)) else {
                 continue;
             };
@@ -304,7 +304,7 @@ impl SimGroup {
         proposal: Proposal,
     ) -> oneshot::Receiver<Heard> {
         let (reply, receiver) = oneshot::channel();
-        let Some(fence) = *self.members[node].belief.borrow() else {
+        let Some(fence) = self.members[node].belief.get() else {
             // The receiver is held below.
             let _ = reply.send(Heard::NotLeader);
             return receiver;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use orchestrator::beats::Changing;
 use orchestrator_core::beats::{Farewell, VigilEnd};
 use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::ports::{BeatLine, Beater, BoxFuture, Clock, NoLine, Vigil};
-use tokio::sync::watch;
 
 use super::{Place, Power, ServerId, SharedFleet};
 use crate::world::{Gate, NodeClock};
@@ -18,6 +18,12 @@ pub struct SimBeater {
     node: usize,
     clock: Arc<NodeClock>,
     gate: Gate,
+}
+
+/// Changes of who reaches whom, and how many were seen.
+struct Changes {
+    count: Changing<u64>,
+    seen: u64,
 }
 
 /// What a server says to this node.
@@ -52,13 +58,19 @@ impl SimBeater {
     }
 
     /// To be taken before looking, so that no change is missed.
-    fn changes(&self) -> watch::Receiver<()> {
+    fn changes(&self) -> Changes {
         let fleet = self.fleet.lock().expect("no test panics with the fleet");
-        fleet.reach_changes()
+        let count = fleet.reach_changes();
+        Changes {
+            seen: count.get(),
+            count,
+        }
     }
 
-    async fn change(&self, changes: &mut watch::Receiver<()>) {
-        changes.changed().await.expect("the fleet is there");
+    async fn change(&self, changes: &mut Changes) {
+        let Changes { count, seen } = changes;
+        count.wait_for(|now| now != seen).await;
+        *seen = count.get();
         self.gate.passed().await;
     }
 

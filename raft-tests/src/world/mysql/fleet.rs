@@ -1,9 +1,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use orchestrator::beats::Changing;
 use orchestrator_core::domain::InstanceKey;
-
-use tokio::sync::watch;
 
 use super::flight::{Answer, Flight};
 use super::{Have, Ledger, Network, Power, Server, ServerId, Writer};
@@ -84,7 +83,7 @@ pub struct Fleet {
     pub(super) next_fetch: Vec<Duration>,
     /// Which processes run and which ways are open, as it was told last.
     reach: (u64, Vec<(Power, u32)>),
-    reach_changed: watch::Sender<()>,
+    reach_changes: Changing<u64>,
     pub(super) draws: SeededIds,
 }
 
@@ -106,7 +105,7 @@ impl Fleet {
             flights_so_far: 0,
             next_fetch: vec![Duration::ZERO; count],
             reach: (0, Vec::new()),
-            reach_changed: watch::Sender::new(()),
+            reach_changes: Changing::new(0),
             draws: SeededIds::new(seed),
         }
     }
@@ -144,13 +143,13 @@ impl Fleet {
             self.reach.0 == changes && processes.clone().eq(self.reach.1.iter().copied());
         if !is_as_told {
             self.reach = (changes, processes.collect());
-            self.reach_changed.send_replace(());
+            self.reach_changes.change(|count| *count += 1);
         }
     }
 
     /// Changes when a process ends, begins or stands still, or a way is cut or open again; told with each step.
-    pub fn reach_changes(&self) -> watch::Receiver<()> {
-        self.reach_changed.subscribe()
+    pub fn reach_changes(&self) -> Changing<u64> {
+        self.reach_changes.clone()
     }
 
     /// Ends the process of a server.

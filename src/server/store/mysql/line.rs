@@ -1,21 +1,14 @@
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::super::Error;
+use super::super::own_thread::OwnThread;
 use super::holder;
 use super::session::Session;
-
-/// Most jobs that wait. Callers are few, and each waits for its answer; a longer queue means that the server does not answer.
-const QUEUE_MAX: usize = 256;
 
 type Job = Box<dyn FnOnce(&mut Session) + Send>;
 
 /// A thread with one session, which does one job after another. Dropping it ends the thread after the jobs that wait.
-pub(super) struct Line {
-    jobs: Option<SyncSender<Job>>,
-    thread: Option<JoinHandle<()>>,
-    store: String,
-}
+pub(super) struct Line(OwnThread<Job>);
 
 impl Line {
     /// Starts the thread.
@@ -24,19 +17,7 @@ impl Line {
     /// When the system has no thread for it.
     pub fn start(session: Session) -> Result<Self, Error> {
         let store = session.place.clone();
-        let (jobs, queue) = sync_channel(QUEUE_MAX);
-        let thread = std::thread::Builder::new()
-            .name("store-mysql".to_owned())
-            .spawn(move || run(session, &queue))
-            .map_err(|error| Error::Io {
-                store: store.clone(),
-                detail: error.to_string(),
-            })?;
-        Ok(Self {
-            jobs: Some(jobs),
-            thread: Some(thread),
-            store,
-        })
+        OwnThread::start(store, "store-mysql", move |queue| run(session, queue)).map(Self)
     }
 
     /// Does `work` and returns what it comes to. Blocks.
@@ -49,9 +30,7 @@ impl Line {
             // A caller that is gone needs no answer.
             let _ = sender.send(work(session));
         });
-        let jobs = self.jobs.as_ref().ok_or_else(|| self.closed())?;
-        jobs.send(job).map_err(|_| self.closed())?;
-        receiver.recv().map_err(|_| self.closed())?
+        self.0.run(job, &receiver)
     }
 
     /// The same without waiting; `answer` is called on the thread.
@@ -64,20 +43,10 @@ impl Line {
         answer: impl FnOnce(Result<T, Error>) + Send + 'static,
     ) -> Result<(), Error> {
         let job: Job = Box::new(move |session| answer(work(session)));
-        let jobs = self.jobs.as_ref().ok_or_else(|| self.closed())?;
-        jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => Error::Held {
-                store: self.store.clone(),
-                detail: "too much waits for its answer already".to_owned(),
-            },
-            TrySendError::Disconnected(_) => self.closed(),
+        self.0.enqueue(job, |store| Error::Held {
+            store,
+            detail: "too much waits for its answer already".to_owned(),
         })
-    }
-
-    fn closed(&self) -> Error {
-        Error::Closed {
-            store: self.store.clone(),
-        }
     }
 }
 
@@ -86,18 +55,4 @@ fn run(mut session: Session, queue: &Receiver<Job>) {
         job(&mut session);
     }
     holder::give_back(&mut session);
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        drop(self.jobs.take());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!(
-                store = self.store,
-                "the thread of the store ended by a panic"
-            );
-        }
-    }
 }

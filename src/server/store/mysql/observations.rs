@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::super::Error;
 use super::super::fault::Fault;
+use super::super::own_thread::answered;
 use super::super::rows::{OBSERVED, RowWrite, key_cells, observed_cells, read_record};
 use super::changes::{Changes, Texts};
 use super::decisions::MysqlStore;
@@ -47,17 +48,7 @@ impl MysqlObservations {
             // Whoever asked may be gone; the work is done all the same.
             let _ = sender.send(result);
         });
-        Box::pin(async move {
-            let answer = match queued {
-                Ok(()) => receiver.await.unwrap_or_else(|_| {
-                    Err(Error::Closed {
-                        store: self.store.clone(),
-                    })
-                }),
-                Err(error) => Err(error),
-            };
-            answer.map_err(|error| error.into_port(operation))
-        })
+        Box::pin(answered(&self.store, operation, queued, receiver))
     }
 }
 

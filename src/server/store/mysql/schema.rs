@@ -2,32 +2,18 @@
 //! of its statements may be repeated.
 
 use orchestrator_core::domain::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::super::Error;
 use super::super::fault::Fault;
+use super::super::migration::{Migration, missing};
 use super::super::rows::ReadRow;
 use super::literal;
 use super::session::Session;
 
-/// One step of the schema. It is never changed once released: a change is a further step.
-struct Migration {
-    /// 1, 2, 3 …
-    number: u32,
-    /// Its statements, separated by `;` at the ends of lines.
-    sql: &'static str,
-}
-
-impl Migration {
-    fn checksum(&self) -> String {
-        let hash = Sha256::digest(self.sql.as_bytes());
-        hash.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    fn statements(&self) -> impl Iterator<Item = &'static str> {
-        let statements = self.sql.split(";\n").map(str::trim);
-        statements.filter(|statement| !statement.is_empty())
-    }
+/// Statements of a step, separated by `;` at the ends of lines.
+fn statements(step: &Migration) -> impl Iterator<Item = &'static str> + use<> {
+    let statements = step.sql.split(";\n").map(str::trim);
+    statements.filter(|statement| !statement.is_empty())
 }
 
 const MIGRATIONS: &[Migration] = &[Migration {
@@ -54,16 +40,17 @@ pub(super) fn migrate(session: &mut Session, now: Timestamp) -> Result<(), Error
         session.ask(CREATE_TABLE)?;
     }
     let answer = session.ask("SELECT number,checksum FROM store_migration ORDER BY number")?;
-    let present: Result<Vec<(u64, String)>, Fault> = answer
+    let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let present: Result<Vec<(u32, String)>, Fault> = answer
         .rows()
-        .map(|row| Ok((ReadRow::unsigned(&row, 0)?, ReadRow::text(&row, 1)?)))
+        .map(|row| Ok((number(ReadRow::unsigned(&row, 0)?), ReadRow::text(&row, 1)?)))
         .collect();
     let place = session.place.clone();
     let missing = present
         .and_then(|present| missing(MIGRATIONS, &present))
         .map_err(|fault| fault.at(&place))?;
     for migration in missing {
-        for statement in migration.statements() {
+        for statement in statements(migration) {
             session.ask(statement)?;
         }
         session.ask(&format!(
@@ -79,30 +66,6 @@ pub(super) fn migrate(session: &mut Session, now: Timestamp) -> Result<(), Error
         );
     }
     Ok(())
-}
-
-fn missing<'a>(
-    migrations: &'a [Migration],
-    present: &[(u64, String)],
-) -> Result<&'a [Migration], Fault> {
-    let known = migrations.last().map_or(0, |migration| migration.number);
-    if let Some((found, _)) = present
-        .last()
-        .filter(|(number, _)| *number > u64::from(known))
-    {
-        return Err(Fault::Newer {
-            found: u32::try_from(*found).unwrap_or(u32::MAX),
-            known,
-        });
-    }
-    for (migration, (number, checksum)) in migrations.iter().zip(present) {
-        if u64::from(migration.number) != *number || migration.checksum() != *checksum {
-            return Err(Fault::ForeignMigration {
-                number: migration.number,
-            });
-        }
-    }
-    Ok(migrations.get(present.len()..).unwrap_or_default())
 }
 
 /// Whether the database has a table of that name.
@@ -130,18 +93,16 @@ mod tests {
         sql: "C;\n",
     };
 
-    fn present(migrations: &[Migration]) -> Vec<(u64, String)> {
-        let rows = migrations
-            .iter()
-            .map(|m| (u64::from(m.number), m.checksum()));
+    fn present(migrations: &[Migration]) -> Vec<(u32, String)> {
+        let rows = migrations.iter().map(|m| (m.number, m.checksum()));
         rows.collect()
     }
 
     #[test]
     fn a_step_is_its_statements_and_steps_that_are_there_are_not_made_again() {
-        assert_eq!(ONE.statements().collect::<Vec<_>>(), ["A", "B\n(c)"]);
+        assert_eq!(statements(&ONE).collect::<Vec<_>>(), ["A", "B\n(c)"]);
         let both = [ONE, TWO];
-        let missing_after = |present: &[(u64, String)]| -> Vec<u32> {
+        let missing_after = |present: &[(u32, String)]| -> Vec<u32> {
             let missing = missing(&both, present).unwrap();
             missing.iter().map(|m| m.number).collect()
         };
@@ -166,7 +127,7 @@ mod tests {
 
     #[test]
     fn every_table_of_the_rows_is_made_with_all_its_columns_on_innodb() {
-        let made: Vec<&str> = MIGRATIONS.iter().flat_map(Migration::statements).collect();
+        let made: Vec<&str> = MIGRATIONS.iter().flat_map(statements).collect();
         let decided = DECIDED.iter().map(|decided| &decided.table);
         for table in decided.chain([&LOG, &OBSERVED]) {
             let head = format!("CREATE TABLE IF NOT EXISTS {} (", table.name);

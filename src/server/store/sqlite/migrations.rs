@@ -1,24 +1,8 @@
 use orchestrator_core::domain::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
-use sha2::{Digest, Sha256};
 
 use super::super::fault::Fault;
-
-/// One step of a schema. It is never changed once released: a change is a further step.
-#[derive(Debug)]
-pub(super) struct Migration {
-    /// 1, 2, 3 …
-    pub number: u32,
-    /// Its statements.
-    pub sql: &'static str,
-}
-
-impl Migration {
-    fn checksum(&self) -> String {
-        let hash = Sha256::digest(self.sql.as_bytes());
-        hash.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
+use super::super::migration::{self, Migration};
 
 /// Schema of decided state.
 pub(super) const DECISIONS: &[Migration] = &[
@@ -108,19 +92,7 @@ fn missing<'a>(
             Ok((row.get::<_, u32>(0)?, row.get::<_, String>(1)?))
         })?
         .collect::<Result<Vec<_>, _>>()?;
-    let known = migrations.last().map_or(0, |migration| migration.number);
-    if let Some((found, _)) = present.last().filter(|(number, _)| *number > known) {
-        return Err(Fault::Newer {
-            found: *found,
-            known,
-        });
-    }
-    for (migration, (number, checksum)) in migrations.iter().zip(&present) {
-        if migration.number != *number || migration.checksum() != *checksum {
-            return Err(Fault::ForeignMigration { number: *number });
-        }
-    }
-    Ok(&migrations[present.len()..])
+    migration::missing(migrations, &present)
 }
 
 fn has_table(connection: &Connection) -> Result<bool, Fault> {

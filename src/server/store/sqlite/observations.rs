@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::super::Error;
 use super::super::fault::Fault;
+use super::super::own_thread::answered;
 use super::super::rows::{OBSERVED, key_cells, observed_cells, read_record};
 use super::connection::{Durability, check_tables, open_writer};
 use super::place::{Place, prepare_directory, prepare_file, with_suffix};
@@ -62,17 +63,7 @@ impl SqliteObservations {
             // Whoever asked may be gone; the work is done all the same.
             let _ = sender.send(result);
         });
-        Box::pin(async move {
-            let answer = match queued {
-                Ok(()) => receiver.await.unwrap_or_else(|_| {
-                    Err(Error::Closed {
-                        store: self.store.clone(),
-                    })
-                }),
-                Err(error) => Err(error),
-            };
-            answer.map_err(|error| error.into_port(operation))
-        })
+        Box::pin(answered(&self.store, operation, queued, receiver))
     }
 }
 

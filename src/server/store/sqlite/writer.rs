@@ -1,16 +1,12 @@
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
 use super::super::Error;
 use super::super::fault::Fault;
+use super::super::own_thread::OwnThread;
 use super::fault::is_sync_failure;
-
-/// Most jobs that wait. Callers are few (the proposer, the sign of life, write-behind) and each waits for its answer; a
-/// longer queue means that the disk does not answer.
-const QUEUE_MAX: usize = 256;
 
 /// Most jobs in one transaction, so that the first of them does not wait long for the last.
 const GROUP_MAX: usize = 64;
@@ -28,9 +24,7 @@ pub(super) type Reopen = Box<dyn FnMut(&Error) -> Result<Connection, Error> + Se
 
 /// The thread that owns the writing connection. Dropping it ends the thread after the jobs that wait.
 pub(super) struct Writer {
-    jobs: Option<SyncSender<Box<dyn Job>>>,
-    thread: Option<JoinHandle<()>>,
-    store: String,
+    thread: OwnThread<Box<dyn Job>>,
     failed: Arc<OnceLock<Error>>,
 }
 
@@ -41,7 +35,6 @@ impl Writer {
         connection: Connection,
         reopen: Option<Reopen>,
     ) -> Result<Self, Error> {
-        let (jobs, queue) = sync_channel(QUEUE_MAX);
         let failed = Arc::new(OnceLock::new());
         let mut loop_ = Loop {
             store: store.clone(),
@@ -50,19 +43,8 @@ impl Writer {
             failed: Arc::clone(&failed),
             until_checkpoint: CHECKPOINT_EVERY,
         };
-        let thread = std::thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || loop_.run(&queue))
-            .map_err(|error| Error::Io {
-                store: store.clone(),
-                detail: error.to_string(),
-            })?;
-        Ok(Self {
-            jobs: Some(jobs),
-            thread: Some(thread),
-            store,
-            failed,
-        })
+        let thread = OwnThread::start(store, "store-writer", move |queue| loop_.run(queue))?;
+        Ok(Self { thread, failed })
     }
 
     /// Refuses once a sync failed: what this process still reads may not be what the disk has.
@@ -81,10 +63,8 @@ impl Writer {
             // A caller that is gone needs no answer.
             let _ = sender.send(result);
         };
-        let job = Task::boxed(self.store.clone(), work, answer);
-        let jobs = self.jobs.as_ref().ok_or_else(|| self.closed())?;
-        jobs.send(job).map_err(|_| self.closed())?;
-        receiver.recv().map_err(|_| self.closed())?
+        let job = Task::boxed(self.thread.store().to_owned(), work, answer);
+        self.thread.run(job, &receiver)
     }
 
     /// The same without waiting; `answer` is called on the writer's thread. Returns whether the queue had room.
@@ -93,34 +73,8 @@ impl Writer {
         work: impl FnMut(&Connection) -> Result<T, Fault> + Send + 'static,
         answer: impl FnOnce(Result<T, Error>) + Send + 'static,
     ) -> Result<(), Error> {
-        let job = Task::boxed(self.store.clone(), work, answer);
-        let jobs = self.jobs.as_ref().ok_or_else(|| self.closed())?;
-        jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => Error::Busy {
-                store: self.store.clone(),
-            },
-            TrySendError::Disconnected(_) => self.closed(),
-        })
-    }
-
-    fn closed(&self) -> Error {
-        Error::Closed {
-            store: self.store.clone(),
-        }
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        drop(self.jobs.take());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!(
-                store = self.store,
-                "the thread of the store ended by a panic"
-            );
-        }
+        let job = Task::boxed(self.thread.store().to_owned(), work, answer);
+        self.thread.enqueue(job, |store| Error::Busy { store })
     }
 }
 
@@ -337,6 +291,7 @@ fn is_damage(error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::own_thread::WAITING_MAX;
     use super::*;
 
     fn writer() -> Writer {
@@ -424,7 +379,7 @@ mod tests {
         };
         writer.enqueue(wait, |_| ()).unwrap();
         has_started.recv().unwrap();
-        for number in 0..QUEUE_MAX {
+        for number in 0..WAITING_MAX {
             writer.enqueue(insert(number as i64), |_| ()).unwrap();
         }
         assert_eq!(
@@ -434,7 +389,7 @@ mod tests {
             })
         );
         hold.send(()).unwrap();
-        assert_eq!(count(&writer), QUEUE_MAX as i64);
+        assert_eq!(count(&writer), WAITING_MAX as i64);
     }
 
     #[test]
