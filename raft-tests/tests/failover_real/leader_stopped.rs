@@ -101,13 +101,13 @@ async fn stopped_at(flavour: Flavour, number: usize, case: Case, took: &mut Tall
         fate: case.fate,
         late: case.late,
     });
-    // A group that has just begun on a busy machine may have had another before.
-    let first = group.leader().await?;
     let dead_at = world.sampler.now();
     fleet["a"].kill()?;
-    let Some(came) = comes(relay, &group, first).await? else {
+    let Some(came) = comes(relay, &group).await? else {
         return Ok(false);
     };
+    // On a busy machine the group may have had other leaders before.
+    let first = group.leader().await?;
     case.how.stop(&group[first])?;
     relay.stopped();
     let stopped_at = world.sampler.now();
@@ -162,16 +162,12 @@ async fn stopped_at(flavour: Flavour, number: usize, case: Case, took: &mut Tall
 }
 
 /// Waits for the n-th statement; `None` where the recovery ends before.
-async fn comes(
-    relay: &StatementRelay,
-    group: &Group,
-    leader: usize,
-) -> Result<Option<Vec<TaggedStatement>>> {
+async fn comes(relay: &StatementRelay, group: &Group) -> Result<Option<Vec<TaggedStatement>>> {
     wait_until("the statement, or the end", SOON, async || {
         if let Some(came) = relay.reached() {
             return Ok(Some(came));
         }
-        let record = newest(&group[leader]).await?;
+        let record = newest(&group[0]).await?;
         ensure!(!record["end"].is_null(), "phase {}", record["phase"]);
         Ok(None)
     })

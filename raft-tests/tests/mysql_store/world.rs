@@ -83,13 +83,15 @@ pub fn grown(store: &dyn DecisionStore, entries: usize) -> Result<History> {
     Ok(history)
 }
 
-/// Tries something on a server of each flavour.
+/// Tries something on a server of each flavour, side by side.
 pub async fn on_each(what: impl AsyncFn(&Fleet) -> Result<()>) -> Result<()> {
-    for flavour in ALL {
+    let try_on = async |flavour| {
         let fleet = server(flavour).await?;
         let tried = what(&fleet).await;
-        tried.with_context(|| format!("{flavour:?}"))?;
-    }
+        tried.with_context(|| format!("{flavour:?}"))
+    };
+    let [first, second, third] = ALL;
+    tokio::try_join!(try_on(first), try_on(second), try_on(third))?;
     Ok(())
 }
 

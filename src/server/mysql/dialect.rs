@@ -132,6 +132,11 @@ impl Dialect {
         self.is_mariadb() && self.version >= (major, minor, patch)
     }
 
+    /// Whether a session that was ended may be listed for ever, doing nothing: `change::ended` says why.
+    pub(super) fn may_keep_ended_sessions(&self) -> bool {
+        !self.is_mariadb() && !self.is_mysql_since(8, 0, 0)
+    }
+
     pub(super) fn show_replica_status(&self) -> &'static str {
         if self.is_mariadb_since(10, 0, 2) {
             "SHOW ALL SLAVES STATUS"

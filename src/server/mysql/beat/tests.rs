@@ -210,7 +210,7 @@ async fn a_cached_password_is_known_and_another_is_encrypted() {
     .await;
     assert!(line.is_ok());
     // A key that is none: the driver is to try, and finds nobody there.
-    let (line, ()) = connected(WITHIN, async |mut stream: TcpStream| {
+    let (line, ()) = connected(Duration::from_secs(2), async |mut stream: TcpStream| {
         stream
             .write_all(&greeting("caching_sha2_password"))
             .await

@@ -199,8 +199,9 @@ impl Listed {
 
 /// Lists the sessions of clients and ends them.
 async fn end_listed(conn: &mut Conn, tag: &str) -> Result<Listed, DriverError> {
-    let (own, answer) = listed(conn).await?;
-    let ids = answer.rows().filter(|row| can_commit(row, &own));
+    let sessions = listed(conn).await?;
+    let rows = sessions.all.rows();
+    let ids = rows.filter(|row| can_commit(row, &sessions.own));
     let can_commit: BTreeSet<u64> = ids.filter_map(|row| row.text("Id")?.parse().ok()).collect();
     let mut denied = BTreeSet::new();
     for id in &can_commit {
