@@ -15,6 +15,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, mpsc};
 use std::time::Duration;
 
+/// How often it is looked whether a process has stopped, and the pause between: ten seconds in all.
+const STOPPED_TRIES: u32 = 10_000;
+const STOPPED_PAUSE: Duration = Duration::from_millis(1);
+
 /// A program to start, its arguments and where its output goes.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -218,7 +222,38 @@ impl Process {
             self.name,
             self.pid
         );
+        if signal == "STOP" {
+            self.wait_until_stopped()?;
+        }
         Ok(())
+    }
+
+    /// The signal only asks for it; on a busy machine a thread may go on for some time, and do what a test counts on it not to do.
+    fn wait_until_stopped(&self) -> Result<()> {
+        for _ in 0..STOPPED_TRIES {
+            if self.is_stopped()? {
+                return Ok(());
+            }
+            std::thread::sleep(STOPPED_PAUSE);
+        }
+        bail!("{} {} was told to stop and goes on", self.name, self.pid)
+    }
+
+    /// Whether none of its threads runs, by proc(5).
+    fn is_stopped(&self) -> Result<bool> {
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            // A thread that has ended since it was listed does not run either.
+            let Ok(status) = std::fs::read_to_string(thread?.path().join("stat")) else {
+                continue;
+            };
+            let state = status
+                .rsplit_once(") ")
+                .and_then(|(_, rest)| rest.chars().next());
+            if !matches!(state, Some('T' | 't' | 'Z' | 'X')) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn child(&self) -> MutexGuard<'_, Child> {

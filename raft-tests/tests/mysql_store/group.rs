@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use raft_tests::lab::{Account, Flavour, Fleet, Group, NodePlan, Stopwatch, wait_until};
 
 use crate::node::{hosts, keeping};
-use crate::world::{ALL, hang, server};
+use crate::world::{ALL, server};
 
 /// Anything that needs an election or a start, on a machine busy with other tests.
 const SOON: Duration = Duration::from_secs(30);
@@ -162,7 +162,7 @@ async fn a_leader_whose_server_is_lost_hands_over_ends_with_the_reason_and_comes
 #[tokio::test]
 async fn a_leader_whose_server_hangs_hands_over_ends_with_the_reason_and_comes_back() -> Result<()>
 {
-    a_leader_whose_server(async |fleet| hang(&fleet["a"]).await)
+    a_leader_whose_server(async |fleet| fleet["a"].freeze())
         .await
         .map(drop)
 }

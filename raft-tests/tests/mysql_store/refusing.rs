@@ -9,7 +9,7 @@ use orchestrator_core::domain::{InstanceKey, Secret};
 use raft_tests::contract::{History, MINUTE, START};
 use raft_tests::lab::{Flavour, Plan, Stopwatch};
 
-use crate::world::{ALL, begun, blocking, grown, hang, on_each, open, options, server};
+use crate::world::{ALL, begun, blocking, grown, on_each, open, options, server};
 
 #[tokio::test]
 async fn an_account_without_rights_is_refused_until_it_has_them() -> Result<()> {
@@ -101,7 +101,7 @@ async fn a_server_that_hangs_is_given_up_at_the_deadline_and_what_was_under_way_
         let mut plan = options(fleet, "store")?;
         plan.read_timeout = Duration::from_secs(2);
         let (store, mut history) = begun(plan, 10).await?;
-        hang(&fleet["a"]).await?;
+        fleet["a"].freeze()?;
         let (store, (history, batch)) = blocking(move || -> Result<_> {
             let batch = history.entries(10);
             let watch = Stopwatch::start();

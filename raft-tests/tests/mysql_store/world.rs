@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use mysql_async::prelude::Queryable as _;
 use orchestrator::store::{DecisionStore, Error, MysqlOptions, MysqlStore};
 use orchestrator_core::domain::{InstanceKey, Secret};
 use orchestrator_core::ports::Ids;
@@ -18,26 +19,6 @@ pub async fn server(flavour: Flavour) -> Result<Fleet> {
         .with("innodb_flush_log_at_trx_commit", 1)
         .build()
         .await
-}
-
-/// Makes a server stand still, and waits until none of its threads does anything any more.
-pub async fn hang(server: &Server) -> Result<()> {
-    server.freeze()?;
-    let pid = server.pid().context("it does not run")?;
-    wait_until(
-        "all its threads to stop",
-        Duration::from_secs(10),
-        async || {
-            for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
-                let stat = std::fs::read_to_string(thread?.path().join("stat"))?;
-                // Behind the name in brackets, which may hold anything.
-                let (_, rest) = stat.rsplit_once(')').context("no name in stat")?;
-                ensure!(rest.trim_start().starts_with('T'), "{stat}");
-            }
-            Ok(())
-        },
-    )
-    .await
 }
 
 /// Numbers that no two processes of a test share.
@@ -105,12 +86,26 @@ pub async fn begun(options: MysqlOptions, entries: usize) -> Result<(MysqlStore,
     .await?
 }
 
-/// Ends the connection of whoever has the database `store`.
+/// Ends the connection of whoever has the database `store`, and waits until it is gone. Nobody connects meanwhile: a MySQL 5.6 may give a new
+/// connection the socket's number while the ended one's thread still looks at it, and lists that one for ever.
 pub async fn end_connection(fleet: &Fleet) -> Result<()> {
     let connection = fleet["a"]
         .value("SELECT holder_connection AS c FROM store.store_meta", "c")
         .await?;
-    fleet["a"].run(&format!("KILL {connection}")).await
+    let mut conn = fleet["a"].connect().await?;
+    conn.query_drop(format!("KILL {connection}")).await?;
+    for _ in 0..500 {
+        let left: Option<u64> = conn
+            .query_first(format!(
+                "SELECT COUNT(*) FROM information_schema.processlist WHERE ID = {connection}"
+            ))
+            .await?;
+        if left == Some(0) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    bail!("connection {connection} does not end")
 }
 
 /// A database as a place for a store.
