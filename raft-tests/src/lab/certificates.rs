@@ -1,22 +1,25 @@
 //! Certificates for servers, by an authority of the test's own.
 
+use super::clock::RealClock;
 use super::server::Server;
 use super::topology::Plan;
 use anyhow::{Context as _, Result};
+use orchestrator_core::ports::Clock as _;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Until when certificates hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holds {
     /// For years.
-    Still,
-    /// They have expired years ago.
-    NoMore,
+    ForYears,
+    /// For so long from now on, in whole seconds.
+    For(Duration),
 }
 
 /// An authority with one certificate for all servers of a fleet, as files. Dropping it removes them.
@@ -41,7 +44,7 @@ impl Certificates {
             folder: tempfile::tempdir().context("cannot make a temporary directory")?,
         };
         fs::write(certificates.authority(), certificates.authority.pem())?;
-        certificates.write(vec!["fleet".to_owned()], Holds::Still)?;
+        certificates.write(vec!["fleet".to_owned()], Holds::ForYears)?;
         Ok(certificates)
     }
 
@@ -77,9 +80,9 @@ impl Certificates {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(names)?;
         params.distinguished_name.push(DnType::CommonName, "fleet");
-        if holds == Holds::NoMore {
-            params.not_before = date_time_ymd(2001, 1, 1);
-            params.not_after = date_time_ymd(2002, 1, 1);
+        if let Holds::For(length) = holds {
+            let now = RealClock::start().now().as_micros().unsigned_abs();
+            params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_micros(now) + length;
         }
         let cert = params.signed_by(&key, &self.authority)?;
         let at = |name: &str| self.folder.path().join(name);

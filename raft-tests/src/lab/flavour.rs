@@ -114,11 +114,11 @@ impl Flavour {
         }
     }
 
-    /// The statement by which a server takes up another certificate; those of old connections stay.
+    /// The statement by which a server takes up another certificate, not logged; those of old connections stay.
     #[must_use]
     pub fn reload_tls(self) -> &'static str {
         match self {
-            Self::MariaDb => "FLUSH SSL",
+            Self::MariaDb => "FLUSH NO_WRITE_TO_BINLOG SSL",
             // MySQL 5.6 has none, and says so.
             Self::MySql | Self::MySql56 => "ALTER INSTANCE RELOAD TLS",
         }

@@ -238,7 +238,8 @@ impl Front {
                 Chunk::End => to.shutdown().await?,
                 Chunk::Reset => {
                     to.as_ref().set_zero_linger()?;
-                    // Both sides are given up, this one by a reset.
+                    // Both sides are given up, this one by a reset; an end must not come before it.
+                    to.forget();
                     bail!("the connection was reset");
                 }
             }

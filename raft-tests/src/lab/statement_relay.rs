@@ -449,14 +449,20 @@ impl Front {
     ) -> Result<()> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            let count = from.read(&mut buffer).await?;
+            let read = from.read(&mut buffer).await;
             let user = known.borrow().clone();
             if let Some(user) = user {
                 self.passable(&user).await?;
             }
-            match count {
-                0 => return Ok(to.shutdown().await?),
-                _ => to.write_all(&buffer[..count]).await?,
+            match read {
+                Ok(0) => return Ok(to.shutdown().await?),
+                Ok(count) => to.write_all(&buffer[..count]).await?,
+                Err(error) => {
+                    // A process that dies resets what it has not read, and that is not an end.
+                    to.as_ref().set_zero_linger()?;
+                    to.forget();
+                    return Err(error.into());
+                }
             }
         }
     }

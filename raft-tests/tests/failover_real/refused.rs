@@ -147,16 +147,30 @@ pub async fn blocked(flavour: Flavour) -> Result<()> {
             let primary = &world.fleet["a"];
             let mut conn = primary.connect().await?;
             let relay = world.fleet.relay()?;
-            wait_until("the relay's host to be blocked", SOON, async || {
-                relay.interrupt(primary.name(), 3).await?;
-                is_blocked(primary).await
+            let before = interrupted(primary).await?;
+            relay.interrupt(primary.name(), INTERRUPTED).await?;
+            // A login that came to its end before would take them back.
+            wait_until("them to be counted", SOON, async || {
+                let count = interrupted(primary).await?;
+                ensure!(count >= before + INTERRUPTED, "{count}, {before} before");
+                Ok(())
             })
             .await?;
+            is_blocked(primary).await?;
             end_sessions(&mut conn, flavour, &OURS).await?;
             Ok(vec![conn])
         },
     )
     .await
+}
+
+/// Logins that are begun and not ended: more than may be.
+const INTERRUPTED: usize = 5;
+
+async fn interrupted(primary: &Server) -> Result<usize> {
+    let count = "SHOW GLOBAL STATUS LIKE 'Aborted_connects'";
+    let count = primary.value(count, "Value").await?;
+    count.parse().with_context(|| count.clone())
 }
 
 async fn is_blocked(primary: &Server) -> Result<()> {
@@ -188,7 +202,7 @@ pub async fn over_tls(
     let world = World::of(certificates.of(noticing(flavour))).await?;
     let servers = world.fleet.servers();
     let all: Vec<&Server> = servers.iter().collect();
-    certificates.renew(servers, &all, Holds::Still).await?;
+    certificates.renew(servers, &all, Holds::ForYears).await?;
     let primary = &world.fleet["a"];
     world.writers.write_on(primary, SOME_ROWS).await?;
     for user in OURS {
@@ -213,6 +227,9 @@ pub async fn over_tls(
     Ok((world, node))
 }
 
+/// How long the certificate holds that is to expire. Servers take up none that has expired already.
+const HOLDS: Duration = Duration::from_secs(3);
+
 /// Its certificate has expired: neither we nor replicas take it, when they connect anew.
 pub async fn expired(flavour: Flavour) -> Result<()> {
     for run in 0..runs()? {
@@ -221,7 +238,9 @@ pub async fn expired(flavour: Flavour) -> Result<()> {
         let outcome = left_alone(&world, &node, "an expired certificate", async |world| {
             let primary = &world.fleet["a"];
             let (servers, own) = (world.fleet.servers(), [primary]);
-            certificates.renew(servers, &own, Holds::NoMore).await?;
+            certificates.renew(servers, &own, Holds::For(HOLDS)).await?;
+            // Until it has expired, whole seconds counted.
+            tokio::time::sleep(HOLDS + Duration::from_secs(1)).await;
             let mut conn = primary.connect().await?;
             end_sessions(&mut conn, flavour, &OURS).await?;
             Ok(vec![conn])
