@@ -55,8 +55,3 @@ pub async fn told_apart(flavour: Flavour) -> Result<()> {
     took.print(&format!("{flavour:?} over TLS, killed: to writable"));
     Ok(())
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_orderly_restart_is_left_alone_over_tls_on_mariadb() -> Result<()> {
-    told_apart(Flavour::MariaDb).await
-}

@@ -3,11 +3,21 @@
 use anyhow::Result;
 use raft_tests::lab::Flavour;
 
-use crate::{encrypted, hung, refused, sites};
+use crate::{encrypted, hung, refused, sites, vetoes};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_primary_that_has_blocked_our_host_is_left_alone_on_mysql_9() -> Result<()> {
-    refused::blocked(Flavour::MySql).await
+async fn a_primary_that_has_blocked_our_host_is_left_alone_on_mariadb() -> Result<()> {
+    refused::blocked(Flavour::MariaDb).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_has_blocked_our_host_is_left_alone_on_mysql_5_6() -> Result<()> {
+    refused::blocked(Flavour::MySql56).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_is_left_alone_by_a_leader_whose_own_link_is_down() -> Result<()> {
+    vetoes::own_link_down().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -18,6 +28,11 @@ async fn a_primary_with_an_expired_certificate_is_left_alone_on_mariadb() -> Res
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_with_an_expired_certificate_is_left_alone_on_mysql_9() -> Result<()> {
     refused::expired(Flavour::MySql).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orderly_restart_is_left_alone_over_tls_on_mariadb() -> Result<()> {
+    encrypted::told_apart(Flavour::MariaDb).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

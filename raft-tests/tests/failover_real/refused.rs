@@ -138,7 +138,7 @@ fn blocking(flavour: Flavour) -> Plan {
         .with("max_connect_errors", "1")
 }
 
-/// 1129, for us and for replicas.
+/// 1129, for us and for replicas. MySQL 9 does not count what goes wrong in the logins of its own plugin.
 pub async fn blocked(flavour: Flavour) -> Result<()> {
     each_time(
         || blocking(flavour),
@@ -186,11 +186,6 @@ async fn is_blocked(primary: &Server) -> Result<()> {
     });
     ensure!(is_it, "{refused:#}");
     Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_primary_that_has_blocked_our_host_is_left_alone_on_mariadb() -> Result<()> {
-    blocked(Flavour::MariaDb).await
 }
 
 /// All connections are encrypted, and there are no others.

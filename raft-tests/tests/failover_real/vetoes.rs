@@ -14,7 +14,7 @@ use crate::world::{SOON, TREE, World, recovering};
 pub const NODES: [&str; 3] = ["orchestrator-0", "orchestrator-1", "orchestrator-2"];
 
 /// Longer than a silence that is evidence, and than it takes replicas to notice that they hear nothing, together.
-const WATCHED: Duration = Duration::from_secs(6);
+const WATCHED: Duration = Duration::from_secs(5);
 
 /// Servers behind relays, and three nodes with accounts of their own, all of which have seen all.
 pub async fn separable() -> Result<(World, Group)> {
@@ -28,7 +28,10 @@ pub async fn separable() -> Result<(World, Group)> {
         primary.run(&grant).await?;
     }
     let group = Group::start(|number, plan| {
-        recovering(plan, &world.fleet).with("MySQLTopologyUser", NODES[number])
+        recovering(plan, &world.fleet)
+            .with("MySQLTopologyUser", NODES[number])
+            // Through a relay that is cut for some, a crash looks like a server that stops listening first.
+            .with("PrimaryRestartGraceSeconds", 0)
     })
     .await?;
     group.leader().await?;
@@ -93,8 +96,7 @@ async fn a_primary_that_other_nodes_hear_is_left_alone_until_nobody_does() -> Re
 }
 
 /// The leader hears no server at all: that is its own link.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_primary_is_left_alone_by_a_leader_whose_own_link_is_down() -> Result<()> {
+pub async fn own_link_down() -> Result<()> {
     let (world, group) = separable().await?;
     let (fleet, relay) = (&world.fleet, world.fleet.relay()?);
     for _ in 0..runs()? {
