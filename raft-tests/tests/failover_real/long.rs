@@ -11,11 +11,6 @@ async fn a_primary_that_has_blocked_our_host_is_left_alone_on_mariadb() -> Resul
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_primary_that_has_blocked_our_host_is_left_alone_on_mysql_5_6() -> Result<()> {
-    refused::blocked(Flavour::MySql56).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_primary_is_left_alone_by_a_leader_whose_own_link_is_down() -> Result<()> {
     vetoes::own_link_down().await
 }

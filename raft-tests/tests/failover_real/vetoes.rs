@@ -13,8 +13,11 @@ use crate::world::{SOON, TREE, World, recovering};
 /// Accounts of the nodes, so that one can be cut off without the others.
 pub const NODES: [&str; 3] = ["orchestrator-0", "orchestrator-1", "orchestrator-2"];
 
+/// After the disagreement is shown, some three attempts.
+const WATCHED: Duration = Duration::from_secs(3);
+
 /// Longer than a silence that is evidence, and than it takes replicas to notice that they hear nothing, together.
-const WATCHED: Duration = Duration::from_secs(5);
+const CUT_FOR: Duration = Duration::from_secs(6);
 
 /// Servers behind relays, and three nodes with accounts of their own, all of which have seen all.
 pub async fn separable() -> Result<(World, Group)> {
@@ -104,7 +107,7 @@ pub async fn own_link_down() -> Result<()> {
         for server in fleet.servers() {
             relay.cut(NODES[leader], server.name());
         }
-        holds_for("no recovery", WATCHED, async || {
+        holds_for("no recovery", CUT_FOR, async || {
             for node in group.nodes() {
                 nothing_was_done(node, "the leader's link is down").await?;
             }

@@ -400,7 +400,7 @@ async fn a_server_whose_certificate_is_not_taken_has_answered_all_the_same() {
         let greeting = greeting("mysql_native_password");
         stream.write_all(&greeting).await.unwrap();
         // Until the other side has gone.
-        stream.read(&mut [0]).await.ok();
+        assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
     };
     let plain = line_over_tls(by(own.path()), has_none).await;
     assert_eq!(plain, Some(NoLine::Answered { refusal }));
