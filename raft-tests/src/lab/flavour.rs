@@ -114,6 +114,34 @@ impl Flavour {
         }
     }
 
+    /// The statement by which a server takes up another certificate, not logged; those of old connections stay.
+    #[must_use]
+    pub fn reload_tls(self) -> &'static str {
+        match self {
+            Self::MariaDb => "FLUSH NO_WRITE_TO_BINLOG SSL",
+            // MySQL 5.6 has none, and says so.
+            Self::MySql | Self::MySql56 => "ALTER INSTANCE RELOAD TLS",
+        }
+    }
+
+    /// Statements that make a replica, whose source has a certificate by this authority, connect to it over TLS.
+    #[must_use]
+    pub fn replicate_over_tls(self, authority: &Path) -> [String; 3] {
+        let ca = authority.display();
+        match self {
+            Self::MySql => [
+                "STOP REPLICA".to_owned(),
+                format!("CHANGE REPLICATION SOURCE TO SOURCE_SSL = 1, SOURCE_SSL_CA = '{ca}'"),
+                "START REPLICA".to_owned(),
+            ],
+            Self::MariaDb | Self::MySql56 => [
+                "STOP SLAVE".to_owned(),
+                format!("CHANGE MASTER TO MASTER_SSL = 1, MASTER_SSL_CA = '{ca}'"),
+                "START SLAVE".to_owned(),
+            ],
+        }
+    }
+
     /// The statement that shows a replica's state.
     #[must_use]
     pub fn replica_status(self) -> &'static str {

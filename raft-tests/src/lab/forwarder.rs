@@ -1,10 +1,10 @@
 //! What lies between the members of a group: delay and cuts, by forwarders of our own on loopback addresses.
 //!
 //! Each member has a front address, which the others know it by. What comes there is passed on to the member after a delay,
-//! from the caller's own address, so that the member sees who calls. A cut link holds everything back, as a network that
+//! from the caller's own address, so that the member sees who calls; an end is passed on as an end, and a reset as a reset. A cut link holds everything back, as a network that
 //! loses all packets does; when it is mended what was held goes on, as TCP repeats what was lost.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
@@ -41,6 +41,14 @@ pub struct Forwarders {
     cut: watch::Sender<BTreeSet<Link>>,
     members: usize,
     _stop: DropGuard,
+}
+
+/// What is on its way.
+enum Chunk {
+    Bytes(Vec<u8>),
+    End,
+    /// The sender's process died with something unread: its kernel said so, which is not an end.
+    Reset,
 }
 
 struct Front {
@@ -198,15 +206,19 @@ impl Front {
     async fn take_in(
         &self,
         mut from: OwnedReadHalf,
-        sender: mpsc::Sender<(Duration, Vec<u8>)>,
+        sender: mpsc::Sender<(Duration, Chunk)>,
     ) -> Result<()> {
         let mut buffer = vec![0; CHUNK];
         loop {
-            let count = from.read(&mut buffer).await?;
+            let chunk = match from.read(&mut buffer).await {
+                Ok(0) => Chunk::End,
+                Ok(count) => Chunk::Bytes(buffer[..count].to_vec()),
+                Err(_) => Chunk::Reset,
+            };
+            let is_last = !matches!(chunk, Chunk::Bytes(_));
             let due = self.clock.elapsed() + self.delay;
-            // The end of the stream is a chunk of nothing.
-            sender.send((due, buffer[..count].to_vec())).await?;
-            if count == 0 {
+            sender.send((due, chunk)).await?;
+            if is_last {
                 return Ok(());
             }
         }
@@ -214,16 +226,22 @@ impl Front {
 
     async fn give_out(
         &self,
-        mut receiver: mpsc::Receiver<(Duration, Vec<u8>)>,
+        mut receiver: mpsc::Receiver<(Duration, Chunk)>,
         mut to: OwnedWriteHalf,
         link: Option<Link>,
     ) -> Result<()> {
-        while let Some((due, bytes)) = receiver.recv().await {
+        while let Some((due, chunk)) = receiver.recv().await {
             tokio::time::sleep(due.saturating_sub(self.clock.elapsed())).await;
             self.passable(link).await;
-            match bytes.is_empty() {
-                true => to.shutdown().await?,
-                false => to.write_all(&bytes).await?,
+            match chunk {
+                Chunk::Bytes(bytes) => to.write_all(&bytes).await?,
+                Chunk::End => to.shutdown().await?,
+                Chunk::Reset => {
+                    to.as_ref().set_zero_linger()?;
+                    // Both sides are given up, this one by a reset; an end must not come before it.
+                    to.forget();
+                    bail!("the connection was reset");
+                }
             }
         }
         Ok(())

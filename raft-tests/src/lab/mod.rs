@@ -8,6 +8,7 @@
 //! never leaves the loopback range.
 
 mod answer;
+mod certificates;
 mod clock;
 mod drawing;
 mod flavour;
@@ -32,6 +33,7 @@ mod wait;
 mod writers;
 
 pub use answer::Answer;
+pub use certificates::{Certificates, Holds};
 pub use clock::RealClock;
 pub use drawing::{Drawn, parse_drawing};
 pub use flavour::{Flavour, Installation, Link};
@@ -46,7 +48,7 @@ pub use sampler::{Door, OpenWindow, Sample, Sampler};
 pub use server::{Server, ServerSpec};
 pub use settings::Settings;
 pub use sql::{Account, Record};
-pub use statement_relay::{Fate, Late, StatementRelay, StopAt, TaggedStatement};
+pub use statement_relay::{Calling, Fate, Late, StatementRelay, StopAt, TaggedStatement};
 pub use topology::{Fleet, Plan};
 pub use wait::{Stopwatch, holds_for, wait_until};
 pub use writers::{LedgerRow, Writers};

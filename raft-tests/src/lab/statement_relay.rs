@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -135,10 +135,20 @@ impl Shared {
     }
 }
 
+/// Which address relays call servers from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calling {
+    /// 127.0.0.1, as everybody does here.
+    Loopback,
+    /// The one that each relay listens at, so that a server takes it for another host.
+    OwnAddress,
+}
+
 /// Relays in front of all servers of a fleet. Dropping it ends them.
 #[derive(Debug)]
 pub struct StatementRelay {
     shared: Arc<Shared>,
+    fronts: Vec<Front>,
     _stop: DropGuard,
 }
 
@@ -149,10 +159,12 @@ impl std::fmt::Debug for Shared {
 }
 
 /// One relay.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Front {
     server: String,
     back: SocketAddrV4,
+    /// The address that it calls from; the kernel's choice otherwise.
+    from: Option<Ipv4Addr>,
     shared: Arc<Shared>,
 }
 
@@ -189,9 +201,11 @@ impl StatementRelay {
         servers: &[(String, Ipv4Addr, Ipv4Addr)],
         port: u16,
         reads: &'static str,
+        calling: Calling,
     ) -> Result<Self> {
         let shared = Arc::new(Shared::new(reads));
         let stop = CancellationToken::new();
+        let mut fronts = Vec::new();
         for (server, front, back) in servers {
             let listener = TcpListener::bind((*front, port))
                 .await
@@ -199,12 +213,15 @@ impl StatementRelay {
             let front = Front {
                 server: server.clone(),
                 back: SocketAddrV4::new(*back, port),
+                from: (calling == Calling::OwnAddress).then_some(*front),
                 shared: Arc::clone(&shared),
             };
-            tokio::spawn(front.accept(listener, stop.clone()));
+            tokio::spawn(front.clone().accept(listener, stop.clone()));
+            fronts.push(front);
         }
         Ok(Self {
             shared,
+            fronts,
             _stop: stop.drop_guard(),
         })
     }
@@ -264,6 +281,21 @@ impl StatementRelay {
         self.shared.cut.send_modify(|cut| {
             cut.insert((user.to_owned(), server.to_owned()));
         });
+    }
+
+    /// Begins so many logins at a server from its relay's address, and ends none of them.
+    ///
+    /// # Errors
+    /// When the server cannot be connected to.
+    pub async fn interrupt(&self, server: &str, times: usize) -> Result<()> {
+        let mut fronts = self.fronts.iter();
+        let front = fronts.find(|front| front.server == server);
+        let front = front.with_context(|| format!("nothing stands in front of {server}"))?;
+        for _ in 0..times {
+            let mut stream = front.call().await?;
+            read_packet(&mut stream).await?;
+        }
+        Ok(())
     }
 
     /// Mends all cuts; what waited goes on.
@@ -350,8 +382,17 @@ impl Front {
         }
     }
 
+    /// A connection to the server.
+    async fn call(&self) -> Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        if let Some(from) = self.from {
+            socket.bind(SocketAddr::from((from, 0)))?;
+        }
+        Ok(socket.connect(SocketAddr::from(self.back)).await?)
+    }
+
     async fn pass(&self, near: TcpStream) -> Result<()> {
-        let far = TcpStream::connect(SocketAddr::from(self.back)).await?;
+        let far = self.call().await?;
         near.set_nodelay(true)?;
         far.set_nodelay(true)?;
         let (near_in, near_out) = near.into_split();
@@ -408,14 +449,20 @@ impl Front {
     ) -> Result<()> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            let count = from.read(&mut buffer).await?;
+            let read = from.read(&mut buffer).await;
             let user = known.borrow().clone();
             if let Some(user) = user {
                 self.passable(&user).await?;
             }
-            match count {
-                0 => return Ok(to.shutdown().await?),
-                _ => to.write_all(&buffer[..count]).await?,
+            match read {
+                Ok(0) => return Ok(to.shutdown().await?),
+                Ok(count) => to.write_all(&buffer[..count]).await?,
+                Err(error) => {
+                    // A process that dies resets what it has not read, and that is not an end.
+                    to.as_ref().set_zero_linger()?;
+                    to.forget();
+                    return Err(error.into());
+                }
             }
         }
     }

@@ -2,11 +2,12 @@
 
 use super::drawing::{Drawn, parse_drawing};
 use super::flavour::{Flavour, Installation, Link};
+use super::forwarder::Forwarders;
 use super::ports::{AddressBlock, free_port};
 use super::server::{Server, ServerSpec};
 use super::settings::Settings;
 use super::sql::Account;
-use super::statement_relay::StatementRelay;
+use super::statement_relay::{Calling, StatementRelay};
 use super::wait::wait_until;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use std::net::Ipv4Addr;
@@ -28,7 +29,16 @@ pub struct Plan {
     settings: Settings,
     link: Link,
     semi_sync: bool,
-    is_behind_relays: bool,
+    before: Before,
+}
+
+/// What stands in front of each server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    Relay(Calling),
+    /// A forwarder that holds back what it passes on for so long.
+    Forwarder(Duration),
 }
 
 impl Plan {
@@ -59,7 +69,7 @@ impl Plan {
             settings: Settings::new(),
             link: Link::default(),
             semi_sync: false,
-            is_behind_relays: false,
+            before: Before::Nothing,
         }
     }
 
@@ -82,7 +92,21 @@ impl Plan {
     /// Puts a [`StatementRelay`] in front of all servers: [`Fleet::relay`].
     #[must_use]
     pub fn behind_relays(mut self) -> Self {
-        self.is_behind_relays = true;
+        self.before = Before::Relay(Calling::Loopback);
+        self
+    }
+
+    /// The same with relays that call from addresses of their own: servers count connections that go wrong of all hosts but 127.0.0.1.
+    #[must_use]
+    pub fn behind_relays_of_other_hosts(mut self) -> Self {
+        self.before = Before::Relay(Calling::OwnAddress);
+        self
+    }
+
+    /// Puts every server so far away from everybody: what is sent to it, or by it, takes `delay`.
+    #[must_use]
+    pub fn far_away(mut self, delay: Duration) -> Self {
+        self.before = Before::Forwarder(delay);
         self
     }
 
@@ -106,9 +130,9 @@ impl Plan {
         let addresses = (0..drawn.len())
             .map(|number| block.server(number))
             .collect::<Result<Vec<Ipv4Addr>>>()?;
-        let behind = match self.is_behind_relays {
-            true => addresses_behind(&block, drawn.len())?,
-            false => vec![],
+        let behind = match self.before {
+            Before::Nothing => vec![],
+            Before::Relay(_) | Before::Forwarder(_) => addresses_behind(&block, drawn.len())?,
         };
         let all: Vec<Ipv4Addr> = addresses.iter().chain(&behind).copied().collect();
         let port = free_port(&all, MYSQL_PORT)?;
@@ -126,13 +150,21 @@ impl Plan {
             }
         });
         let servers = create_all(specs.collect(), &installation)?;
-        let relay = match behind.is_empty() {
-            true => None,
-            false => Some(relay_before(&servers, &behind, port).await?),
-        };
+        let (mut relay, mut forwarders) = (None, None);
+        match self.before {
+            Before::Nothing => {}
+            Before::Relay(calling) => {
+                relay = Some(relay_before(&servers, &behind, port, calling).await?);
+            }
+            Before::Forwarder(delay) => {
+                let started = Forwarders::start(&addresses, &behind, port, delay).await?;
+                forwarders = Some(started);
+            }
+        }
         let fleet = Fleet {
             servers,
             relay,
+            _forwarders: forwarders,
             sources: drawn.iter().map(|server| server.source).collect(),
             link: self.link,
             installation,
@@ -166,13 +198,14 @@ async fn relay_before(
     servers: &[Server],
     behind: &[Ipv4Addr],
     port: u16,
+    calling: Calling,
 ) -> Result<StatementRelay> {
     let links: Vec<_> = servers
         .iter()
         .zip(behind)
         .map(|(server, address)| (server.name().to_owned(), server.host(), *address))
         .collect();
-    StatementRelay::start(&links, port, Account::ORCHESTRATOR.user).await
+    StatementRelay::start(&links, port, Account::ORCHESTRATOR.user, calling).await
 }
 
 /// Makes the folders side by side: copying is what takes the time.
@@ -194,6 +227,7 @@ fn create_all(specs: Vec<ServerSpec>, installation: &Installation) -> Result<Vec
 pub struct Fleet {
     servers: Vec<Server>,
     relay: Option<StatementRelay>,
+    _forwarders: Option<Forwarders>,
     sources: Vec<Option<usize>>,
     link: Link,
     installation: Installation,

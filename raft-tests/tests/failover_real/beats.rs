@@ -3,12 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use mysql_async::prelude::Queryable as _;
+use anyhow::{Result, ensure};
 use orchestrator_core::beats::BeatPolicy;
-use raft_tests::lab::{
-    Flavour, Link, Node, NodePlan, Plan, Server, Stopwatch, holds_for, wait_until,
-};
+use raft_tests::lab::{Flavour, Link, Node, NodePlan, Plan, Server, Stopwatch, wait_until};
 use serde_json::Value;
 
 use crate::record::{recoveries, recovery_of};
@@ -16,7 +13,7 @@ use crate::tally::{Tally, runs};
 use crate::world::{SOME_ROWS, SOON, TREE, World};
 
 /// Polls that nobody waits for.
-fn rarely(plan: NodePlan) -> NodePlan {
+pub fn rarely(plan: NodePlan) -> NodePlan {
     plan.with("InstancePollSeconds", 60)
 }
 
@@ -24,35 +21,46 @@ fn rarely(plan: NodePlan) -> NodePlan {
 const BLOCKED: Duration = Duration::from_millis(1_200);
 
 /// A world whose node beats its primary.
-async fn beating(plan: Plan) -> Result<(World, Node)> {
+pub async fn beating(plan: Plan) -> Result<(World, Node)> {
     let (world, node) = World::with_node_as(plan, rarely).await?;
     is_beaten(&node, &world.fleet["a"]).await?;
     Ok((world, node))
 }
 
 /// Waits until this primary has beats that were answered: its vigil, which comes after them, waits there, and the node counts on it.
-async fn is_beaten(node: &Node, primary: &Server) -> Result<()> {
+pub async fn is_beaten(node: &Node, primary: &Server) -> Result<()> {
+    is_beaten_by(std::slice::from_ref(node), primary).await
+}
+
+/// The same by several nodes.
+pub async fn is_beaten_by(nodes: &[Node], primary: &Server) -> Result<()> {
     wait_until("the primary to have beats", SOON, async || {
         let sessions = primary.rows("SHOW FULL PROCESSLIST").await?;
         let vigils = sessions
             .iter()
             .filter(|one| one.text("Info").starts_with("DO SLEEP"));
-        ensure!(vigils.count() == 1, "no vigil yet, or one of before");
-        let metrics = node.get("/metrics").await?.text;
-        let known = metric(&metrics, "orchestrator_beats_vigils").unwrap_or(0.0);
-        ensure!(known == 1.0, "{known} vigils");
+        let count = vigils.count();
+        ensure!(
+            count == nodes.len(),
+            "{count} vigils, perhaps one of before"
+        );
+        for node in nodes {
+            let metrics = node.get("/metrics").await?.text;
+            let known = metric(&metrics, "orchestrator_beats_vigils").unwrap_or(0.0);
+            ensure!(known == 1.0, "{known} vigils");
+        }
         Ok(())
     })
     .await
 }
 
-fn metric(text: &str, name: &str) -> Option<f64> {
+pub fn metric(text: &str, name: &str) -> Option<f64> {
     let line = text.lines().find(|line| line.starts_with(name))?;
     line.rsplit(' ').next()?.parse().ok()
 }
 
 #[derive(Default)]
-struct Figures {
+pub struct Figures {
     writable: Tally,
     recorded: Tally,
     parts: BTreeMap<&'static str, Tally>,
@@ -70,7 +78,7 @@ impl Figures {
         }
     }
 
-    fn print(&mut self, what: &str) {
+    pub fn print(&mut self, what: &str) {
         self.writable.print(&format!("{what}: to writable"));
         self.recorded.print(&format!("{what}: to finished record"));
         for (part, tally) in &mut self.parts {
@@ -79,7 +87,7 @@ impl Figures {
     }
 }
 
-async fn fail_over<'a>(
+pub async fn fail_over<'a>(
     world: &'a World,
     node: &Node,
     primary: &Server,
@@ -153,7 +161,7 @@ async fn a_killed_primary_is_replaced_before_any_poll_on_mysql_9() -> Result<()>
 }
 
 /// Receivers notice by themselves after two seconds, and get a heartbeat each second.
-fn noticing(flavour: Flavour) -> Plan {
+pub fn noticing(flavour: Flavour) -> Plan {
     Plan::of(flavour, TREE)
 }
 
@@ -198,16 +206,21 @@ async fn a_frozen_primary_is_replaced_though_replicas_would_notice_late_on_mysql
     frozen(|| late(Flavour::MySql), "MySQL, frozen, timeout 60").await
 }
 
-async fn nothing_was_done(node: &Node, what: &str) -> Result<()> {
+pub async fn nothing_was_done(node: &Node, what: &str) -> Result<()> {
     let all = recoveries(node).await?;
     ensure!(all.is_empty(), "{what}, and: {all:?}");
     Ok(())
 }
 
 /// It would have been done: a primary that crashes is replaced.
-async fn but_a_crash_is_something(world: &World, node: &Node) -> Result<()> {
+pub async fn but_a_crash_is_something(world: &World, node: &Node) -> Result<()> {
+    is_beaten(node, &world.fleet["a"]).await?;
+    a_crash_is_something(world, node).await
+}
+
+/// The same of one that does not let us in.
+pub async fn a_crash_is_something(world: &World, node: &Node) -> Result<()> {
     let primary = &world.fleet["a"];
-    is_beaten(node, primary).await?;
     primary.kill()?;
     let record = recovery_of(node, primary).await?;
     ensure!(record["end"]["outcome"] == "succeeded", "{record:#}");
@@ -248,17 +261,17 @@ async fn restarted(flavour: Flavour) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_orderly_restart_is_waited_for_on_mariadb() -> Result<()> {
+async fn an_orderly_restart_is_left_alone_on_mariadb() -> Result<()> {
     restarted(Flavour::MariaDb).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_orderly_restart_is_waited_for_on_mysql_9() -> Result<()> {
+async fn an_orderly_restart_is_left_alone_on_mysql_9() -> Result<()> {
     restarted(Flavour::MySql).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_orderly_restart_is_waited_for_on_mysql_5_6() -> Result<()> {
+async fn an_orderly_restart_is_left_alone_on_mysql_5_6() -> Result<()> {
     restarted(Flavour::MySql56).await
 }
 
@@ -279,96 +292,4 @@ async fn a_primary_that_is_shut_down_for_good_is_replaced_after_its_time() -> Re
     let took = open - down;
     ensure!(took >= Duration::from_secs(3), "after {took:?}");
     Ok(())
-}
-
-/// Waits until the kept connection is gone, and the server has refused another with an error of this number, as it then stands.
-async fn is_refused(node: &Node, before: f64) -> Result<()> {
-    wait_until("the beats to be refused", SOON, async || {
-        let metrics = node.get("/metrics").await?.text;
-        let now = metric(&metrics, ALIVE).unwrap_or(0.0);
-        ensure!(now > before, "{now} turns, {before} before");
-        Ok(())
-    })
-    .await
-}
-
-const ALIVE: &str = "orchestrator_beats_turned_total{to=\"alive\"}";
-
-/// Nobody of ours is let in any more and the connections that are there are ended: errors instead of answers.
-async fn refuses(
-    flavour: Flavour,
-    what: &str,
-    refuse: impl AsyncFnOnce(&World) -> Result<Vec<mysql_async::Conn>>,
-) -> Result<()> {
-    let (world, node) = beating(noticing(flavour)).await?;
-    let before = metric(&node.get("/metrics").await?.text, ALIVE).context("it was alive")?;
-    let _guests = refuse(&world).await?;
-    is_refused(&node, before).await?;
-    holds_for("no recovery", Duration::from_secs(5), async || {
-        nothing_was_done(&node, what).await
-    })
-    .await
-}
-
-/// 1040, *Too many connections*.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_primary_that_is_full_is_left_alone() -> Result<()> {
-    refuses(Flavour::MariaDb, "1040", async |world| {
-        let primary = &world.fleet["a"];
-        let mut guests = vec![primary.connect().await?];
-        // More than may be, counting one for whoever has the rights of an administrator.
-        for _ in 0..14 {
-            guests.push(primary.connect().await?);
-        }
-        for statement in [
-            "SET GLOBAL max_connections = 10",
-            "KILL CONNECTION USER 'orchestrator'",
-        ] {
-            guests[0].query_drop(statement).await?;
-        }
-        Ok(guests)
-    })
-    .await
-}
-
-/// 1045, *Access denied*, for us and, at its next attempt, for replicas.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_primary_that_knows_us_no_more_is_left_alone() -> Result<()> {
-    refuses(Flavour::MariaDb, "1045", async |world| {
-        let primary = &world.fleet["a"];
-        let mut conn = primary.connect().await?;
-        conn.query_drop("SET SESSION sql_log_bin = 0").await?;
-        for user in ["orchestrator", "repl"] {
-            let lock = format!("ALTER USER '{user}'@'%' IDENTIFIED BY 'another'");
-            conn.query_drop(lock).await?;
-            conn.query_drop(format!("KILL CONNECTION USER '{user}'"))
-                .await?;
-        }
-        Ok(vec![conn])
-    })
-    .await
-}
-
-/// 3032, *The server is currently in offline mode*: replicas are thrown out and refused, we have the rights to stay.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_primary_in_offline_mode_is_left_alone() -> Result<()> {
-    let (world, node) = beating(Plan::of(Flavour::MySql, TREE)).await?;
-    world.fleet["a"].run("SET GLOBAL offline_mode = ON").await?;
-    for name in ["b", "c"] {
-        wait_until("a replica to be thrown out", SOON, async || {
-            let is_replicating = world.fleet[name].is_replicating().await;
-            ensure!(is_replicating.is_err(), "it replicates");
-            Ok(())
-        })
-        .await?;
-    }
-    holds_for("no recovery", Duration::from_secs(5), async || {
-        nothing_was_done(&node, "offline_mode").await
-    })
-    .await?;
-    world.fleet["a"]
-        .run("SET GLOBAL offline_mode = OFF")
-        .await?;
-    world.fleet.replicating().await?;
-    but_a_crash_is_something(&world, &node).await
 }

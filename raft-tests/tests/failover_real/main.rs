@@ -5,14 +5,20 @@
 
 mod alias;
 mod beats;
+mod encrypted;
 mod hooks;
+mod hung;
 mod instant_restart;
 mod kill;
 mod leader_killed;
 mod leader_stopped;
+mod long;
 mod no_cause;
 mod record;
+mod refused;
 mod semi_sync;
+mod sites;
 mod tally;
 mod together;
+mod vetoes;
 mod world;

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use mysql_async::prelude::Queryable as _;
-use raft_tests::lab::{Account, Flavour, Group, Node, Plan, Server, holds_for, wait_until};
+use raft_tests::lab::{Account, Flavour, Node, Server, holds_for, wait_until};
 use serde_json::Value;
 
 use crate::record::{recoveries, recovery_of};
 use crate::tally::runs;
-use crate::world::{SOON, TREE, World, recovering};
+use crate::vetoes::{NODES, separable};
+use crate::world::{SOON, World};
 
 /// Five polls, where a dead primary is recovered after two.
 const WATCHED: Duration = Duration::from_secs(5);
@@ -124,7 +125,7 @@ async fn a_replica_dead(world: &World, node: &Node) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_done_without_a_dead_primary() -> Result<()> {
+async fn a_primary_that_is_not_dead_is_left_alone() -> Result<()> {
     let (world, node) = World::with_node(Flavour::MariaDb).await?;
     for _ in 0..runs()? {
         appliers_stopped_by_an_error(&world, &node).await?;
@@ -139,29 +140,12 @@ async fn nothing_is_done_without_a_dead_primary() -> Result<()> {
     Ok(())
 }
 
-/// Accounts of the nodes, so that one can be cut off without the others.
-const NODES: [&str; 3] = ["orchestrator-0", "orchestrator-1", "orchestrator-2"];
-
 /// One node of three cannot reach the primary, all others can: the leader, and then one that does not lead.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_that_one_node_cannot_reach_is_left_alone() -> Result<()> {
-    let world = World::of(Plan::of(Flavour::MariaDb, TREE).behind_relays()).await?;
+    let (world, group) = separable().await?;
     let (fleet, relay) = (&world.fleet, world.fleet.relay()?);
-    let Account { password, .. } = Account::ORCHESTRATOR;
-    for user in NODES {
-        let create = format!("CREATE USER '{user}'@'%' IDENTIFIED BY '{password}'");
-        fleet["a"].run(&create).await?;
-        let grant = format!("GRANT ALL PRIVILEGES ON *.* TO '{user}'@'%'");
-        fleet["a"].run(&grant).await?;
-    }
-    let group = Group::start(|number, plan| {
-        recovering(plan, fleet).with("MySQLTopologyUser", NODES[number])
-    })
-    .await?;
     let leader = group.leader().await?;
-    for node in group.nodes() {
-        world.seen_by(node).await?;
-    }
     for _ in 0..runs()? {
         for cut_off in [leader, (leader + 1) % NODES.len()] {
             relay.cut(NODES[cut_off], "a");

@@ -4,5 +4,6 @@
 mod fresh;
 mod kept;
 mod many;
+mod many_clusters;
 mod planted;
 mod replay;

@@ -58,7 +58,7 @@ pub trait Beater: Send + Sync {
     /// [`Beater::connect`].
     ///
     /// # Errors
-    /// [`NoLine`]; `NotTried` also where such a connection is not possible (one that is encrypted).
+    /// [`NoLine`]; `NotTried` also where such a connection is not possible (a login that is not spoken).
     fn vigil<'a>(
         &'a self,
         key: &'a InstanceKey,

@@ -105,6 +105,12 @@ impl Connector {
         tls.mutual || (tls.mixed && self.memory.wants_tls(key, self.clock.monotonic()))
     }
 
+    /// Remembers that a server let us in over TLS only.
+    pub(super) fn remember_tls(&self, key: &InstanceKey) {
+        let memory = self.config.borrow().tls.memory;
+        self.memory.remember(key, self.clock.monotonic(), memory);
+    }
+
     pub(super) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
@@ -201,7 +207,10 @@ impl Connector {
     }
 
     /// TLS, from files read a short while ago.
-    async fn tls(&self, tls: &TlsConfig) -> Result<Tls, DriverError> {
+    ///
+    /// # Errors
+    /// [`DriverError::Tls`] with the file.
+    pub(super) async fn tls(&self, tls: &TlsConfig) -> Result<Tls, DriverError> {
         let now = self.clock.monotonic();
         let known = self
             .loaded()

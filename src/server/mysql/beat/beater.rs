@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use orchestrator_core::domain::{InstanceKey, ProbeFailure, ProbeFailureKind};
 use orchestrator_core::ports::{BeatLine, Beater, BoxFuture, NoLine, Vigil};
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::driver_line::DriverLine;
-use super::line::PlainLine;
-use super::login::{Account, NoLogin, log_in};
+use super::line::WireLine;
+use super::login::{Account, NoLogin, ask_for_tls, log_in};
 use super::vigil;
 use super::wire::{Wire, error_number};
 use crate::mysql::connect::addresses;
@@ -29,11 +33,25 @@ pub struct MysqlBeater {
 /// How long a name is looked up before it is taken as it was last found.
 const LOOKUP_WITHIN: Duration = Duration::from_millis(200);
 
-/// What came of a plain connection.
-enum Plain {
-    In(Wire<TcpStream>),
+/// What came of a connection of our own.
+enum Own {
+    Plain(Wire<TcpStream>),
+    Encrypted(Box<Wire<TlsStream<TcpStream>>>),
     /// The driver is to try.
     NotSpoken,
+}
+
+/// What a login tells of the server.
+fn logged_in(login: Result<(), NoLogin>, own: impl FnOnce() -> Own) -> Result<Own, NoLine> {
+    match login {
+        Ok(()) => Ok(own()),
+        Err(NoLogin::NotSpoken) => Ok(Own::NotSpoken),
+        Err(NoLogin::Refused(number)) => Err(NoLine::Answered {
+            refusal: Some(number),
+        }),
+        // It said something, and then no more, or closed the connection: the next attempt tells which.
+        Err(NoLogin::Io | NoLogin::NoTls) => Err(NoLine::Answered { refusal: None }),
+    }
 }
 
 impl MysqlBeater {
@@ -68,65 +86,116 @@ impl MysqlBeater {
     }
 
     async fn line(&self, key: &InstanceKey, within: Duration) -> Result<Box<dyn BeatLine>, NoLine> {
-        if !self.connector.wants_tls(key) {
-            match self.plain(key, within).await {
-                Ok(Plain::In(wire)) => return Ok(Box::new(PlainLine::new(wire))),
-                Ok(Plain::NotSpoken) => {}
-                // TLS may be wanted of the account.
-                Err(NoLine::Answered {
-                    refusal: Some(1045 | 3159),
-                }) if self.connector.config().tls.mixed => {}
-                Err(why) => return Err(why),
-            }
+        match self.own(key, within).await? {
+            Own::Plain(wire) => Ok(Box::new(WireLine::new(wire))),
+            Own::Encrypted(wire) => Ok(Box::new(WireLine::new(*wire))),
+            Own::NotSpoken => self.by_driver(key, within).await,
         }
-        self.by_driver(key, within).await
     }
 
     async fn vigil(&self, key: &InstanceKey, within: Duration) -> Result<Vigil, NoLine> {
-        let not_possible = || NoLine::NotTried {
-            why: format!("{key}: its connections are encrypted, or its login is not spoken here"),
-        };
-        if self.connector.wants_tls(key) {
-            return Err(not_possible());
-        }
-        match self.plain(key, within).await? {
-            Plain::In(wire) => {
-                // It said something, and then no more, or closed the connection: the next attempt tells which.
-                let none = NoLine::Answered { refusal: None };
-                vigil::open(wire).await.map_err(|_| none)
+        let vigil = match self.own(key, within).await? {
+            Own::Plain(wire) => vigil::open(wire).await,
+            Own::Encrypted(wire) => vigil::open(*wire).await,
+            Own::NotSpoken => {
+                return Err(NoLine::NotTried {
+                    why: format!("{key}: its login is not spoken here"),
+                });
             }
-            Plain::NotSpoken => Err(not_possible()),
+        };
+        // It said something, and then no more, or closed the connection: the next attempt tells which.
+        vigil.map_err(|_| NoLine::Answered { refusal: None })
+    }
+
+    /// A connection of our own, logged in; encrypted where that is wanted, by us or, as far as is known or found, by the server.
+    async fn own(&self, key: &InstanceKey, within: Duration) -> Result<Own, NoLine> {
+        if self.connector.wants_tls(key) {
+            return self.encrypted(key, within).await;
+        }
+        let refused = match self.plain(key, within).await {
+            // TLS may be wanted of everybody, or of the account.
+            Err(NoLine::Answered {
+                refusal: refusal @ Some(1045 | 3159),
+            }) if self.connector.config().tls.mixed => NoLine::Answered { refusal },
+            other => return other,
+        };
+        match self.encrypted(key, within).await {
+            Ok(own) => {
+                if matches!(own, Own::Encrypted(_)) {
+                    self.connector.remember_tls(key);
+                }
+                Ok(own)
+            }
+            // The first answer says more.
+            Err(_) => Err(refused),
         }
     }
 
-    /// A plain connection, logged in.
-    async fn plain(&self, key: &InstanceKey, within: Duration) -> Result<Plain, NoLine> {
-        let found = self.addresses(key).await?;
-        let stream = timeout(within, greeted(key, found));
-        let (mut wire, greeting) = stream.await.unwrap_or(Err(NoLine::Silent))?;
-        if let Some(refusal) = error_number(&greeting) {
-            let refusal = Some(refusal);
-            return Err(NoLine::Answered { refusal });
+    async fn plain(&self, key: &InstanceKey, within: Duration) -> Result<Own, NoLine> {
+        let (mut wire, greeting) = self.met(key, within).await?;
+        // The library that reads packets expects them to be long enough.
+        let logging_in = caught(self.log_in(&mut wire, &greeting, false));
+        let login = timeout(within, logging_in).await;
+        match login.map(|login| login.unwrap_or(Err(NoLogin::NotSpoken))) {
+            Ok(outcome) => logged_in(outcome, || Own::Plain(wire)),
+            Err(_) => logged_in(Err(NoLogin::Io), || Own::NotSpoken),
         }
+    }
+
+    async fn encrypted(&self, key: &InstanceKey, within: Duration) -> Result<Own, NoLine> {
+        let not_tried = |why: &dyn std::fmt::Display| NoLine::NotTried {
+            why: format!("{key}: {why}"),
+        };
+        let config = self.connector.config();
+        let tls = self.connector.tls(&config.tls).await;
+        let connector = TlsConnector::from(tls.map_err(|why| not_tried(&why))?.client());
+        let name = ServerName::try_from(key.host().as_str().to_owned());
+        let name = name.map_err(|why| not_tried(&why))?;
+        let (mut wire, greeting) = self.met(key, within).await?;
+        let logging_in = caught(async {
+            ask_for_tls(&mut wire, &greeting).await?;
+            let becoming = async |stream: TcpStream| connector.connect(name, stream).await;
+            let mut wire = wire.become_of(becoming).await.map_err(|_| NoLogin::Io)?;
+            self.log_in(&mut wire, &greeting, true).await?;
+            Ok::<_, NoLogin>(wire)
+        });
+        let login = timeout(within, logging_in).await;
+        match login.map(|login| login.unwrap_or(Err(NoLogin::NotSpoken))) {
+            Ok(Ok(wire)) => Ok(Own::Encrypted(Box::new(wire))),
+            Ok(Err(why)) => logged_in(Err(why), || Own::NotSpoken),
+            Err(_) => logged_in(Err(NoLogin::Io), || Own::NotSpoken),
+        }
+    }
+
+    /// A connection with the server's greeting.
+    async fn met(
+        &self,
+        key: &InstanceKey,
+        within: Duration,
+    ) -> Result<(Wire<TcpStream>, Vec<u8>), NoLine> {
+        let found = self.addresses(key).await?;
+        let met = timeout(within, greeted(key, found)).await;
+        let (wire, greeting) = met.unwrap_or(Err(NoLine::Silent))?;
+        match error_number(&greeting) {
+            None => Ok((wire, greeting)),
+            refusal => Err(NoLine::Answered { refusal }),
+        }
+    }
+
+    async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        wire: &mut Wire<S>,
+        greeting: &[u8],
+        is_encrypted: bool,
+    ) -> Result<(), NoLogin> {
         let config = self.connector.config();
         let account = Account {
             user: &config.user,
             password: config.password.expose(),
             program: Purpose::Beat.program(),
+            is_encrypted,
         };
-        // The library that reads packets expects them to be long enough.
-        let logging_in = caught(log_in(&mut wire, &greeting, &account));
-        let login = timeout(within, logging_in).await;
-        match login.map(|login| login.unwrap_or(Err(NoLogin::NotSpoken))) {
-            Ok(Ok(())) => Ok(Plain::In(wire)),
-            Ok(Err(NoLogin::NotSpoken)) => Ok(Plain::NotSpoken),
-            Ok(Err(NoLogin::Refused(number))) => {
-                let refusal = Some(number);
-                Err(NoLine::Answered { refusal })
-            }
-            // It said something, and then no more, or closed the connection: the next attempt tells which.
-            Ok(Err(NoLogin::Io)) | Err(_) => Err(NoLine::Answered { refusal: None }),
-        }
+        log_in(wire, greeting, &account).await
     }
 
     async fn by_driver(

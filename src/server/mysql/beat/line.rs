@@ -8,14 +8,14 @@ use super::wire::{Wire, error_number};
 
 pub(super) const COM_PING: u8 = 0x0e;
 
-/// A plain connection, logged in.
-pub(super) struct PlainLine<S> {
+/// A connection of our own, logged in, plain or encrypted.
+pub(super) struct WireLine<S> {
     wire: Wire<S>,
     /// The last packet was an error: what it said, should it close the connection now.
     last_words: Farewell,
 }
 
-impl<S> PlainLine<S> {
+impl<S> WireLine<S> {
     pub(super) fn new(wire: Wire<S>) -> Self {
         Self {
             wire,
@@ -24,7 +24,7 @@ impl<S> PlainLine<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> PlainLine<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> WireLine<S> {
     async fn hear(&mut self) -> Result<Option<u16>, Farewell> {
         let packet: io::Result<Vec<u8>> = self.wire.read().await;
         match packet {
@@ -38,7 +38,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> PlainLine<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> BeatLine for PlainLine<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> BeatLine for WireLine<S> {
     fn ask(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             // A broken connection may hold a last packet still; its end is heard after that.

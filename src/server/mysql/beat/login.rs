@@ -1,4 +1,4 @@
-//! A login over a plain connection, as far as beats need it.
+//! A login, as far as beats need it, over a connection that is plain or becomes encrypted before.
 
 use std::collections::HashMap;
 use std::io;
@@ -6,7 +6,9 @@ use std::io;
 use mysql_common::constants::CapabilityFlags;
 use mysql_common::crypto;
 use mysql_common::io::ParseBuf;
-use mysql_common::packets::{AuthPlugin, AuthSwitchRequest, HandshakePacket, HandshakeResponse};
+use mysql_common::packets::{
+    AuthPlugin, AuthSwitchRequest, HandshakePacket, HandshakeResponse, SslRequest,
+};
 use mysql_common::proto::MySerialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -20,6 +22,8 @@ pub(super) enum NoLogin {
     Refused(u16),
     /// The connection failed.
     Io,
+    /// The server has no TLS.
+    NoTls,
     /// It takes what is not spoken here: the SQL driver may.
     NotSpoken,
 }
@@ -40,7 +44,15 @@ pub(super) struct Account<'a> {
     pub(super) password: &'a str,
     /// Shown by the server in `performance_schema.session_connect_attrs`.
     pub(super) program: &'a str,
+    /// Over an encrypted connection: the password may be sent as it is where the server wants that.
+    pub(super) is_encrypted: bool,
 }
+
+/// `utf8mb4_general_ci`: nothing that depends on it is ever sent.
+const CHARACTER_SET: u8 = 45;
+
+/// Longest packet that we say we take. What is read at most is the wire's matter.
+const PACKET_MAX: u32 = 1 << 20;
 
 /// The packet that asks for the key to encrypt a password with.
 const WANTS_KEY: u8 = 0x02;
@@ -87,7 +99,13 @@ pub(super) async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
             }
             [0x01, IS_KNOWN] => {}
             [0x01, WANTS_PASSWORD] if plugin == AuthPlugin::CachingSha2Password => {
-                wire.answer(&[WANTS_KEY]).await?;
+                match account.is_encrypted {
+                    true => {
+                        let password = [account.password.as_bytes(), &[0]].concat();
+                        wire.answer(&password).await?;
+                    }
+                    false => wire.answer(&[WANTS_KEY]).await?,
+                }
             }
             [0x01, ..] if plugin == AuthPlugin::CachingSha2Password => {
                 let encrypted = encrypted(account.password, &nonce, packet[1..].to_vec()).await?;
@@ -99,19 +117,46 @@ pub(super) async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
     Err(NoLogin::NotSpoken)
 }
 
+/// Asks the server, after its `greeting`, to go on encrypted.
+///
+/// # Errors
+/// [`NoLogin`].
+pub(super) async fn ask_for_tls<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    greeting: &[u8],
+) -> Result<(), NoLogin> {
+    let greeting = ParseBuf(greeting).parse::<HandshakePacket>(())?;
+    if !greeting
+        .capabilities()
+        .contains(CapabilityFlags::CLIENT_SSL)
+    {
+        return Err(NoLogin::NoTls);
+    }
+    let request = SslRequest::new(capabilities(&greeting, true), PACKET_MAX, CHARACTER_SET);
+    let mut bytes = Vec::new();
+    request.serialize(&mut bytes);
+    Ok(wire.answer(&bytes).await?)
+}
+
+/// What of the server's offers is taken. It is said twice where the connection becomes encrypted, and has to be the same.
+fn capabilities(greeting: &HandshakePacket<'_>, is_encrypted: bool) -> CapabilityFlags {
+    let mut wanted = CapabilityFlags::CLIENT_PROTOCOL_41
+        | CapabilityFlags::CLIENT_SECURE_CONNECTION
+        | CapabilityFlags::CLIENT_LONG_PASSWORD
+        | CapabilityFlags::CLIENT_PLUGIN_AUTH
+        | CapabilityFlags::CLIENT_CONNECT_ATTRS;
+    wanted.set(CapabilityFlags::CLIENT_SSL, is_encrypted);
+    greeting.capabilities() & wanted
+}
+
 fn response(
     greeting: &HandshakePacket<'_>,
     plugin: &AuthPlugin<'_>,
     nonce: &[u8],
     account: &Account<'_>,
 ) -> Vec<u8> {
-    let wanted = CapabilityFlags::CLIENT_PROTOCOL_41
-        | CapabilityFlags::CLIENT_SECURE_CONNECTION
-        | CapabilityFlags::CLIENT_LONG_PASSWORD
-        | CapabilityFlags::CLIENT_PLUGIN_AUTH
-        | CapabilityFlags::CLIENT_CONNECT_ATTRS;
-    let offered = greeting.capabilities();
-    let attributes = offered
+    let capabilities = capabilities(greeting, account.is_encrypted);
+    let attributes = capabilities
         .contains(CapabilityFlags::CLIENT_CONNECT_ATTRS)
         .then(|| HashMap::from([("program_name".to_owned(), account.program.to_owned())]));
     let scrambled = plugin.gen_data(Some(account.password), nonce);
@@ -121,9 +166,9 @@ fn response(
         Some(account.user.as_bytes()),
         None::<&[u8]>,
         Some(plugin.borrow()),
-        offered & wanted,
+        capabilities,
         attributes,
-        1 << 20,
+        PACKET_MAX,
     );
     let mut bytes = Vec::new();
     response.serialize(&mut bytes);

@@ -1,18 +1,24 @@
 //! Connections for beats with a server that says what it is told to say.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use orchestrator_core::beats::{Farewell, VigilEnd};
 use orchestrator_core::domain::{InstanceKey, Secret, Timestamp};
 use orchestrator_core::ports::{BeatLine, Beater as _, BoxFuture, Clock, NoLine};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+use rcgen::{CertificateParams, KeyPair};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::MysqlBeater;
 use super::wire::Wire;
-use crate::mysql::{Config, Connector};
+use crate::mysql::{Config, Connector, TlsConfig};
 
 /// Far more than anything here takes on a busy machine.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -34,12 +40,19 @@ impl Clock for StandingClock {
 }
 
 fn beater() -> MysqlBeater {
-    let mut config = Config {
+    beater_with(TlsConfig {
+        mixed: false,
+        ..TlsConfig::default()
+    })
+}
+
+fn beater_with(tls: TlsConfig) -> MysqlBeater {
+    let config = Config {
         user: "watcher".to_owned(),
         password: Secret::new("pass"),
+        tls,
         ..Config::default()
     };
-    config.tls.mixed = false;
     let (_, config) = watch::channel(Arc::new(config));
     MysqlBeater::new(Arc::new(Connector::new(config, Arc::new(StandingClock))))
 }
@@ -50,10 +63,15 @@ fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 fn greeting(plugin: &str) -> Vec<u8> {
+    greeting_with(0x82, plugin)
+}
+
+/// With the second byte of what the server offers; 0x08 of it is TLS.
+fn greeting_with(offers: u8, plugin: &str) -> Vec<u8> {
     let mut payload = b"\x0a8.0.40\0\x07\0\0\0".to_vec();
     payload.extend(b"12345678\0");
     // All that is wanted: protocol 4.1, secure connection, plugins, attributes.
-    payload.extend([0x01, 0x82, 45, 2, 0, 0x18, 0x00, 21]);
+    payload.extend([0x01, offers, 45, 2, 0, 0x18, 0x00, 21]);
     payload.extend([0; 10]);
     payload.extend(b"abcdefghijkl\0");
     payload.extend(plugin.as_bytes());
@@ -69,7 +87,7 @@ fn error(number: u8, code: u16) -> Vec<u8> {
 const OK: [u8; 7] = [0, 0, 0, 2, 0, 0, 0];
 
 /// What is asked, and by which packet.
-async fn next(stream: &mut TcpStream) -> (u8, Vec<u8>) {
+async fn next(stream: &mut (impl AsyncRead + Unpin)) -> (u8, Vec<u8>) {
     let mut head = [0; 4];
     stream.read_exact(&mut head).await.unwrap();
     let length = usize::from(head[0]) | usize::from(head[1]) << 8;
@@ -99,14 +117,19 @@ async fn welcoming(mut stream: TcpStream) -> TcpStream {
         .write_all(&greeting("mysql_native_password"))
         .await
         .unwrap();
-    let (number, login) = next(&mut stream).await;
-    assert_eq!(number, 1);
+    let_in(&mut stream, 1).await;
+    stream
+}
+
+/// The rest of a login, which has this number.
+async fn let_in(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), expected: u8) {
+    let (number, login) = next(stream).await;
+    assert_eq!(number, expected);
     let has = |text: &[u8]| login.windows(text.len()).any(|part| part == text);
     assert!(has(b"watcher\0") && has(b"mysql_native_password\0"));
     assert!(has(b"orchestrator beat"));
     assert!(!has(b"pass\0"), "the password is not sent as it is");
-    stream.write_all(&packet(2, &OK)).await.unwrap();
-    stream
+    stream.write_all(&packet(number + 1, &OK)).await.unwrap();
 }
 
 fn refused(line: Result<Box<dyn BeatLine>, NoLine>) -> NoLine {
@@ -240,12 +263,7 @@ async fn vigil_ends(end: impl AsyncFnOnce(TcpStream)) -> VigilEnd {
     let (ended, ()) = tokio::join!(kept, async {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = welcoming(stream).await;
-        let (_, settings) = next(&mut stream).await;
-        assert!(settings.starts_with(b"\x03SET SESSION long_query_time"));
-        // Whether it is refused or not.
-        stream.write_all(&error(1, 1227)).await.unwrap();
-        let (_, waits) = next(&mut stream).await;
-        assert!(waits.starts_with(b"\x03DO SLEEP"));
+        told_to_wait(&mut stream).await;
         // There, and unread: as much as has to lie there before the vigil counts as one.
         let mut unread = [0; 2 * PING_LENGTH];
         while stream.peek(&mut unread).await.unwrap() < unread.len() {
@@ -254,6 +272,170 @@ async fn vigil_ends(end: impl AsyncFnOnce(TcpStream)) -> VigilEnd {
         end(stream).await;
     });
     ended
+}
+
+async fn told_to_wait(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    let (_, settings) = next(stream).await;
+    assert!(settings.starts_with(b"\x03SET SESSION long_query_time"));
+    // Whether it is refused or not.
+    stream.write_all(&error(1, 1227)).await.unwrap();
+    let (_, waits) = next(stream).await;
+    assert!(waits.starts_with(b"\x03DO SLEEP"));
+}
+
+/// A certificate for loopback in `dir/ca.pem`, and who presents it.
+fn acceptor(dir: &Path) -> TlsAcceptor {
+    let key = KeyPair::generate().unwrap();
+    let cert = CertificateParams::new(vec!["127.0.0.1".to_owned()])
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
+    fs::write(dir.join("ca.pem"), cert.pem()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![cert.der().clone()],
+            key.serialize_der().try_into().unwrap(),
+        )
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// A server that lets us in over TLS.
+async fn welcoming_by(
+    acceptor: &TlsAcceptor,
+    mut stream: TcpStream,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let greeting = greeting_with(0x8a, "mysql_native_password");
+    stream.write_all(&greeting).await?;
+    let (number, request) = next(&mut stream).await;
+    assert_eq!((number, request.len()), (1, 32), "it asks for TLS");
+    let mut stream = acceptor.accept(stream).await?;
+    let_in(&mut stream, 2).await;
+    Ok(stream)
+}
+
+/// What TLS 1.3 adds to a packet: a head, the kind of its content, and a tag.
+const RECORD_OVERHEAD: usize = 5 + 1 + 16;
+
+/// The same as [`vigil_ends`] over TLS.
+async fn encrypted_vigil_ends(end: impl AsyncFnOnce(TlsStream<TcpStream>)) -> VigilEnd {
+    let dir = tempfile::tempdir().unwrap();
+    let acceptor = acceptor(dir.path());
+    let beater = beater_with(TlsConfig {
+        mutual: true,
+        ca_file: Some(dir.path().join("ca.pem")),
+        ..TlsConfig::default()
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let key = InstanceKey::parse("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
+    let kept = async {
+        let vigil = beater.vigil(&key, WITHIN).await;
+        vigil.map_err(|why| format!("{why:?}")).unwrap().await
+    };
+    let (ended, ()) = tokio::join!(kept, async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = welcoming_by(&acceptor, stream).await.unwrap();
+        told_to_wait(&mut stream).await;
+        stream.flush().await.unwrap();
+        let mut unread = [0; 2 * (PING_LENGTH + RECORD_OVERHEAD)];
+        while stream.get_ref().0.peek(&mut unread).await.unwrap() < unread.len() {
+            tokio::task::yield_now().await;
+        }
+        end(stream).await;
+    });
+    ended
+}
+
+#[tokio::test]
+async fn an_encrypted_vigil_tells_who_closes_it_from_who_dies() {
+    let dies = encrypted_vigil_ends(async |stream| drop(stream)).await;
+    assert_eq!(dies, VigilEnd::Cut);
+    let closes = encrypted_vigil_ends(async |mut stream| stream.shutdown().await.unwrap()).await;
+    assert_eq!(closes, VigilEnd::InOrder);
+    let without_a_goodbye = async |mut stream: TlsStream<TcpStream>| {
+        stream.get_mut().0.shutdown().await.unwrap();
+    };
+    let ended = encrypted_vigil_ends(without_a_goodbye).await;
+    assert_eq!(ended, VigilEnd::InOrder);
+}
+
+/// What becomes of a line to a server whose certificate is by `ca`, where it has TLS, and which wants it.
+async fn line_over_tls(tls: TlsConfig, serve: impl AsyncFnOnce(TcpListener)) -> Option<NoLine> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let key = InstanceKey::parse("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
+    let beater = beater_with(tls);
+    let (line, ()) = tokio::join!(beater.connect(&key, WITHIN), serve(listener));
+    line.err()
+}
+
+#[tokio::test]
+async fn a_server_whose_certificate_is_not_taken_has_answered_all_the_same() {
+    let (own, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = acceptor(own.path());
+    acceptor(other.path());
+    let by = |dir: &Path| TlsConfig {
+        mutual: true,
+        ca_file: Some(dir.join("ca.pem")),
+        ..TlsConfig::default()
+    };
+    let serve = async |listener: TcpListener| {
+        let (stream, _) = listener.accept().await.unwrap();
+        welcoming_by(&server, stream).await.ok();
+    };
+    assert_eq!(line_over_tls(by(own.path()), &serve).await, None);
+    let refusal = None;
+    let stranger = line_over_tls(by(other.path()), &serve).await;
+    assert_eq!(stranger, Some(NoLine::Answered { refusal }));
+    let anyone = TlsConfig {
+        skip_verify: true,
+        ..by(other.path())
+    };
+    assert_eq!(line_over_tls(anyone, &serve).await, None);
+    let has_none = async |listener: TcpListener| {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let greeting = greeting("mysql_native_password");
+        stream.write_all(&greeting).await.unwrap();
+        // Until the other side has gone.
+        assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+    };
+    let plain = line_over_tls(by(own.path()), has_none).await;
+    assert_eq!(plain, Some(NoLine::Answered { refusal }));
+    let unread = line_over_tls(by(Path::new("/no/such/place")), async |_| {}).await;
+    assert!(
+        matches!(unread, Some(NoLine::NotTried { .. })),
+        "our own files: {unread:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_wants_tls_gets_it_and_that_is_remembered() {
+    let dir = tempfile::tempdir().unwrap();
+    let acceptor = acceptor(dir.path());
+    let beater = beater_with(TlsConfig {
+        ca_file: Some(dir.path().join("ca.pem")),
+        ..TlsConfig::default()
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let key = InstanceKey::parse("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
+    let (first, ()) = tokio::join!(beater.connect(&key, WITHIN), async {
+        let (mut plain, _) = listener.accept().await.unwrap();
+        let greeting = greeting_with(0x8a, "mysql_native_password");
+        plain.write_all(&greeting).await.unwrap();
+        next(&mut plain).await;
+        plain.write_all(&error(2, 3159)).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        welcoming_by(&acceptor, stream).await.unwrap();
+    });
+    assert!(first.is_ok());
+    let (second, ()) = tokio::join!(beater.connect(&key, WITHIN), async {
+        let (stream, _) = listener.accept().await.unwrap();
+        welcoming_by(&acceptor, stream).await.unwrap();
+    });
+    assert!(second.is_ok());
 }
 
 #[tokio::test]

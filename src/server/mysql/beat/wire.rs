@@ -25,6 +25,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
+    /// The stream as something else from here on, as where it goes on encrypted; packets are counted on.
+    ///
+    /// # Errors
+    /// `InvalidData` where the other side has sent more than was asked for, or what `becoming` says.
+    pub(super) async fn become_of<T>(
+        self,
+        becoming: impl AsyncFnOnce(S) -> io::Result<T>,
+    ) -> io::Result<Wire<T>> {
+        if !self.unread.is_empty() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Ok(Wire {
+            stream: becoming(self.stream).await?,
+            unread: Vec::new(),
+            number: self.number,
+        })
+    }
+
     /// The next packet. Cancel-safe: what came of it is kept.
     ///
     /// # Errors
@@ -68,7 +86,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         packet.extend([a, b, c, self.number]);
         packet.extend(payload);
         self.number = self.number.wrapping_add(1);
-        self.stream.write_all(&packet).await
+        self.stream.write_all(&packet).await?;
+        // An encrypted stream may hold some of it still.
+        self.stream.flush().await
     }
 
     /// Sends a command.

@@ -7,7 +7,7 @@
 //!   (`caught.rs`);
 //! * a connection is closed when it is dropped: the driver by itself would first read what is still under way, for as long
 //!   as the server cares to send it (`conn.rs`);
-//! * TLS from files that are read and checked once for many connections (`tls.rs`).
+//! * TLS from files that are read and checked once for many connections, also for those of beats, which are not the driver's (`tls.rs`).
 //!
 //! It sends nothing of its own: a connection costs no statement before the first one asked for.
 //!
@@ -18,6 +18,7 @@
 //! statements in one text are fine, so a statement must never be put together from what a server said.
 
 mod answer;
+mod anyone;
 mod caught;
 mod conn;
 mod error;

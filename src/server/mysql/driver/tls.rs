@@ -3,16 +3,25 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mysql_async::{ClientIdentity, Opts, OptsBuilder, SslOpts};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::DriverError;
+use super::anyone::Anyone;
 use crate::mysql::TlsConfig;
 
 /// TLS as its files say it. Connections that are opened with copies of it share what is built from the files.
 #[derive(Clone)]
-pub(in crate::mysql) struct Tls(Opts);
+pub(in crate::mysql) struct Tls {
+    /// For the driver's connections: options that say nothing but TLS.
+    options: Opts,
+    /// The same for connections of our own.
+    client: Arc<ClientConfig>,
+}
 
 impl Tls {
     /// Reads the files and checks that they can be used, so that the sentence about one that cannot be used names it. Blocking:
@@ -21,27 +30,62 @@ impl Tls {
     /// # Errors
     /// [`DriverError::Tls`] with the file.
     pub(in crate::mysql) fn read(tls: &TlsConfig) -> Result<Self, DriverError> {
+        let provider = Arc::new(ring::default_provider());
         let mut options = SslOpts::default();
-        let mut roots = RootCertStore::empty();
-        if tls.skip_verify {
+        let verifier: Arc<dyn ServerCertVerifier> = if tls.skip_verify {
             // The driver's own list stays in place, unused: it refuses to work with none.
             options = options.with_danger_accept_invalid_certs(true);
+            Arc::new(Anyone::new(&provider))
         } else {
+            let mut roots = RootCertStore::empty();
             let trusted = trusted(tls.ca_file.as_deref(), &mut roots)?;
             options = options
                 .with_disable_built_in_roots(true)
                 .with_root_certs(trusted.into_iter().map(Into::into).collect());
-        }
-        if let (Some(cert), Some(key)) = (&tls.cert_file, &tls.key_file) {
-            options = options.with_client_identity(Some(identity(cert, key, roots)?));
-        }
-        Ok(Self(OptsBuilder::default().ssl_opts(options).into()))
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                .build()
+                .map_err(unusable)?
+        };
+        let client = match (&tls.cert_file, &tls.key_file) {
+            (Some(cert), Some(key)) => {
+                let (identity, client) = identity(cert, key, &provider, verifier)?;
+                options = options.with_client_identity(Some(identity));
+                client
+            }
+            _ => builder(&provider, verifier)?.with_no_client_auth(),
+        };
+        Ok(Self {
+            options: OptsBuilder::default().ssl_opts(options).into(),
+            client: Arc::new(client),
+        })
     }
 
     /// Options that say nothing but TLS.
     pub(super) fn options(&self) -> &Opts {
-        &self.0
+        &self.options
     }
+
+    /// For connections that are not the driver's.
+    pub(in crate::mysql) fn client(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.client)
+    }
+}
+
+fn unusable(error: impl std::fmt::Display) -> DriverError {
+    DriverError::Tls(format!("TLS cannot be set up: {error}"))
+}
+
+/// A configuration that lacks only who we are.
+fn builder(
+    provider: &Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>, DriverError> {
+    let versions = ClientConfig::builder_with_provider(Arc::clone(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?;
+    Ok(versions
+        .dangerous()
+        .with_custom_certificate_verifier(verifier))
 }
 
 /// The certificates that may have signed a server's: those of the file, else the system's.
@@ -74,8 +118,13 @@ fn trusted(ca_file: Option<&Path>, roots: &mut RootCertStore) -> Result<Vec<Vec<
     Ok(trusted)
 }
 
-/// Our certificate with its key. A configuration is built with them and thrown away, which tries whether they belong together.
-fn identity(cert: &Path, key: &Path, roots: RootCertStore) -> Result<ClientIdentity, DriverError> {
+/// Our certificate with its key, for the driver, and a configuration with them, which tries whether they belong together.
+fn identity(
+    cert: &Path,
+    key: &Path,
+    provider: &Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> Result<(ClientIdentity, ClientConfig), DriverError> {
     let (chain, secret) = (read(cert)?, read(key)?);
     let parsed = PrivateKeyDer::from_pem_slice(&secret).map_err(|e| {
         DriverError::Tls(format!(
@@ -84,21 +133,16 @@ fn identity(cert: &Path, key: &Path, roots: RootCertStore) -> Result<ClientIdent
         ))
     })?;
     let certificates = certificates(cert, &chain)?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| {
-            builder
-                .with_root_certificates(roots)
-                .with_client_auth_cert(certificates, parsed)
-        })
+    let client = builder(provider, verifier)?
+        .with_client_auth_cert(certificates, parsed)
         .map_err(|e| {
             DriverError::Tls(format!(
                 "the client certificate {} does not work with its key: {e}",
                 cert.display()
             ))
         })?;
-    Ok(ClientIdentity::new(chain.into(), secret.into()))
+    let identity = ClientIdentity::new(chain.into(), secret.into());
+    Ok((identity, client))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, DriverError> {
