@@ -25,7 +25,7 @@ const CORE: [(&str, &[&str]); 8] = [
 ];
 
 /// Modules of the service: (name, its own siblings it may import, modules of the core it may import).
-const SERVER: [(&str, &[&str], &[&str]); 16] = [
+const SERVER: [(&str, &[&str], &[&str]); 17] = [
     ("sockets", &[], &[]),
     (
         "beats",
@@ -61,6 +61,7 @@ const SERVER: [(&str, &[&str], &[&str]); 16] = [
         ],
     ),
     ("effects", &[], &["domain", "decided", "ports"]),
+    ("import", &[], &["domain", "decided", "ports", "legacy"]),
     ("telemetry", &[], &["domain"]),
     (
         "api",
@@ -84,6 +85,7 @@ const SERVER: [(&str, &[&str], &[&str]); 16] = [
             "executor",
             "raft",
             "effects",
+            "import",
             "telemetry",
             "api",
             "cli",

@@ -352,6 +352,7 @@ fn the_predecessors_tables_in_the_same_file_stay_as_they_are() {
             "decided_downtime",
             "decided_forgotten",
             "decided_group_node",
+            "decided_import",
             "decided_left_stopped",
             "decided_recoveries_disabled",
             "decided_recovery",

@@ -11,6 +11,7 @@ pub mod discovery;
 pub mod effects;
 pub mod executor;
 pub mod hooks;
+pub mod import;
 pub mod mysql;
 pub mod node;
 pub mod raft;

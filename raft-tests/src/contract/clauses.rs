@@ -1,7 +1,9 @@
 //! The clauses. Each takes an empty place and panics where the store does not keep its word.
 
 use orchestrator::store::{DecisionStore, Error, ErrorKind, InstallMode};
-use orchestrator_core::decided::{Command, Decided, Digest, Effect, GroupId, RowChange, Snapshot};
+use orchestrator_core::decided::{
+    Command, Decided, Digest, Effect, GroupId, ImportPortion, ImportedRow, RowChange, Snapshot,
+};
 use orchestrator_core::domain::{
     AccessToken, Downtime, InstanceKey, PublicToken, SecretDigest, Timestamp, TokenClaim,
 };
@@ -57,8 +59,28 @@ pub fn committed_state_is_loaded_exactly(place: &dyn StorePlace) {
             assert_holds(store.as_ref(), history.state());
         }
     }
+    // What the predecessor decided is taken once: with nothing before, under way, and complete.
+    for (rows, is_last) in [
+        (vec![], false),
+        (vec![imported_alias("\u{fc}ber:3306")], false),
+        (vec![], true),
+    ] {
+        let portion = ImportPortion {
+            source: "/old: \u{fc}ber \u{1f980}".to_owned(),
+            node: "n".to_owned(),
+            rows,
+            is_last,
+        };
+        let entry = history.entry(START, Command::Import(Box::new(portion)));
+        assert_eq!(store.commit(vec![entry]), Ok(()));
+        assert_holds(store.as_ref(), history.state());
+        drop(store);
+        store = place.open(ALL);
+        assert_holds(store.as_ref(), history.state());
+    }
     let tables: Vec<&str> = history.state().rows().map(|row| row.table()).collect();
     for table in [
+        "import",
         "downtime",
         "candidate",
         "forgotten",
@@ -69,6 +91,13 @@ pub fn committed_state_is_loaded_exactly(place: &dyn StorePlace) {
             tables.contains(&table),
             "the history leaves rows in {table}"
         );
+    }
+}
+
+fn imported_alias(cluster: &str) -> ImportedRow {
+    ImportedRow::ClusterAlias {
+        cluster: cluster.to_owned(),
+        alias: "imported".to_owned(),
     }
 }
 

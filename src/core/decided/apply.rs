@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::{
     Command, Decided, Effect, Proposal, Refusal, Reply, RowChange, access_tokens, aliases,
-    group_nodes, recoveries,
+    group_nodes, import, recoveries,
 };
 use crate::domain::{Candidate, Downtime, InstanceKey, PromotionRule, Timestamp};
 use crate::planted::{Bug, is_planted};
@@ -115,6 +115,7 @@ fn decide(state: &Decided, command: &Command, now: Timestamp) -> Decision {
         Command::SetClusterAlias { cluster, alias, by } => {
             aliases::set(state, cluster, alias, by, now)
         }
+        Command::Import(portion) => import::import(state, portion, now),
     }
 }
 
@@ -246,7 +247,9 @@ mod tests {
     fn refusal(applied: &Applied) -> Option<Refusal> {
         match &applied.reply {
             Reply::Refused(why) => Some(why.clone()),
-            Reply::Done | Reply::Unchanged | Reply::Acknowledged(_) => None,
+            Reply::Done | Reply::Unchanged | Reply::Acknowledged(_) | Reply::Imported { .. } => {
+                None
+            }
         }
     }
 

@@ -1,6 +1,9 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Acknowledged, EndRecovery, RecoveryStepCommand, RegisterDetection, RegisterRecovery};
+use super::{
+    Acknowledged, EndRecovery, ImportPortion, RecoveryStepCommand, RegisterDetection,
+    RegisterRecovery,
+};
 use crate::domain::{
     Fence, InstanceKey, Phase, PromotionRule, PublicToken, RecoveryId, SecretDigest, Timestamp,
 };
@@ -120,6 +123,8 @@ pub enum Command {
         /// Who does it.
         by: String,
     },
+    /// Takes over rows of the predecessor, each once, and none over what was decided here.
+    Import(Box<ImportPortion>),
 }
 
 /// A command on its way to being committed, with all that apply may use.
@@ -146,6 +151,13 @@ pub enum Reply {
     Refused(Refusal),
     /// It took effect: of so many recoveries note was taken.
     Acknowledged(u32),
+    /// It took effect: so many rows of the predecessor were dealt with.
+    Imported {
+        /// Taken over.
+        taken: u32,
+        /// Passed over, because the same was decided here already, or the row is over.
+        kept: u32,
+    },
 }
 
 /// Why a committed command changed nothing although it was asked to.

@@ -71,8 +71,8 @@ mod tests {
     use super::*;
     use crate::decided::RowChange;
     use crate::domain::{
-        AccessToken, Candidate, ClusterAlias, Downtime, InstanceKey, MovedAlias, PromotionRule,
-        PublicToken, RecoveryId, SecretDigest, Timestamp, TokenClaim,
+        AccessToken, Candidate, ClusterAlias, Downtime, Import, ImportPosition, InstanceKey,
+        MovedAlias, PromotionRule, PublicToken, RecoveryId, SecretDigest, Timestamp, TokenClaim,
     };
 
     fn key(text: &str) -> InstanceKey {
@@ -147,6 +147,28 @@ mod tests {
 
     fn moved(row: &mut ClusterAlias) -> &mut MovedAlias {
         row.moved.as_mut().unwrap()
+    }
+
+    fn import() -> Import {
+        Import {
+            source: "s".to_owned(),
+            node: "n".to_owned(),
+            begun_at: at(1),
+            through: Some(ImportPosition {
+                kind: 1,
+                key: "k".to_owned(),
+            }),
+            taken: 1,
+            kept: 1,
+            ended_at: Some(at(2)),
+        }
+    }
+
+    /// That an import was made, with one thing changed.
+    fn import_with(change: impl FnOnce(&mut Import)) -> RowChange {
+        let mut row = import();
+        change(&mut row);
+        RowChange::PutImport(row)
     }
 
     fn state(index: u64, decided_at: i64, rows: &[RowChange]) -> Decided {
@@ -271,6 +293,14 @@ mod tests {
                     alias_with(|row| moved(row).recovery = RecoveryId::from_number(2)),
                 )],
             ),
+            state(0, 0, &[RowChange::PutImport(import())]),
+            state(0, 0, &[import_with(|row| row.source.push('2'))]),
+            state(0, 0, &[import_with(|row| row.node.push('2'))]),
+            state(0, 0, &[import_with(|row| row.begun_at = at(2))]),
+            state(0, 0, &[import_with(|row| row.through = None)]),
+            state(0, 0, &[import_with(|row| row.taken = 2)]),
+            state(0, 0, &[import_with(|row| row.kept = 2)]),
+            state(0, 0, &[import_with(|row| row.ended_at = None)]),
             state(0, 0, &[put_token(1, token(7))]),
             state(0, 0, &[put_token(2, token(7))]),
             state(0, 0, &[put_token(1, token(8))]),

@@ -87,7 +87,8 @@ fn needed_by(command: &Command) -> u8 {
         | Command::DisableRecoveries { .. }
         | Command::EnableRecoveries
         | Command::SetGroupNodes { .. }
-        | Command::SetClusterAlias { .. } => 1,
+        | Command::SetClusterAlias { .. }
+        | Command::Import(_) => 1,
     }
 }
 

@@ -11,14 +11,16 @@ use serde::forward_to_deserialize_any;
 
 use super::codec::{Stored, decode, encode};
 use super::{
-    Acknowledged, Answer, Command, Decided, Effect, EffectScope, GroupId, GroupNode, Origin,
-    Proposal, RecoveryStepCommand, Refusal, Reply, RowChange, Snapshot, golden_recoveries,
+    Acknowledged, Answer, Command, Decided, Effect, EffectScope, GroupId, GroupNode, ImportPortion,
+    ImportedRow, Origin, Proposal, RecoveryStepCommand, Refusal, Reply, RowChange, Snapshot,
+    golden_recoveries,
 };
 use crate::domain::{
     AccessToken, BinlogPosition, Candidate, ClusterAlias, DataLoss, Downtime, FindingCode, Flavor,
-    InstanceKey, InstanceRecord, MovedAlias, Observation, Phase, ProbeFailure, ProbeFailureKind,
-    PromotionRule, PublicToken, RecoveryId, RecoveryKind, RecoveryOutcome, ReplicationLink,
-    SecretDigest, SourceAddress, ThreadState, Timestamp, TokenClaim,
+    Import, ImportPosition, InstanceKey, InstanceRecord, MovedAlias, Observation, Phase,
+    ProbeFailure, ProbeFailureKind, PromotionRule, PublicToken, RecoveriesDisabled, RecoveryId,
+    RecoveryKind, RecoveryOutcome, ReplicationLink, SecretDigest, SourceAddress, ThreadState,
+    Timestamp, TokenClaim,
 };
 
 pub(super) fn key() -> InstanceKey {
@@ -67,6 +69,46 @@ fn alias(set_by: Option<&str>, moved_by: Option<u128>) -> ClusterAlias {
             from: "f".to_owned(),
             recovery: RecoveryId::from_number(number),
         }),
+    }
+}
+
+fn import(rows: Vec<ImportedRow>) -> Command {
+    Command::Import(Box::new(ImportPortion {
+        source: "s".to_owned(),
+        node: "n".to_owned(),
+        rows,
+        is_last: true,
+    }))
+}
+
+fn decided_rows() -> Vec<ImportedRow> {
+    vec![
+        ImportedRow::RecoveriesDisabled(RecoveriesDisabled {
+            by: "ann".to_owned(),
+            at: at(1),
+        }),
+        ImportedRow::ClusterAlias {
+            cluster: "c".to_owned(),
+            alias: "a".to_owned(),
+        },
+        ImportedRow::Downtime(key(), downtime()),
+        ImportedRow::Candidate(key(), candidate(PromotionRule::Prefer)),
+        ImportedRow::Instance(key()),
+    ]
+}
+
+fn imported(through: Option<&str>, ended_at: Option<Timestamp>) -> Import {
+    Import {
+        source: "s".to_owned(),
+        node: "n".to_owned(),
+        begun_at: at(1),
+        through: through.map(|key| ImportPosition {
+            kind: 3,
+            key: key.to_owned(),
+        }),
+        taken: 7,
+        kept: 2,
+        ended_at,
     }
 }
 
@@ -210,6 +252,29 @@ fn commands() -> Vec<(&'static str, Command, &'static str)> {
             "01100163016103616e6e",
         ),
         (
+            "Import decisions",
+            import(decided_rows()),
+            "01110173016e050003616e6efc80841e0001016301610203646231fbeb0c03616e6e046469736bfc80841e00fd000031512eca0c000303646231fbeb0c01fc80841e00fd004827ad010000000603646231fbeb0c01",
+        ),
+        (
+            "Import detection",
+            import(vec![ImportedRow::Detection {
+                old: 5,
+                row: Box::new(golden_recoveries::detection()),
+            }]),
+            "01110173016e010405feefcdab8967452301efcdab89674523010103646231fbeb0c016301610103646231fbeb0c010164fc80841e00016efc00093d00fc808d5b0001",
+        ),
+        (
+            "Import recovery",
+            import(vec![ImportedRow::Recovery {
+                old: 5,
+                id: RecoveryId::from_number(6),
+                row: Box::new(golden_recoveries::recovery(true)),
+                notes: vec![(at(1), "t".to_owned())],
+            }]),
+            "01110173016e0105050603000103646231fbeb0c016301610103646231fbeb0c0103646231fbeb0c017503616e6e0203010203fc80841e00016e0402030200fc80841e0003fc00093d000103646231fbeb0c070103646231fbeb0c08fc803a09000001fc808d5b00010103646231fbeb0c01730103646231fbeb0c0103646231fbeb0c010165010101fc80841e000103646231fbeb0c05302d312d350100fc40420f0000010200000001fc00127a0003616e6e016301fc80841e00017401",
+        ),
+        (
             "CreateAccessToken",
             Command::CreateAccessToken {
                 public: PUBLIC,
@@ -239,6 +304,19 @@ fn commands_keep_their_bytes() {
         variants::<PromotionRule>(),
         ["Must", "Prefer", "Neutral", "PreferNot", "MustNot"],
         "a new rule needs a command with its bytes above"
+    );
+    assert_eq!(
+        variants::<ImportedRow>(),
+        [
+            "RecoveriesDisabled",
+            "ClusterAlias",
+            "Downtime",
+            "Candidate",
+            "Detection",
+            "Recovery",
+            "Instance"
+        ],
+        "a new kind of row needs a command with its bytes above"
     );
 }
 
@@ -311,6 +389,11 @@ fn replies_keep_their_bytes() {
                 cluster: "c".to_owned(),
             }),
             "0102140163",
+        ),
+        (
+            "Imported",
+            Reply::Imported { taken: 7, kept: 2 },
+            "01040702",
         ),
     ];
     let golden = [golden.to_vec(), golden_recoveries::replies()].concat();
@@ -442,6 +525,16 @@ fn row_changes_keep_their_bytes() {
             "DeleteClusterAlias",
             RowChange::DeleteClusterAlias("c".to_owned()),
             "01190163",
+        ),
+        (
+            "PutImport begun",
+            RowChange::PutImport(imported(None, None)),
+            "011a0173016efc80841e0000070200",
+        ),
+        (
+            "PutImport ended",
+            RowChange::PutImport(imported(Some("k"), Some(at(2)))),
+            "011a0173016efc80841e000103016b070201fc00093d00",
         ),
     ];
     let golden = [golden.to_vec(), golden_recoveries::row_changes()].concat();

@@ -387,7 +387,7 @@ pub(super) fn replies() -> Golden<Reply> {
     ]
 }
 
-fn detection() -> Detection {
+pub(super) fn detection() -> Detection {
     Detection {
         recovery: ID,
         code: FindingCode::DeadPrimary,
@@ -404,7 +404,7 @@ fn detection() -> Detection {
     }
 }
 
-fn recovery(is_over: bool) -> Recovery {
+pub(super) fn recovery(is_over: bool) -> Recovery {
     Recovery {
         number: 3,
         kind: RecoveryKind::DeadPrimary,

@@ -20,6 +20,7 @@ pub(crate) mod golden;
 mod golden_recoveries;
 mod group;
 mod group_nodes;
+mod import;
 mod once;
 mod recoveries;
 mod recovery_commands;
@@ -32,6 +33,7 @@ pub use digest::Digest;
 pub use formats::CommandFormats;
 pub use group::GroupId;
 pub use group_nodes::{GROUP_NODES_MAX, GroupNode};
+pub use import::{IMPORTED_AT_ONCE_MAX, ImportPortion, ImportedRow};
 pub use once::{Answer, AppliedOnce, KeyedRequest, apply_once};
 pub use recovery_commands::{
     Acknowledged, EndRecovery, LINES_IN_COMMAND_MAX, LostServer, RecoveryNews, RecoveryStepCommand,

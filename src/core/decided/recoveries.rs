@@ -543,7 +543,7 @@ fn forgotten_by_others<'a>(
     })
 }
 
-fn noted<'a>(
+pub(super) fn noted<'a>(
     state: &Decided,
     id: RecoveryId,
     notes: &'a [(Timestamp, String)],
@@ -757,7 +757,7 @@ fn notes_deleted(
 }
 
 /// A number that no earlier entry has given to anything.
-fn next_number(state: &Decided) -> u64 {
+pub(super) fn next_number(state: &Decided) -> u64 {
     state.applied_index.saturating_add(1)
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Answer, GroupNode};
 use crate::domain::{
-    AccessToken, Candidate, ClusterAlias, Detection, Downtime, InstanceKey, PublicToken,
+    AccessToken, Candidate, ClusterAlias, Detection, Downtime, Import, InstanceKey, PublicToken,
     RecordedStep, RecoveriesDisabled, Recovery, RecoveryId, RecoveryNote, Timestamp,
 };
 
@@ -36,6 +36,8 @@ pub struct Decided {
     pub group_nodes: OrdMap<String, GroupNode>,
     /// Aliases that were decided, by name of the cluster; see [`Decided::alias_of_cluster`].
     pub cluster_aliases: OrdMap<String, ClusterAlias>,
+    /// That what the predecessor decided was taken over, or is being so.
+    pub import: Option<Import>,
     /// Answers to the latest requests, so that a repeated one takes effect once; nodes of a group only.
     pub answers: OrdMap<u128, Answer>,
     /// The requests of `answers` by the index of the entry that took effect; follows from it.
@@ -101,6 +103,8 @@ pub enum RowChange {
     PutClusterAlias(String, ClusterAlias),
     /// Removes the alias of a cluster.
     DeleteClusterAlias(String),
+    /// Writes how far the import of the predecessor's rows is. It is never removed.
+    PutImport(Import),
 }
 
 impl RowChange {
@@ -122,6 +126,7 @@ impl RowChange {
             Self::PutLeftStopped(..) | Self::DeleteLeftStopped(_) => "left_stopped",
             Self::PutGroupNode(..) | Self::DeleteGroupNode(_) => "group_node",
             Self::PutClusterAlias(..) | Self::DeleteClusterAlias(_) => "cluster_alias",
+            Self::PutImport(_) => "import",
         }
     }
 }
@@ -144,6 +149,7 @@ impl Decided {
             left_stopped,
             group_nodes,
             cluster_aliases,
+            import,
             answers,
             answered: _,
             applied_index: _,
@@ -185,6 +191,7 @@ impl Decided {
         let aliases = cluster_aliases
             .iter()
             .map(|(cluster, row)| RowChange::PutClusterAlias(cluster.clone(), row.clone()));
+        let import = import.iter().map(|row| RowChange::PutImport(row.clone()));
         let answers = answers
             .iter()
             .map(|(request, row)| RowChange::PutAnswer(*request, row.clone()));
@@ -201,6 +208,7 @@ impl Decided {
             .chain(group_nodes)
             .chain(answers)
             .chain(aliases)
+            .chain(import)
     }
 
     /// The state with these rows, in any order.
@@ -305,6 +313,7 @@ impl Decided {
             RowChange::DeleteClusterAlias(cluster) => {
                 self.cluster_aliases.remove(cluster);
             }
+            RowChange::PutImport(row) => self.import = Some(row.clone()),
         }
     }
 

@@ -10,6 +10,7 @@ mod fence;
 mod finding_code;
 pub mod gtid;
 mod host_filters;
+mod import;
 mod instance_key;
 mod observation;
 mod picture;
@@ -29,6 +30,7 @@ pub use downtime::{Candidate, Downtime};
 pub use fence::Fence;
 pub use finding_code::FindingCode;
 pub use host_filters::{HostFilterError, HostFilters};
+pub use import::{Import, ImportPosition};
 pub use instance_key::{HostName, InstanceKey, KeyError};
 pub use observation::{
     BinlogSettings, Flavor, GroupMember, GtidState, Observation, Placement, ReplicationLink,

@@ -204,6 +204,12 @@ impl Recovery {
             .is_some_and(|end| now.since(end.at) >= self.kept_for)
     }
 
+    /// Whether it was carried out by the predecessor: there is no plan of ours. It is history, holds others back for its block
+    /// period, and nothing is done for it any more.
+    pub fn is_the_predecessors(&self) -> bool {
+        self.plan.is_empty() && self.end.is_some()
+    }
+
     /// A server of `servers` that it may touch too.
     pub fn shared_server(&self, servers: &[TouchedServer]) -> Option<&TouchedServer> {
         self.servers

@@ -5,6 +5,7 @@ pub mod codes;
 mod filters;
 pub mod hooks;
 mod quote;
+pub mod tables;
 
 pub use filters::cluster_filters_match;
 pub use quote::quoted_error;

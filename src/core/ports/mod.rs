@@ -11,6 +11,7 @@ mod group;
 mod hooks;
 mod leadership;
 mod observations;
+mod predecessor;
 mod probe;
 mod recoveries;
 mod resolver;
@@ -34,6 +35,10 @@ pub use group::{
 pub use hooks::{HookOutcome, HookReport, HookRun, HookRunner};
 pub use leadership::{Leadership, NotLeading};
 pub use observations::{ObservationStore, ObservationWrite, StoreError};
+pub use predecessor::{
+    ImportError, ImportOrder, ImportReport, Importing, LeftRow, OldPlace, OldRows, OldState,
+    OldTables, OldTablesError,
+};
 pub use probe::{ProbeSession, Prober};
 pub use recoveries::{
     FindingChanges, Insistence, NothingDone, RecoverError, Recoveries, RecoveryAnswer,

@@ -26,7 +26,7 @@ pub async fn commit(
         command,
     };
     match state.proposer.propose(proposal).await?.reply {
-        Reply::Done | Reply::Unchanged | Reply::Acknowledged(_) => Ok(()),
+        Reply::Done | Reply::Unchanged | Reply::Acknowledged(_) | Reply::Imported { .. } => Ok(()),
         Reply::Refused(why) => Err(why.into()),
     }
 }

@@ -3,7 +3,9 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use orchestrator_core::decided::Refusal;
 use orchestrator_core::domain::{InstanceKey, KeyError};
-use orchestrator_core::ports::{DiscoverError, GroupError, ProposeError, ResolveError};
+use orchestrator_core::ports::{
+    DiscoverError, GroupError, ImportError, ProposeError, ResolveError,
+};
 use serde::Serialize;
 
 use super::envelope::{self, ERROR_HEADER};
@@ -188,6 +190,12 @@ pub enum ApiError {
         /// The server.
         designated: InstanceKey,
     },
+    /// What the predecessor decided was not taken over, or not all of it.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// This node imports nothing.
+    #[error("this node imports nothing")]
+    NoImport,
     /// Configuration that could not be read again.
     #[error("the configuration was not reloaded, the one before stays in force: {}", .0.join("; "))]
     Reload(Vec<String>),
@@ -210,9 +218,12 @@ impl ApiError {
                 DiscoverError::Stopping => ErrorKind::Unavailable,
             },
             Self::Propose(source) => propose_kind(source),
-            Self::Refused(_) | Self::TokensAreOff | Self::NoGroup { .. } | Self::NoHealthToken => {
-                ErrorKind::Refused
-            }
+            Self::Refused(_)
+            | Self::TokensAreOff
+            | Self::NoGroup { .. }
+            | Self::NoHealthToken
+            | Self::NoImport => ErrorKind::Refused,
+            Self::Import(source) => import_kind(source),
             Self::NoLeader
             | Self::NotLeader { .. }
             | Self::OnTheLeaderOnly { .. }
@@ -237,6 +248,19 @@ fn group_kind(error: &GroupError) -> ErrorKind {
         GroupError::NoSuchMember { .. } => ErrorKind::NotFound,
         GroupError::Unknown { .. } => ErrorKind::UnknownOutcome,
         GroupError::Failed { .. } => ErrorKind::Unavailable,
+    }
+}
+
+fn import_kind(error: &ImportError) -> ErrorKind {
+    match error {
+        ImportError::Unreadable(_) => ErrorKind::Unavailable,
+        ImportError::NothingThere { .. } => ErrorKind::NotFound,
+        ImportError::NoSuchPlace { .. } => ErrorKind::InvalidInput,
+        ImportError::StillRuns { .. } | ImportError::TooMany { .. } | ImportError::Refused(_) => {
+            ErrorKind::Refused
+        }
+        ImportError::UnderWay => ErrorKind::Busy,
+        ImportError::CutShort { source, .. } => propose_kind(source),
     }
 }
 

@@ -77,6 +77,14 @@ pub enum InputError {
         /// The text.
         text: String,
     },
+    /// None of the words that are known.
+    #[error("the {what} is to be {words}")]
+    NotOneOf {
+        /// What it is.
+        what: &'static str,
+        /// The words.
+        words: &'static str,
+    },
     /// No promotion rule.
     #[error(transparent)]
     PromotionRule(#[from] UnknownPromotionRule),

@@ -33,6 +33,7 @@ mod configuration;
 mod discovery;
 mod downtime;
 mod health;
+mod import;
 mod instances;
 mod probes;
 mod raft;

@@ -1,6 +1,6 @@
 use super::{
     Route, access_tokens, candidates, cluster_alias, clusters, configuration, discovery, downtime,
-    health, instances, probes, raft, search, topology,
+    health, import, instances, probes, raft, search, topology,
 };
 use recovery::{acknowledgement_routes, analysis_routes, audit_routes, recovery_routes};
 
@@ -306,6 +306,13 @@ fn node_routes() -> Vec<Route> {
             .about(
                 "read the configuration files again; `?config=FILE` reads one more",
                 "envelope; Details: the extra file, or an empty text",
+            ),
+        Route::changes("/api/v2/import-predecessor", import::import)
+            .not_repeated()
+            .lengthy()
+            .about(
+                "take over what the predecessor decided, once ([migration](migration.md)); `?from=store`, `sqlite` or `mysql`, `?dryRun=true`, `?force=true`",
+                "Import",
             ),
         Route::reads("/api/v2/probes", probes::all).locally().about(
             "how this node's probes go: under way, failing and why",

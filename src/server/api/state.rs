@@ -6,8 +6,8 @@ use std::time::Duration;
 use orchestrator_core::analysis::AnalysisPolicy;
 use orchestrator_core::domain::HostFilters;
 use orchestrator_core::ports::{
-    BeatReader, BoxFuture, Clock, DecisionReader, Discovery, Group, Ids, PictureReader, Proposer,
-    Recoveries, Resolver,
+    BeatReader, BoxFuture, Clock, DecisionReader, Discovery, Group, Ids, Importing, PictureReader,
+    Proposer, Recoveries, Resolver,
 };
 use orchestrator_core::recovery::RecoveryPolicy;
 use regex::Regex;
@@ -130,6 +130,8 @@ pub struct Deps {
     pub group: Option<Arc<dyn Group>>,
     /// The loop that recovers; `None` where this node carries out no recoveries.
     pub recoveries: Option<Arc<dyn Recoveries>>,
+    /// Takes over what the predecessor decided; `None` where this node does not.
+    pub importing: Option<Arc<dyn Importing>>,
     /// Configuration.
     pub config: watch::Receiver<Arc<ApiConfig>>,
 }

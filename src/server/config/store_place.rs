@@ -79,7 +79,12 @@ mod tests {
     use super::*;
 
     fn place(choice: StoreChoice, source: FakeSource) -> String {
-        match (StoreSettings { choice }).place(&source) {
+        let settings = StoreSettings {
+            choice,
+            old_file: None,
+            old_database: None,
+        };
+        match settings.place(&source) {
             Ok(StorePlace::File { path, why }) => format!("{} ({why})", path.display()),
             Ok(StorePlace::Memory) => "memory".to_owned(),
             Ok(StorePlace::Mysql(settings)) => settings.server.to_string(),

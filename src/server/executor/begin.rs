@@ -206,7 +206,7 @@ async fn register(
         recovery.is_some_and(|it| it.fence == fence)
     };
     match scope.deps.decide(fence, origin, command, is_ours).await {
-        Ok(Reply::Done | Reply::Unchanged | Reply::Acknowledged(_)) => {}
+        Ok(Reply::Done | Reply::Unchanged | Reply::Acknowledged(_) | Reply::Imported { .. }) => {}
         Ok(Reply::Refused(why)) | Err(Undecided::Refused(why)) => return Err(why.into()),
         Err(why @ Undecided::NotLeading) => return Err(WhyNot::NotLeading(why.to_string())),
         Err(why @ Undecided::InVain(_)) => return Err(WhyNot::Unknown(why.to_string())),

@@ -44,9 +44,12 @@ fn watched_for(decided: &Decided, key: &InstanceKey, now: Timestamp) -> Option<R
     // The latest recovery that has made, or may have made, a primary of it or taken that from it.
     let about = decided.recoveries.iter().filter(|(_, one)| {
         let end = one.end.as_ref();
-        one.subject == *key
+        let is_about = one.subject == *key
             || end.is_some_and(|end| end.successor.as_ref() == Some(key))
-            || end.is_some_and(|end| is_perhaps_writable(end, key))
+            || end.is_some_and(|end| is_perhaps_writable(end, key));
+        // What became of the predecessor's old primaries is not known: one may be the primary of today, by hand, and still be in
+        // downtime as lost.
+        is_about && !one.is_the_predecessors()
     });
     let (id, latest) = about.max_by_key(|(_, one)| one.number)?;
     let end = latest.end.as_ref()?;

@@ -13,6 +13,7 @@ use crate::beats;
 use crate::config::Settings;
 use crate::config::settings;
 use crate::executor;
+use crate::import;
 
 /// How often it is looked whether there is something to do, at most: as the predecessor.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -100,6 +101,18 @@ pub fn executor(settings: &Settings, changes_nothing: bool) -> executor::Config 
         downtime_owner: defaults.downtime_owner,
         changes_nothing,
         cluster_aliases: cluster_aliases(settings),
+    }
+}
+
+/// What taking over from the predecessor goes by.
+pub fn import(settings: &Settings, changes_nothing: bool) -> import::Config {
+    let live = &settings.live;
+    import::Config {
+        candidate_lifetime: live.candidates.expire_after,
+        detection_block_period: live.recovery.detection_block_period,
+        kept_for: kept_for(&live.recovery),
+        instances_kept_for: live.discovery.forget_after,
+        changes_nothing,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::api::access::{AccessConfig, AuditSink, TokenLookup};
 use crate::api::serve::{TlsFiles, TlsMaterial};
 use crate::api::{ApiConfig, Reload};
 use crate::config::{Loaded, Settings, SystemSource};
-use crate::{beats, discovery, executor, hooks, mysql, resolve};
+use crate::{beats, discovery, executor, hooks, import, mysql, resolve};
 
 /// What modules are told, and the means to tell them something new.
 pub(super) struct Told {
@@ -20,6 +20,7 @@ pub(super) struct Told {
     pub hooks: watch::Sender<Arc<hooks::Config>>,
     pub executor: watch::Sender<Arc<executor::Config>>,
     pub beats: watch::Sender<Arc<beats::Config>>,
+    pub import: watch::Sender<Arc<import::Config>>,
     pub api: watch::Sender<Arc<ApiConfig>>,
     pub access: watch::Sender<Arc<AccessConfig>>,
     /// Certificates of the HTTP service and where they come from; `None` when it serves plain HTTP.
@@ -53,6 +54,7 @@ impl Told {
             hooks: watch::Sender::new(Arc::new(mapping::hooks(settings))),
             executor: watch::Sender::new(Arc::new(policy::executor(settings, of.changes_nothing))),
             beats: watch::Sender::new(Arc::new(policy::beats(settings))),
+            import: watch::Sender::new(Arc::new(policy::import(settings, of.changes_nothing))),
             api: watch::Sender::new(Arc::new(mapping::api(
                 settings,
                 &of.node_name,
@@ -80,6 +82,8 @@ impl Told {
         self.executor
             .send_replace(Arc::new(policy::executor(settings, of.changes_nothing)));
         self.beats.send_replace(Arc::new(policy::beats(settings)));
+        self.import
+            .send_replace(Arc::new(policy::import(settings, of.changes_nothing)));
         self.api.send_replace(Arc::new(mapping::api(
             settings,
             &of.node_name,

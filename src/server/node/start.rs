@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use orchestrator_core::ports::{Clock, Discovery, Ids, PictureReader, Resolver};
+use orchestrator_core::ports::{Clock, Discovery, Ids, OldTables, PictureReader, Resolver};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,14 +19,19 @@ use crate::api::serve::{BindError, Limits, Listener, Server, ServerConfig, TlsEr
 use crate::api::{AppState, Deps, Route, assemble, forward_handler, routes};
 use crate::beats::{self, BeatLoop};
 use crate::cli::Flags;
+use crate::config::settings::MysqlStoreSettings;
 use crate::config::{Loaded, NoStorePlace, Settings, StorePlace, SystemSource};
 use crate::discovery::{self, DiscoveryLoop, PictureKeeper};
 use crate::effects::{Effects, Expiry};
 use crate::executor::{self, RecoveryLoop};
 use crate::hooks::ProcessHooks;
+use crate::import::{self, Importer};
 use crate::mysql::{Connector, MysqlBeater, MysqlProber, MysqlServers};
 use crate::resolve::{CachedResolver, DnsLookup};
-use crate::store::{self, LocalOptions, LocalProposer, StoreEffectLog, StoreHealth};
+use crate::store::{
+    self, LocalOptions, LocalProposer, OldTablesInFile, OldTablesOnServer, StoreEffectLog,
+    StoreHealth,
+};
 use crate::telemetry::{AuditFile, Metrics};
 
 /// Why a node does not start; one sentence for the operator.
@@ -233,7 +238,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         executor::Deps {
             servers: servers.clone(),
             histories: servers,
-            leadership,
+            leadership: leadership.clone(),
             proposer: deciding.proposer(),
             decisions: decisions.clone(),
             picture: picture.clone(),
@@ -243,11 +248,24 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
             hooks: Arc::new(ProcessHooks::new(told.hooks.subscribe(), clock.clone())),
             clock: clock.clone(),
             ids: ids.clone(),
-            node: node_name,
+            node: node_name.clone(),
         },
         told.executor.subscribe(),
     );
     loops.spawn(recoveries.clone().run(stop_loops.clone()));
+    let importer = Importer::new(
+        import::Deps {
+            places: old_places(&settings, &clock)?,
+            decisions: decisions.clone(),
+            proposer: deciding.proposer(),
+            leadership,
+            clock: clock.clone(),
+            ids: ids.clone(),
+            node: node_name,
+        },
+        told.import.subscribe(),
+    );
+    loops.spawn(importer.clone().run(stop_loops.clone()));
     loops.spawn(health.clone().run(stop_loops.clone()));
     loops.spawn(upkeep(metrics.clone(), clock.clone(), stop_loops.clone()));
 
@@ -275,6 +293,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         reload: reload.clone(),
         group: deciding.group(),
         recoveries: Some(recoveries),
+        importing: Some(importer),
         config: api_config,
     });
     let limits = Limits::default();
@@ -298,6 +317,27 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         deciding,
         stop_peers,
         failed,
+    })
+}
+
+/// Where the predecessor's tables may be.
+fn old_places(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<import::Places, NoStorePlace> {
+    let store = &settings.startup.store;
+    let in_file =
+        |path: &PathBuf| -> Arc<dyn OldTables> { Arc::new(OldTablesInFile::new(path.clone())) };
+    let on_server = |server: &MysqlStoreSettings| -> Arc<dyn OldTables> {
+        let options = mapping::mysql_store(server, settings);
+        Arc::new(OldTablesOnServer::new(options, clock.clone()))
+    };
+    let own = match store.place(&SystemSource)? {
+        StorePlace::File { path, .. } => Some(in_file(&path)),
+        StorePlace::Mysql(server) => Some(on_server(&server)),
+        StorePlace::Memory => None,
+    };
+    Ok(import::Places {
+        own,
+        file: store.old_file.as_ref().map(in_file),
+        database: store.old_database.as_deref().map(on_server),
     })
 }
 

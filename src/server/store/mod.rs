@@ -3,7 +3,7 @@
 //! [`DecisionStore`] is the contract for decided state; `raft-tests` holds the tests that every store must pass.
 //! [`SqliteStore`] is the default store, [`SqliteObservations`] keeps the picture beside it, in a file of its own so that
 //! a commit never waits behind it; [`MysqlStore`] and [`MysqlObservations`] are the same in a database of a MySQL server. [`LocalProposer`] makes a single node of a store: the only holder of its writing
-//! half. Nothing in here knows policy: what a command means is decided by the core's `apply`.
+//! half. [`OldTablesInFile`] and [`OldTablesOnServer`] read the predecessor's tables. Nothing in here knows policy: what a command means is decided by the core's `apply`.
 
 mod batch;
 mod decision_store;
@@ -15,6 +15,7 @@ mod local;
 mod migration;
 mod mysql;
 mod own_thread;
+mod predecessor;
 mod recent;
 mod rows;
 mod sqlite;
@@ -27,6 +28,7 @@ pub use error::{Error, ErrorKind};
 pub use health::{StoreHealth, StoreReport};
 pub use local::{LocalOptions, LocalProposer};
 pub use mysql::{MysqlObservations, MysqlOptions, MysqlStore};
+pub use predecessor::{OldTablesInFile, OldTablesOnServer};
 pub use sqlite::{
     GroupLog, GroupLogEntry, Mark, Place, SqliteObservations, SqliteOptions, SqliteStore,
 };

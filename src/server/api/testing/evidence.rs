@@ -319,6 +319,11 @@ fn first_cases() -> Vec<Case> {
             Always,
         ),
         case("/api/reelect", "/api/reelect", Never),
+        case(
+            "/api/v2/import-predecessor",
+            "/api/v2/import-predecessor",
+            Ask("/api/v2/import-predecessor?from=elsewhere"),
+        ),
         case("/api/v2/probes", "/api/v2/probes", Never),
         case(
             "/api/v2/probes/{host}/{port}",

@@ -14,7 +14,8 @@ use orchestrator_core::decided::{
 use orchestrator_core::domain::{HostName, InstanceKey, Observation, Picture, Timestamp};
 use orchestrator_core::ports::{
     BoxFuture, Clock, Committed, DecisionReader, DiscoverError, Discovery, ForwardHandler, Group,
-    Ids, PictureReader, ProbeState, ProposeError, Proposer, ResolveError, Resolver,
+    Ids, ImportError, ImportOrder, ImportReport, Importing, PictureReader, ProbeState,
+    ProposeError, Proposer, ResolveError, Resolver,
 };
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -60,6 +61,10 @@ pub(crate) struct Fakes {
     pub(crate) reload: Mutex<Result<Vec<String>, Vec<String>>>,
     /// What the loop that recovers says.
     pub(crate) recovering: Recovering,
+    /// What importing answers.
+    pub(crate) import: Mutex<Result<ImportReport, ImportError>>,
+    /// What was asked of it.
+    pub(crate) import_orders: Mutex<Vec<ImportOrder>>,
 }
 
 /// The API over fakes.
@@ -139,6 +144,7 @@ impl Service {
             reload: fakes.clone(),
             group: group.map(|group| group as Arc<dyn Group>),
             recoveries: Some(fakes.clone()),
+            importing: Some(fakes.clone()),
             config,
         });
         Self {
@@ -244,6 +250,8 @@ impl Fakes {
             }),
             reload: Mutex::new(Ok(vec![])),
             recovering: Recovering::default(),
+            import: Mutex::new(Ok(ImportReport::default())),
+            import_orders: Mutex::default(),
         }
     }
 
@@ -418,6 +426,14 @@ impl Health for Fakes {
 impl Reload for Fakes {
     fn reload(&self, _: Option<PathBuf>) -> BoxFuture<'_, Result<Vec<String>, Vec<String>>> {
         let answer = self.reload.lock().unwrap().clone();
+        Box::pin(async move { answer })
+    }
+}
+
+impl Importing for Fakes {
+    fn import(&self, order: ImportOrder) -> BoxFuture<'_, Result<ImportReport, ImportError>> {
+        self.import_orders.lock().unwrap().push(order);
+        let answer = self.import.lock().unwrap().clone();
         Box::pin(async move { answer })
     }
 }

@@ -10,6 +10,7 @@ mod errors;
 mod evidence;
 mod fakes;
 mod group;
+mod importing;
 mod instance_json;
 mod losing_the_leader;
 mod matrix;

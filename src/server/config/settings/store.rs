@@ -10,11 +10,18 @@ use crate::config::values::Values;
 /// Wait for an answer where the configuration sets none: the predecessor's default.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The word of `SQLite3DataFile` for no file.
+const MEMORY: &str = ":memory:";
+
 /// Where decided state is kept. `place` decides the path.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
     /// What the files say about it.
     pub choice: StoreChoice,
+    /// Where else the predecessor's tables may be: the file that `SQLite3DataFile` names, wherever the store is.
+    pub old_file: Option<PathBuf>,
+    /// The same for the database of the keys `MySQLOrchestrator…`, where one of them is set.
+    pub old_database: Option<Box<MysqlStoreSettings>>,
 }
 
 /// What the files say about the place of the store.
@@ -87,19 +94,35 @@ impl MysqlStoreSettings {
 
 impl StoreSettings {
     pub(super) fn resolve(values: &Values) -> Self {
+        let old_database = Self::first_mysql_key(values)
+            .and(MysqlStoreSettings::resolve(values))
+            .map(Box::new);
+        let file = values.path("SQLite3DataFile");
+        let old_file = file.filter(|path| path.as_os_str() != MEMORY);
+        Self {
+            choice: Self::choose(values),
+            old_file,
+            old_database,
+        }
+    }
+
+    fn choose(values: &Values) -> StoreChoice {
         let mysql = Self::key_asking_for_mysql(values).and(MysqlStoreSettings::resolve(values));
         if let Some(mysql) = mysql {
-            return Self {
-                choice: StoreChoice::Mysql(Box::new(mysql)),
-            };
+            return StoreChoice::Mysql(Box::new(mysql));
         }
-        let choice = match (values.path("SQLite3DataFile"), values.path("RaftDataDir")) {
-            (Some(path), _) if path.as_os_str() == ":memory:" => StoreChoice::Memory,
+        match (values.path("SQLite3DataFile"), values.path("RaftDataDir")) {
+            (Some(path), _) if path.as_os_str() == MEMORY => StoreChoice::Memory,
             (Some(path), _) => StoreChoice::File(path),
             (None, Some(directory)) => StoreChoice::Directory(directory),
             (None, None) => StoreChoice::Unsaid,
-        };
-        Self { choice }
+        }
+    }
+
+    fn first_mysql_key(values: &Values) -> Option<&'static str> {
+        table::keys()
+            .find(|key| key.name.starts_with("MySQLOrchestrator") && values.is_changed(key))
+            .map(|key| key.name)
     }
 
     /// The key because of which the store is a MySQL server: `BackendDB`, or without it the first
@@ -107,9 +130,7 @@ impl StoreSettings {
     pub(in crate::config) fn key_asking_for_mysql(values: &Values) -> Option<&'static str> {
         match values.text("BackendDB").as_str() {
             "mysql" => Some("BackendDB"),
-            "" => table::keys()
-                .find(|key| key.name.starts_with("MySQLOrchestrator") && values.is_changed(key))
-                .map(|key| key.name),
+            "" => Self::first_mysql_key(values),
             _ => None,
         }
     }

@@ -329,7 +329,7 @@ fn leave(world: &World, left: RecoverySessionId) -> RecoveryId {
             servers: vec![touched("a"), touched("b")],
             requested_by: String::new(),
             detection: 0,
-            plan: vec![],
+            plan: vec![1],
             registered_at: NOW,
             node: "node0".to_owned(),
             fence: Fence::from_number(1),
@@ -363,6 +363,23 @@ async fn out_of_its_downtime_it_is_left_alone() {
     let _node = world.start("node1", 1);
     world.ended().await;
     world.end_downtime("a");
+    world.pass(Duration::from_secs(2)).await;
+    world.fleet.restart("a", false);
+    world.pass(Duration::from_secs(20)).await;
+    assert_eq!(world.fleet.changes_of("a"), []);
+}
+
+/// It may be the primary of today by somebody's hand, although its downtime as lost was never ended.
+#[tokio::test(start_paused = true)]
+async fn one_that_the_predecessor_replaced_is_left_alone() {
+    let world = World::of(SIMPLE);
+    let _node = world.start("node1", 1);
+    let (id, _) = world.ended().await;
+    world.log.edit(|decided| {
+        let mut imported = decided.recoveries[&id].as_ref().clone();
+        imported.plan.clear();
+        decided.recoveries.insert(id, Arc::new(imported));
+    });
     world.pass(Duration::from_secs(2)).await;
     world.fleet.restart("a", false);
     world.pass(Duration::from_secs(20)).await;

@@ -24,7 +24,7 @@ pub(super) fn bytes(bytes: &[u8]) -> String {
 }
 
 /// A name of a column, table or database.
-pub(super) fn name(name: &str) -> String {
+pub(in crate::store) fn name(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 

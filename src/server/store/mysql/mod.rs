@@ -19,5 +19,6 @@ mod schema;
 mod session;
 
 pub use decisions::MysqlStore;
+pub(super) use literal::name as quoted_name;
 pub use observations::MysqlObservations;
 pub use options::MysqlOptions;

@@ -71,7 +71,7 @@ impl MysqlOptions {
     }
 
     /// What connects to the server.
-    pub(super) fn connector(&self, clock: Arc<dyn Clock>) -> Arc<Connector> {
+    pub(in crate::store) fn connector(&self, clock: Arc<dyn Clock>) -> Arc<Connector> {
         let config = Config {
             user: self.user.clone(),
             password: self.password.clone(),

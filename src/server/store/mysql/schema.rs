@@ -16,10 +16,16 @@ fn statements(step: &Migration) -> impl Iterator<Item = &'static str> + use<> {
     statements.filter(|statement| !statement.is_empty())
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    sql: include_str!("migrations/0001_store.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        sql: include_str!("migrations/0001_store.sql"),
+    },
+    Migration {
+        number: 2,
+        sql: include_str!("migrations/0002_import.sql"),
+    },
+];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS store_migration (\
      number INT UNSIGNED NOT NULL,checksum VARBINARY(64) NOT NULL,applied_at_micros BIGINT NOT NULL,\
@@ -152,7 +158,10 @@ mod tests {
         let checksums: Vec<String> = MIGRATIONS.iter().map(Migration::checksum).collect();
         assert_eq!(
             checksums,
-            ["710002862921fc03e0f06c797c1c04e3680a77f3737739ca8c87f36d3a35b9df"]
+            [
+                "710002862921fc03e0f06c797c1c04e3680a77f3737739ca8c87f36d3a35b9df",
+                "22363b49b3eefce279a1a38832e4f21b0aff1fba5708bc4cf2ed4c7a74947923"
+            ]
         );
     }
 }

@@ -4,6 +4,7 @@
 mod aliases;
 mod answers;
 mod cell;
+mod import;
 mod instances;
 mod log;
 mod nodes;
@@ -71,7 +72,7 @@ pub(super) struct DecidedTable {
 }
 
 /// Every table of decided state, in the order of `Decided::rows`.
-pub(super) static DECIDED: [DecidedTable; 13] = [
+pub(super) static DECIDED: [DecidedTable; 14] = [
     instances::DOWNTIME,
     instances::CANDIDATE,
     instances::FORGOTTEN,
@@ -85,6 +86,7 @@ pub(super) static DECIDED: [DecidedTable; 13] = [
     nodes::GROUP_NODE,
     answers::ANSWER,
     aliases::CLUSTER_ALIAS,
+    import::IMPORT,
 ];
 
 /// What a row change comes to in a database.
@@ -132,6 +134,7 @@ pub(super) fn write(change: &RowChange) -> Result<RowWrite<'_>, Fault> {
         RowChange::DeleteAnswer(request) => delete(vec![answers::request_cell(*request)]),
         RowChange::PutClusterAlias(cluster, row) => put(aliases::alias(cluster, row)),
         RowChange::DeleteClusterAlias(cluster) => delete(vec![Cell::text(cluster)]),
+        RowChange::PutImport(row) => put(import::import(row)),
     }
 }
 

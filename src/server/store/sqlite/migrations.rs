@@ -34,6 +34,10 @@ pub(super) const DECISIONS: &[Migration] = &[
         number: 7,
         sql: include_str!("migrations/0007_cluster_alias.sql"),
     },
+    Migration {
+        number: 8,
+        sql: include_str!("migrations/0008_import.sql"),
+    },
 ];
 
 /// Schema of observations.
@@ -234,6 +238,10 @@ mod tests {
                 (
                     7,
                     "ffa189f7f1feb0a228320529d958ef304d1bc28b4168ec56d1bf038c073415ef".to_owned()
+                ),
+                (
+                    8,
+                    "87031433826f9d3ea3db2699c496ec10f6c23362c1227e9f575dd87ea9d51595".to_owned()
                 ),
             ]
         );
