@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use orchestrator::store::{
     DecisionStore, Error, ErrorKind, InstallMode, Place, SqliteOptions, SqliteStore,
 };
-use orchestrator_core::decided::{Command, Digest, RecoveryStepCommand};
+use orchestrator_core::decided::{
+    Command, Digest, ImportPortion, ImportedRow, RecoveryStepCommand,
+};
 use orchestrator_core::domain::{
     Fence, InstanceKey, PromotionRule, PublicToken, RecoveryId, SecretDigest,
 };
@@ -107,6 +109,12 @@ fn full_history(store: &SqliteStore) -> History {
             alias: "shop".to_owned(),
             by: "ann".to_owned(),
         },
+        Command::Import(Box::new(ImportPortion {
+            source: "/old".to_owned(),
+            node: "orc1".to_owned(),
+            rows: vec![ImportedRow::Instance(key("f"))],
+            is_last: true,
+        })),
     ];
     let mut batch = commands
         .map(|command| history.entry(START, command))
@@ -503,7 +511,7 @@ fn a_store_whose_parts_do_not_fit_each_other_is_refused() {
         (
             "behind",
             "UPDATE store_meta SET applied_index = 2",
-            "decision_log ends at entry 14, and store_meta says that 2 is the last",
+            "decision_log ends at entry 15, and store_meta says that 2 is the last",
         ),
         (
             "headless",

@@ -188,7 +188,13 @@ impl<'a> WholeRecoveryDto<'a> {
             replicas: servers(&recovery.replicas),
             servers: touched(recovery),
             steps: steps(decided, id, plan.as_ref().ok()),
-            plan: plan_part(plan.as_ref().map_err(ToString::to_string)),
+            plan: plan_part(
+                plan.as_ref()
+                    .map_err(|why| match recovery.is_the_predecessors() {
+                        true => "the predecessor carried it out; its plans are not kept".to_owned(),
+                        false => why.to_string(),
+                    }),
+            ),
             sessions: recovery.sessions.len(),
             stale_sessions: recovery.stale_sessions.len(),
             notes: notes(decided, id),
