@@ -414,8 +414,11 @@ async fn one_recovery_is_told_with_everything() {
 async fn an_ended_recovery_tells_its_loss_and_where_its_time_went() {
     let service = Service::of(past());
     let told = service.get("/api/v2/recoveries/2").await.json();
-    // The plan of this sample is empty: it says so, and all else is told.
-    assert_eq!(told["plan"]["error"], "the plan is empty");
+    // One without a plan is the predecessor's: it says so, and all else is told.
+    assert_eq!(
+        told["plan"]["error"],
+        "the predecessor carried it out; its plans are not kept"
+    );
     assert_eq!(told["steps"], json!([]));
     assert_eq!(told["blocks_until"], "2026-11-21T10:25:42.000Z");
     assert_eq!(told["end"]["outcome"], "succeeded");
