@@ -30,8 +30,14 @@ pub(in crate::import) fn at(seconds: i64) -> String {
     (NOW.as_seconds() + seconds).to_string()
 }
 
+/// The cells of a row that are set, by column.
+type Cells<'a> = [(&'a str, &'a str)];
+
+/// A table, and rows of it.
+type Written<'a> = (&'a OldTable, &'a [&'a Cells<'a>]);
+
 /// Tables by name; those that are not named are empty.
-pub(in crate::import) fn old(tables: &[(&OldTable, &[&[(&str, &str)]])]) -> OldState {
+pub(in crate::import) fn old(tables: &[Written<'_>]) -> OldState {
     let mut state = OldState {
         read_at: NOW,
         ..OldState::default()
