@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use mysql_async::prelude::Queryable as _;
 use orchestrator::store::{DecisionStore, Error, MysqlOptions, MysqlStore};
 use orchestrator_core::domain::{InstanceKey, Secret};
 use orchestrator_core::ports::Ids;
 use raft_tests::contract::{History, START, StorePlace};
-use raft_tests::lab::{Account, Flavour, Fleet, Plan, RealClock, Server, wait_until};
+use raft_tests::lab::{Account, Flavour, Fleet, Plan, RealClock};
 
 pub const ALL: [Flavour; 3] = [Flavour::MariaDb, Flavour::MySql, Flavour::MySql56];
 
