@@ -242,17 +242,22 @@ async fn a_freeze_of_a_second_and_a_half_is_left_alone() -> Result<()> {
     but_a_crash_is_something(&world, &node).await
 }
 
+/// Shuts a primary down in order, and starts it five seconds later; nothing is done meanwhile.
+pub async fn down_for_five_seconds(primary: &Server, node: &Node) -> Result<()> {
+    let down = Stopwatch::start();
+    primary.stop().await?;
+    // This long is what the tests are about; some of it has passed while it went down.
+    tokio::time::sleep(Duration::from_secs(5).saturating_sub(down.elapsed())).await;
+    nothing_was_done(node, "an orderly shutdown").await?;
+    primary.start().await
+}
+
 /// A primary is shut down in order, and comes back five seconds later.
 async fn restarted(flavour: Flavour) -> Result<()> {
     let (world, node) = beating(Plan::of(flavour, TREE)).await?;
     let primary = &world.fleet["a"];
     for _ in 0..runs()? {
-        let down = Stopwatch::start();
-        primary.stop().await?;
-        // This long is what the test is about; some of it has passed while it went down.
-        tokio::time::sleep(Duration::from_secs(5).saturating_sub(down.elapsed())).await;
-        nothing_was_done(&node, "an orderly shutdown").await?;
-        primary.start().await?;
+        down_for_five_seconds(primary, &node).await?;
         world.writers.write_on(primary, SOME_ROWS).await?;
         is_beaten(&node, primary).await?;
         nothing_was_done(&node, "an orderly restart").await?;

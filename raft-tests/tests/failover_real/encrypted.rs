@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use raft_tests::lab::{Certificates, Flavour, Stopwatch, wait_until};
+use raft_tests::lab::{Certificates, Flavour, wait_until};
 
-use crate::beats::{is_beaten, nothing_was_done};
+use crate::beats::{down_for_five_seconds, is_beaten, nothing_was_done};
 use crate::record::recovery_of;
 use crate::refused::over_tls;
 use crate::tally::{Tally, runs};
@@ -26,12 +26,7 @@ pub async fn told_apart(flavour: Flavour) -> Result<()> {
         .await?;
     primary.set("require_secure_transport", 1);
     for _ in 0..runs()? {
-        let down = Stopwatch::start();
-        primary.stop().await?;
-        // This long is what the test is about; some of it has passed while it went down.
-        tokio::time::sleep(Duration::from_secs(5).saturating_sub(down.elapsed())).await;
-        nothing_was_done(&node, "an orderly shutdown").await?;
-        primary.start().await?;
+        down_for_five_seconds(primary, &node).await?;
         world.fleet.replicating().await?;
         is_beaten(&node, primary).await?;
         nothing_was_done(&node, "an orderly restart").await?;

@@ -11,11 +11,10 @@ use orchestrator::beats::{self, BeatLoop};
 use orchestrator::executor::{self, RecoveryLoop};
 use orchestrator_core::analysis::AnalysisPolicy;
 use orchestrator_core::beats::{BeatPolicy, Standing};
-use orchestrator_core::domain::{InstanceKey, Observation, Recovery, RecoveryOutcome};
+use orchestrator_core::domain::{InstanceKey, Recovery, RecoveryOutcome};
 use orchestrator_core::ports::{
     Answered, BeatLine, BeatReader as _, Beater, Beyond, BoxFuture, ChangeError, Clock as _,
-    DiscoverError, Discovery, Histories, NoLine, OnBehalfOf, OtherNodes, PictureReader as _,
-    ProbeState, ServerSession, Servers, Vigil,
+    Histories, NoLine, OnBehalfOf, OtherNodes, PictureReader as _, ServerSession, Servers, Vigil,
 };
 use orchestrator_core::recovery::RecoveryPolicy;
 use raft_tests::world::group::{GroupTuning, SharedGroup, SimGroup, SimMember};
@@ -23,7 +22,7 @@ use raft_tests::world::mysql::{
     Fleet, Link, OptionFile, Product, SemiSyncSetting, Server, SharedFleet, SimBeater, SimServers,
     Tuning,
 };
-use raft_tests::world::node::{HookLog, SimHooks, SimPicture};
+use raft_tests::world::node::{HookLog, SimDiscovery, SimHooks, SimPicture};
 use raft_tests::world::{NodeClock, SeededIds, SteppedClock, Trace, key};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -120,39 +119,6 @@ impl Beater for Ways {
         within: Duration,
     ) -> BoxFuture<'a, Result<Vigil, NoLine>> {
         self.to(key).beater.vigil(key, within)
-    }
-}
-
-/// Probes on request.
-#[derive(Clone)]
-struct Probes {
-    ways: Ways,
-    picture: Arc<SimPicture>,
-    clock: Arc<NodeClock>,
-}
-
-impl Discovery for Probes {
-    fn discover(&self, key: InstanceKey) -> BoxFuture<'_, Result<Arc<Observation>, DiscoverError>> {
-        Box::pin(async move {
-            let ended = self.ways.to(&key).servers.probe(&key).await;
-            self.picture.settle(&key, self.clock.now(), ended.clone());
-            ended.map(Arc::new).map_err(DiscoverError::Probe)
-        })
-    }
-
-    fn discover_soon(&self, key: InstanceKey) -> Result<(), DiscoverError> {
-        let own = self.clone();
-        // Whether it can be probed is what the picture then shows.
-        tokio::spawn(async move { drop(own.discover(key).await) });
-        Ok(())
-    }
-
-    fn forget(&self, key: &InstanceKey) -> bool {
-        self.picture.picture().get(key).is_some()
-    }
-
-    fn probe_states(&self) -> Vec<ProbeState> {
-        Vec::new()
     }
 }
 
@@ -281,8 +247,9 @@ impl Run {
             let keeps = (picture.clone()).keep(servers, clock.clone(), key, first, POLL);
             self.tasks.push(tokio::spawn(keeps));
         }
-        let discovery = Probes {
-            ways: ways.clone(),
+        let reached = ways.clone();
+        let discovery = SimDiscovery {
+            to: Arc::new(move |key| reached.to(key).servers.clone()),
             picture: picture.clone(),
             clock: clock.clone(),
         };

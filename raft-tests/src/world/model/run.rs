@@ -302,8 +302,9 @@ impl Run {
                 .keep(servers.clone(), clock.clone(), key, first, poll);
             tasks.push(tokio::spawn(keeps));
         }
+        let reached = servers.clone();
         let discovery = SimDiscovery {
-            servers: servers.clone(),
+            to: Arc::new(move |_| reached.clone()),
             picture: picture.clone(),
             clock: clock.clone(),
         };

@@ -12,8 +12,8 @@ use crate::world::mysql::SimServers;
 /// Probes on request, into the picture of one node.
 #[derive(Clone)]
 pub struct SimDiscovery {
-    /// The servers.
-    pub servers: SimServers,
+    /// The servers, as this node reaches one.
+    pub to: Arc<dyn Fn(&InstanceKey) -> SimServers + Send + Sync>,
     /// The picture.
     pub picture: Arc<SimPicture>,
     /// Time.
@@ -23,7 +23,7 @@ pub struct SimDiscovery {
 impl Discovery for SimDiscovery {
     fn discover(&self, key: InstanceKey) -> BoxFuture<'_, Result<Arc<Observation>, DiscoverError>> {
         Box::pin(async move {
-            let ended = self.servers.probe(&key).await;
+            let ended = (self.to)(&key).probe(&key).await;
             self.picture.settle(&key, self.clock.now(), ended.clone());
             ended.map(Arc::new).map_err(DiscoverError::Probe)
         })

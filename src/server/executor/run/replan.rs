@@ -61,6 +61,10 @@ impl Run {
         self.progress.phase = Phase::Registered;
         self.stop_is_recorded = stop_is_recorded(&plan, &self.progress);
         self.plan = plan;
+        // Somebody may have stopped an applier meanwhile, whose start would cost it its relay logs.
+        for server in self.servers.values_mut() {
+            server.look_again();
+        }
         self.flush().await?;
         self.hire(BTreeMap::new());
         Ok(Turn::Again)

@@ -64,6 +64,11 @@ impl Server {
         self.is_seen = true;
     }
 
+    /// Nothing is ordered before it was looked at once more: what is known of it is from before the plan that is carried out now.
+    pub fn look_again(&mut self) {
+        self.is_seen = false;
+    }
+
     pub fn closed(&mut self) {
         (self.connection, self.ordered) = (None, None);
     }

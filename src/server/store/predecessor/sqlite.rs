@@ -3,13 +3,11 @@ use std::path::{Path, PathBuf};
 use orchestrator_core::domain::Timestamp;
 use orchestrator_core::legacy::tables::{LEFT_BEHIND, OLD_LANDMARK, OLD_TABLES, OldTable};
 use orchestrator_core::ports::{BoxFuture, OldRows, OldState, OldTables, OldTablesError};
+use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags};
 
+use super::super::sqlite::connection::open_reader;
 use super::{cut, select};
-
-/// How long a statement waits for whoever writes to the file.
-const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The predecessor's tables in an SQLite file.
 #[derive(Clone, Debug)]
@@ -50,13 +48,7 @@ fn read(path: &Path) -> rusqlite::Result<Option<OldState>> {
         return Ok(None);
     }
     // A journal that somebody left behind cannot be rolled back over this connection: that is an error, and right so.
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "query_only", true)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
+    let connection = open_reader(path)?;
     // One transaction, so that all is of one moment. It ends with the connection.
     connection.execute_batch("BEGIN")?;
     if !has_table(&connection, OLD_LANDMARK)? {

@@ -65,7 +65,7 @@ pub(super) fn open_writer(
 }
 
 /// A connection that reads only.
-pub(super) fn open_reader(path: &Path) -> Result<Connection, Fault> {
+pub(in crate::store) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,

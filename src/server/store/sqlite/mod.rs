@@ -4,7 +4,7 @@
 //! beside it. Files are private to the user, and a lock keeps a second process out. SQL is in `rows`, `log` and
 //! `observations` only, and reads neither clock nor randomness: what is written is what apply said.
 
-mod connection;
+pub(super) mod connection;
 mod decisions;
 mod fault;
 mod group_log;
