@@ -211,7 +211,7 @@ impl Group {
         .await
     }
 
-    /// Waits until the leader knows all members as well.
+    /// Waits until the leader knows all members as well, and all of them hear it, so that each can be asked.
     ///
     /// # Errors
     /// When that is not so after half a minute.
@@ -224,6 +224,16 @@ impl Group {
                 members.len() == MEMBERS && members.iter().all(|m| m["IsHealthy"] == true),
                 "{status}"
             );
+            for node in &self.nodes {
+                let heard = node.get("/api/raft-leader").await?;
+                ensure!(
+                    heard.is_ok() && heard.json == status["Leader"],
+                    "{} hears as leader {}, which names itself {}",
+                    node.host(),
+                    heard.text,
+                    status["Leader"]
+                );
+            }
             Ok(leader)
         })
         .await
