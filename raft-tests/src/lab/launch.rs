@@ -154,6 +154,26 @@ pub struct Process {
     child: Mutex<Child>,
 }
 
+/// Whether no thread of a process runs, by proc(5).
+///
+/// # Errors
+/// When there is no such process.
+pub fn is_stopped(pid: u32) -> Result<bool> {
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread that has ended since it was listed does not run either.
+        let Ok(status) = std::fs::read_to_string(thread?.path().join("stat")) else {
+            continue;
+        };
+        let state = status
+            .rsplit_once(") ")
+            .and_then(|(_, rest)| rest.chars().next());
+        if !matches!(state, Some('T' | 't' | 'Z' | 'X')) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 impl Process {
     /// Its process id.
     #[must_use]
@@ -231,29 +251,12 @@ impl Process {
     /// The signal only asks for it; on a busy machine a thread may go on for some time, and do what a test counts on it not to do.
     fn wait_until_stopped(&self) -> Result<()> {
         for _ in 0..STOPPED_TRIES {
-            if self.is_stopped()? {
+            if is_stopped(self.pid)? {
                 return Ok(());
             }
             std::thread::sleep(STOPPED_PAUSE);
         }
         bail!("{} {} was told to stop and goes on", self.name, self.pid)
-    }
-
-    /// Whether none of its threads runs, by proc(5).
-    fn is_stopped(&self) -> Result<bool> {
-        for thread in std::fs::read_dir(format!("/proc/{}/task", self.pid))? {
-            // A thread that has ended since it was listed does not run either.
-            let Ok(status) = std::fs::read_to_string(thread?.path().join("stat")) else {
-                continue;
-            };
-            let state = status
-                .rsplit_once(") ")
-                .and_then(|(_, rest)| rest.chars().next());
-            if !matches!(state, Some('T' | 't' | 'Z' | 'X')) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     fn child(&self) -> MutexGuard<'_, Child> {

@@ -39,7 +39,7 @@ pub use drawing::{Drawn, parse_drawing};
 pub use flavour::{Flavour, Installation, Link};
 pub use forwarder::{Forwarders, Link as ForwardedLink};
 pub use group::Group;
-pub use launch::{Finished, Process, Program};
+pub use launch::{Finished, Process, Program, is_stopped};
 pub use leader_watch::{LeaderWatch, Sample as LeaderSample, never_two};
 pub use node::{Node, NodePlan, run_client};
 pub use place::{client_binary, service_binary};

@@ -66,7 +66,13 @@ impl Reply {
         Self::Table(owned(columns), rows.iter().map(|row| owned(row)).collect())
     }
 
-    async fn send(&self, socket: &mut TcpStream) -> std::io::Result<()> {
+    /// Sends it with packets numbered after `sequence`; returns the last number.
+    async fn send(
+        &self,
+        socket: &mut TcpStream,
+        sequence: u8,
+        are_more_to_come: bool,
+    ) -> std::io::Result<u8> {
         let mut packets: Vec<Vec<u8>> = Vec::new();
         match self {
             Self::Error(code) => {
@@ -86,13 +92,17 @@ impl Reply {
                     }
                     packets.push(packet);
                 }
-                packets.push(END.to_vec());
+                let mut end = END.to_vec();
+                end[3] |= u8::from(are_more_to_come) << 3;
+                packets.push(end);
             }
         }
-        for (i, packet) in packets.iter().enumerate() {
-            send(socket, i as u8 + 1, packet).await?;
+        let mut sequence = sequence;
+        for packet in &packets {
+            sequence = sequence.wrapping_add(1);
+            send(socket, sequence, packet).await?;
         }
-        Ok(())
+        Ok(sequence)
     }
 }
 
@@ -105,6 +115,18 @@ pub struct Scripted {
 
 impl Scripted {
     pub async fn start(script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        Self::that_takes(true, script).await
+    }
+
+    /// One that refuses a text of several statements, as a proxy may.
+    pub async fn one_by_one(script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        Self::that_takes(false, script).await
+    }
+
+    async fn that_takes(
+        several: bool,
+        script: impl Fn(&str) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let (hosts, _) = crate::servers::addresses(1);
         let listener = TcpListener::bind((hosts[0].as_str(), 0)).await.unwrap();
         let key = InstanceKey::parse(&listener.local_addr().unwrap().to_string(), 1).unwrap();
@@ -113,7 +135,7 @@ impl Scripted {
         let server = tokio::spawn(async move {
             while let Ok((mut socket, _)) = listener.accept().await {
                 // It ends with an error when the other side hangs up.
-                let _ = Self::serve(&mut socket, &script, &notes).await;
+                let _ = Self::serve(&mut socket, several, &script, &notes).await;
             }
         });
         Self { key, asked, server }
@@ -121,6 +143,7 @@ impl Scripted {
 
     async fn serve(
         socket: &mut TcpStream,
+        takes_several: bool,
         script: &(impl Fn(&str) -> Reply + Send + Sync),
         asked: &Mutex<Vec<String>>,
     ) -> std::io::Result<()> {
@@ -129,9 +152,23 @@ impl Scripted {
         send(socket, 2, OK).await?;
         loop {
             let command = receive(socket).await?;
-            let statement = String::from_utf8_lossy(&command[1..]).into_owned();
-            asked.lock().unwrap().push(statement.clone());
-            script(&statement).send(socket).await?;
+            let text = String::from_utf8_lossy(&command[1..]).into_owned();
+            let statements: Vec<&str> = text.split(";\n").collect();
+            if statements.len() > 1 && !takes_several {
+                asked.lock().unwrap().push(text);
+                Reply::Error(1064).send(socket, 0, false).await?;
+                continue;
+            }
+            let mut sequence = 0;
+            for (i, statement) in statements.iter().enumerate() {
+                asked.lock().unwrap().push((*statement).to_owned());
+                let reply = script(statement);
+                let is_last = i + 1 == statements.len();
+                sequence = reply.send(socket, sequence, !is_last).await?;
+                if matches!(reply, Reply::Error(_)) {
+                    break;
+                }
+            }
         }
     }
 

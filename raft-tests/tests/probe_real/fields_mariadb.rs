@@ -269,7 +269,7 @@ async fn compare_link(replica: &Server, source: &Server, link: ReplicationLink) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mariadb_replica_costs_four_round_trips_and_its_source_finds_it_by_the_process_list() {
+async fn a_mariadb_replica_costs_four_statements_and_its_source_finds_it_by_the_process_list() {
     let servers = Server::start(Product::MariaDb, 2, &[]).await;
     let (source, replica) = (&servers[0], &servers[1]);
     replica.replicate_from(source).await;

@@ -148,6 +148,21 @@ async fn every_version_is_asked_in_its_own_words_and_never_by_trying() {
 }
 
 #[tokio::test]
+async fn who_takes_no_several_statements_at_once_is_asked_one_by_one() {
+    let server = Scripted::one_by_one(mysql("8.4.6", "MySQL")).await;
+    let world = world(config());
+    let mut session = world.session(&server.key);
+    for _ in 0..3 {
+        let seen = session.probe().await.unwrap();
+        assert_eq!(seen.identity.version, "8.4.6");
+        assert_eq!(seen.binlog.position.unwrap().offset, 120);
+    }
+    let asked = server.asked();
+    let several = asked.iter().filter(|text| text.contains(';')).count();
+    assert_eq!(several, 1, "it is tried once on a connection: {asked:?}");
+}
+
+#[tokio::test]
 async fn a_statement_that_a_server_must_answer_fails_the_probe_as_partial() {
     let answers = mysql("8.4.6", "MySQL");
     let server = Scripted::start(move |statement| match statement {

@@ -12,6 +12,7 @@ mod fields_mysql;
 mod flavors;
 mod names;
 mod rogue;
+mod round_trips;
 mod servers;
 mod statements;
 mod tls;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder, Row};
 use orchestrator_core::domain::InstanceKey;
+use raft_tests::lab::is_stopped;
 use tempfile::TempDir;
 
 /// Password of the account that probes.
@@ -19,7 +20,7 @@ pub const PASSWORD: &str = "Zaunkoenig-17";
 /// A server is ready, or gone, within this time on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Product {
     MariaDb,
     MySql9,
@@ -441,8 +442,14 @@ impl Server {
         assert!(status.success());
     }
 
+    /// Stops it; it does nothing any more when this returns.
     pub fn freeze(&self) {
         self.signal("-STOP");
+        let deadline = Instant::now() + PATIENCE;
+        while !is_stopped(self.pid()).unwrap() {
+            assert!(Instant::now() < deadline, "it goes on");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     pub fn thaw(&self) {

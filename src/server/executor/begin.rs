@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use orchestrator_core::analysis::{Finding, Stalls, asserted_dead};
 use orchestrator_core::decided::codec::encode;
@@ -21,7 +22,10 @@ use super::recovery_loop::Shared;
 use super::run::{Beginning, Ended, Run};
 use super::scope::{Lost, Scope};
 use super::sessions::{Opened, open_all};
-use super::{Config, WhyNot};
+use super::{Config, Deps, WhyNot};
+
+/// How long a closer look is good for. What follows it is one command, and hooks: those may take long, and then it is looked again.
+const LOOK_LASTS: Duration = Duration::from_millis(500);
 
 /// A recovery that is wanted.
 #[derive(Clone, Debug)]
@@ -100,22 +104,24 @@ async fn intent(
     let is_forced = wanted.demand.level != DemandLevel::Automatic;
     let view = View::take(deps, stalls);
     let finding = finding(&view, config, wanted)?;
-    if !is_forced {
-        nobody_hears(deps, &wanted.subject).await?;
-    }
+    let may_begin = view.gate(&finding, config, is_forced).is_ok();
+    let looked_at = deps.clock.monotonic();
+    // Side by side: far away, each of them takes as long as the other.
+    let (heard, ()) = tokio::join!(
+        biased;
+        heard_elsewhere(deps, wanted),
+        async {
+            if may_begin {
+                look_closer(deps, &view, &finding).await;
+            }
+        },
+    );
+    heard?;
     let id = detection::write_down(deps, config, fence, &view, &finding, &wanted.demand).await?;
     view.gate(&finding, config, is_forced)?;
-    let mut servers = Vec::new();
-    // Beats know it better than a probe, which would wait for a silent server.
-    let beat = finding.facts.beat.as_ref();
-    if !beat.is_some_and(|beat| beat.standing.is_against()) {
-        servers.push(wanted.subject.clone());
-    }
-    servers.extend(view.topology.replicas_of(&wanted.subject).iter().cloned());
-    look_again(deps, servers).await;
-    if !is_forced {
-        // Probes may have taken their time.
-        nobody_hears(deps, &wanted.subject).await?;
+    let age = deps.clock.monotonic().saturating_sub(looked_at);
+    if !may_begin || age > LOOK_LASTS {
+        look_closer(deps, &view, &finding).await;
     }
     let view = View::take(deps, stalls);
     let finding = self::finding(&view, config, wanted)?;
@@ -138,6 +144,26 @@ async fn intent(
         plan,
         ranking,
     })
+}
+
+/// Whether somebody else hears the primary, where nobody insists on its recovery.
+async fn heard_elsewhere(deps: &Deps, wanted: &Wanted) -> Result<(), WhyNot> {
+    match wanted.demand.level {
+        DemandLevel::Automatic => Ok(nobody_hears(deps, &wanted.subject).await?),
+        _ => Ok(()),
+    }
+}
+
+/// Probes the server that a finding is about, and its replicas.
+async fn look_closer(deps: &Arc<Deps>, view: &View, finding: &Finding) {
+    let mut servers = Vec::new();
+    // Beats know it better than a probe, which would wait for a silent server.
+    let beat = finding.facts.beat.as_ref();
+    if !beat.is_some_and(|beat| beat.standing.is_against()) {
+        servers.push(finding.subject.clone());
+    }
+    servers.extend(view.topology.replicas_of(&finding.subject).iter().cloned());
+    look_again(deps, servers).await;
 }
 
 /// What is found about the server now. Where an operator insists, the operator's word is enough.
@@ -180,7 +206,13 @@ async fn register(
         .iter()
         .map(|step| step.on.clone())
         .collect();
-    let opened = open_all(&scope, servers).await;
+    // Once more, and as late as can be: what was done since may have taken its time.
+    let (opened, heard) = tokio::join!(
+        biased;
+        open_all(&scope, servers),
+        heard_elsewhere(&scope.deps, wanted),
+    );
+    heard?;
     has_the_important_ones(&intent.plan, &opened)?;
     let max = scope.config.recovery.recoveries_max;
     let running = shared.running();

@@ -10,6 +10,7 @@ use crate::mysql::probe::{MAX_CHANNELS, link_rows, read_link};
 use crate::mysql::{Answer, DriverError, Row};
 
 /// A replica's link to its source, read by one statement.
+#[derive(Clone)]
 pub(super) struct Link {
     pub(super) seen: ReplicationLink,
     /// How it connects.
@@ -52,10 +53,26 @@ impl Link {
 /// # Errors
 /// [`ChangeError::Unsupported`] for a server with several sources: none of them is *the* source.
 pub(super) async fn read(on: &mut Statements<'_>) -> Result<Option<Link>, ChangeError> {
-    let answer = on
-        .read(on.dialect.show_replica_status(), MAX_CHANNELS)
-        .await?;
-    let link = of_answer(&answer, on.dialect).map_err(|error| on.unreadable(&error))?;
+    let question = on.dialect.show_replica_status();
+    let answer = on.read(question, MAX_CHANNELS).await?;
+    understood(on, &answer).await
+}
+
+/// Changes something, and reads the link as it is then.
+///
+/// # Errors
+/// As [`read`], and what the change comes to.
+pub(super) async fn after(
+    on: &mut Statements<'_>,
+    change: &str,
+) -> Result<Option<Link>, ChangeError> {
+    let question = on.dialect.show_replica_status();
+    let answer = on.change_and_read(change, question, MAX_CHANNELS).await?;
+    understood(on, &answer).await
+}
+
+async fn understood(on: &mut Statements<'_>, answer: &Answer) -> Result<Option<Link>, ChangeError> {
+    let link = of_answer(answer, on.dialect).map_err(|error| on.unreadable(&error))?;
     let link = match link {
         Found::None => return Ok(None),
         Found::Several(count) => {
@@ -78,6 +95,11 @@ pub(super) async fn read(on: &mut Statements<'_>) -> Result<Option<Link>, Change
 /// The same, of a server that has to have a source.
 pub(super) async fn must(on: &mut Statements<'_>) -> Result<Link, ChangeError> {
     let link = read(on).await?;
+    some(on, link)
+}
+
+/// The link of a server that has to have one.
+pub(super) fn some(on: &Statements<'_>, link: Option<Link>) -> Result<Link, ChangeError> {
     link.ok_or_else(|| on.unsupported("it replicates from nobody"))
 }
 

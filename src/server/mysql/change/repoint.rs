@@ -41,8 +41,7 @@ async fn repoint_replica(
         options.push(by_gtid(on));
     }
     let before = link.profile.clone();
-    change(on, &link, options).await?;
-    let now = link::must(on).await?;
+    let now = change(on, &link, options).await?;
     if !now.profile.same_as(&before) {
         return Err(on.not_seen("it connects in another way than before"));
     }
@@ -70,11 +69,10 @@ async fn repoint_stranger(
         on.change("SET GLOBAL gtid_slave_pos = @@global.gtid_current_pos")
             .await?;
     }
-    match link {
+    let now = match link {
         Some(link) => change(on, &link, options).await?,
         None => send(on, "", options).await?,
-    }
-    let now = link::must(on).await?;
+    };
     if now.profile.user != profile.user {
         return Err(on.not_seen("it does not have the account that it was given"));
     }
@@ -89,15 +87,17 @@ pub(super) async fn forget_source(on: &mut Statements<'_>) -> Result<(), ChangeE
     let stopped = quiet(on, &link).await?;
     let replica = on.dialect.replica();
     let reset = format!("RESET {replica} ALL{}", link.for_channel);
-    if let Err(error) = on.change(&reset).await {
-        if matches!(error, ChangeError::Refused { .. }) {
-            resume(on, &link, stopped).await;
+    match link::after(on, &reset).await {
+        Err(error) => {
+            if matches!(error, ChangeError::Refused { .. }) {
+                resume(on, &link, stopped).await;
+            }
+            Err(error)
         }
-        return Err(error);
-    }
-    match link::read(on).await? {
-        None => Ok(()),
-        Some(link) => Err(on.not_seen(format!("it still has {}", source_text(&link.seen.source)))),
+        Ok(None) => Ok(()),
+        Ok(Some(link)) => {
+            Err(on.not_seen(format!("it still has {}", source_text(&link.seen.source))))
+        }
     }
 }
 
@@ -118,20 +118,20 @@ pub(super) async fn detach(on: &mut Statements<'_>) -> Result<(), ChangeError> {
     if !link.uses_gtid() {
         options.extend(place(on, &link)?);
     }
-    change(on, &link, options).await?;
-    let now = link::must(on).await?;
+    let now = change(on, &link, options).await?;
     match now.seen.source.is_detached() {
         true => Ok(()),
         false => Err(on.not_seen(format!("it still has {}", source_text(&now.seen.source)))),
     }
 }
 
-/// Stops the threads, with nothing left to apply, and gives the source. Where the server refuses, the threads go on.
+/// Stops the threads, with nothing left to apply, and gives the source. Where the server refuses, the threads go on. Returns the link
+/// as it is then.
 async fn change(
     on: &mut Statements<'_>,
     link: &Link,
     options: Vec<String>,
-) -> Result<(), ChangeError> {
+) -> Result<Link, ChangeError> {
     let stopped = quiet(on, link).await?;
     let sent = send(on, &link.for_channel, options).await;
     if matches!(sent, Err(ChangeError::Refused { .. })) {
@@ -144,10 +144,11 @@ async fn send(
     on: &mut Statements<'_>,
     for_channel: &str,
     options: Vec<String>,
-) -> Result<(), ChangeError> {
+) -> Result<Link, ChangeError> {
     let verb = on.dialect.change_source();
     let statement = format!("{verb} {}{for_channel}", options.join(", "));
-    on.change(&statement).await
+    let now = link::after(on, &statement).await?;
+    link::some(on, now)
 }
 
 fn address(on: &Statements<'_>, host: &str, port: u16) -> Result<Vec<String>, ChangeError> {

@@ -12,7 +12,7 @@ use super::history;
 use super::session::Session;
 use super::statements::{not_connected, refused, tag, unreachable};
 use crate::mysql::dialect::Dialect;
-use crate::mysql::{Conn, Connector, DriverError, Purpose};
+use crate::mysql::{Bounds, Conn, Connector, DriverError, Purpose};
 
 /// How long a statement waits for a lock of the server: as long as any step may take (10 s). The server's own default is
 /// a year.
@@ -194,17 +194,16 @@ struct SetUp {
 /// with limits on waiting.
 async fn set_up(conn: &mut Conn, server: &InstanceKey) -> Result<SetUp, ChangeError> {
     let failed = |error: DriverError| from_driver(server, &error);
-    conn.query("SET NAMES utf8mb4", 1).await.map_err(failed)?;
-    let settings = format!(
-        "SET SESSION sql_mode = '', time_zone = '+00:00', lock_wait_timeout = {LOCK_WAIT_SECONDS}, wait_timeout = {IDLE_SECONDS}"
-    );
-    conn.query(&settings, 1).await.map_err(failed)?;
-    let question = format!(
-        "SELECT CONNECTION_ID() AS id, GET_LOCK(CONCAT('{NAME}', CONNECTION_ID()), 0) AS is_named, \
+    // One text, for one round trip.
+    let text = format!(
+        "SET NAMES utf8mb4; \
+         SET SESSION sql_mode = '', time_zone = '+00:00', lock_wait_timeout = {LOCK_WAIT_SECONDS}, wait_timeout = {IDLE_SECONDS}; \
+         SELECT CONNECTION_ID() AS id, GET_LOCK(CONCAT('{NAME}', CONNECTION_ID()), 0) AS is_named, \
          IS_USED_LOCK('{FLEETING}') AS fleeting, \
          @@global.version AS version, @@global.version_comment AS version_comment"
     );
-    let answer = conn.query(&question, 1).await.map_err(failed)?;
+    let answers = conn.query_all(&text, &Bounds::of_several(1, 3)).await;
+    let answer = answers.map_err(failed)?.pop().unwrap_or_default();
     let row = answer.first();
     let text = |name: &str| row.and_then(|row| row.text(name)).unwrap_or_default();
     let id = text("id").parse().ok().filter(|_| text("is_named") == "1");

@@ -43,9 +43,9 @@ impl Session {
             key,
             conn,
             id,
+            learnt: Learnt::of(dialect.clone()),
             dialect,
             tag,
-            learnt: Learnt::default(),
         }
     }
 

@@ -4,16 +4,16 @@ use orchestrator_core::ports::ChangeError;
 
 use super::statements::Statements;
 use crate::mysql::Answer;
-use crate::mysql::dialect::{Names, semi_sync};
+use crate::mysql::dialect::{Dialect, Names, semi_sync};
 
 /// Takes writes. The statement has no effect when the server reads it after the deadline, by its own clock: a hanging server that
 /// goes on must not become writable because of what it was told before. (Sessions have a time zone without summer time, so that no hour comes twice.)
 pub(super) async fn make_writable(on: &mut Statements<'_>) -> Result<(), ChangeError> {
-    if is_read_only(on).await? == ReadOnly::OFF {
+    let left = on.left();
+    let answer = on.read_one(&read_only_question(on.dialect)).await?;
+    if ReadOnly::of(&answer) == ReadOnly::OFF {
         return Ok(());
     }
-    let left = on.left();
-    let answer = on.read_one("SELECT UNIX_TIMESTAMP(NOW(6)) AS now").await?;
     let now = answer.first().and_then(|row| row.text("now"));
     let now: f64 = now
         .and_then(|text| text.parse().ok())
@@ -27,9 +27,10 @@ pub(super) async fn make_writable(on: &mut Statements<'_>) -> Result<(), ChangeE
         settings.push(off("super_read_only"));
     }
     settings.push(off("read_only"));
-    on.change(&format!("SET GLOBAL {}", settings.join(", GLOBAL ")))
-        .await?;
-    match is_read_only(on).await? {
+    let set = format!("SET GLOBAL {}", settings.join(", GLOBAL "));
+    let question = read_only_question(on.dialect);
+    let answer = on.change_and_read(&set, &question, 1).await?;
+    match ReadOnly::of(&answer) {
         ReadOnly::OFF => Ok(()),
         _ => Err(on.not_seen("it is still read-only")),
     }
@@ -48,24 +49,32 @@ impl ReadOnly {
         plain: false,
         of_all: false,
     };
+
+    fn of(answer: &Answer) -> Self {
+        let row = answer.first();
+        let is_on = |name: &str| {
+            let text = row.and_then(|row| row.text(name)).unwrap_or_default();
+            !matches!(text.as_str(), "" | "0" | "OFF")
+        };
+        Self {
+            plain: is_on("plain"),
+            of_all: is_on("of_all"),
+        }
+    }
 }
 
-pub(super) async fn is_read_only(on: &mut Statements<'_>) -> Result<ReadOnly, ChangeError> {
-    let of_all = match on.dialect.has_super_read_only() {
+/// The question that [`ReadOnly::of`] reads the answer of, with the server's clock.
+fn read_only_question(dialect: &Dialect) -> String {
+    let of_all = match dialect.has_super_read_only() {
         true => "@@global.super_read_only",
         false => "0",
     };
-    let statement = format!("SELECT @@global.read_only AS plain, {of_all} AS of_all");
-    let answer = on.read_one(&statement).await?;
-    let row = answer.first();
-    let is_on = |name: &str| {
-        let text = row.and_then(|row| row.text(name)).unwrap_or_default();
-        !matches!(text.as_str(), "" | "0" | "OFF")
-    };
-    Ok(ReadOnly {
-        plain: is_on("plain"),
-        of_all: is_on("of_all"),
-    })
+    format!("SELECT @@global.read_only AS plain, {of_all} AS of_all, UNIX_TIMESTAMP(NOW(6)) AS now")
+}
+
+pub(super) async fn is_read_only(on: &mut Statements<'_>) -> Result<ReadOnly, ChangeError> {
+    let answer = on.read_one(&read_only_question(on.dialect)).await?;
+    Ok(ReadOnly::of(&answer))
 }
 
 pub(super) async fn semi_sync_source(
@@ -121,9 +130,9 @@ async fn switch(on: &mut Statements<'_>, names: Names, wanted: bool) -> Result<(
     if is_on == wanted {
         return Ok(());
     }
-    on.change(&format!("SET GLOBAL {name} = {}", u8::from(wanted)))
-        .await?;
-    match semi_sync_half(on, names).await? {
+    let set = format!("SET GLOBAL {name} = {}", u8::from(wanted));
+    let answer = on.change_and_read(&set, &half_question(names), 2).await?;
+    match half_in(&answer, names) {
         Some((_, is_on)) if is_on == wanted => Ok(()),
         _ => Err(on.not_seen(format!("{name} is not what it was set to"))),
     }

@@ -5,7 +5,7 @@ use orchestrator_core::ports::{ChangeError, OnBehalfOf};
 
 use super::servers::Shared;
 use crate::mysql::dialect::Dialect;
-use crate::mysql::{Answer, Conn, DriverError};
+use crate::mysql::{Answer, Bounds, Conn, DriverError};
 
 /// Between two looks at a server that has to come to a state by itself.
 pub(super) const PAUSE: Duration = Duration::from_millis(10);
@@ -40,9 +40,10 @@ impl Statements<'_> {
     ) -> Result<Answer, ChangeError> {
         let answer = self.conn.query(statement, max_rows).await;
         answer.map_err(|error| match (self.has_sent, &error) {
-            (_, DriverError::Server { .. }) => refused(self.key, &error),
-            (false, _) => unreachable(self.key, &error),
+            // What was changed before is not seen; that nothing was is what a refusal would say.
             (true, _) => self.unknown(&error),
+            (false, DriverError::Server { .. }) => refused(self.key, &error),
+            (false, _) => unreachable(self.key, &error),
         })
     }
 
@@ -63,6 +64,33 @@ impl Statements<'_> {
             Ok(_) => Ok(()),
             Err(error) if is_definite(&error) => Err(refused(self.key, &error)),
             Err(error) => Err(self.unknown(&error)),
+        }
+    }
+
+    /// A statement that changes something, and a question about what came of it: one text, and one round trip. The server leaves the
+    /// question out where it refuses the change.
+    pub(super) async fn change_and_read(
+        &mut self,
+        statement: &str,
+        question: &str,
+        max_rows: usize,
+    ) -> Result<Answer, ChangeError> {
+        self.has_sent = true;
+        let text = format!("{} {statement}; {question}", self.tag);
+        let mut answers = Vec::new();
+        let bounds = Bounds::of_several(max_rows, 2);
+        let asked = self
+            .conn
+            .query_each(&text, &bounds, |answer| answers.push(answer));
+        match asked.await {
+            Err(error) if answers.is_empty() && is_definite(&error) => {
+                Err(refused(self.key, &error))
+            }
+            Err(error) => Err(self.unknown(&error)),
+            Ok(()) => match (answers.len(), answers.pop()) {
+                (2, Some(answer)) => Ok(answer),
+                _ => Err(self.not_seen("not one answer for each statement")),
+            },
         }
     }
 

@@ -20,8 +20,8 @@ pub(super) async fn start_applier(on: &mut Statements<'_>) -> Result<(), ChangeE
         return Ok(());
     }
     refuse_dropping(on, &link, link.receiver_is_stopped())?;
-    send(on, "START", APPLIER, &link).await?;
-    let now = link::must(on).await?;
+    let now = send(on, "START", APPLIER, &link).await?;
+    let now = link::some(on, now)?;
     if now.applier_is_stopped() {
         return Err(on.not_seen(format!("the applier does not run{}", now.errors())));
     }
@@ -37,7 +37,7 @@ pub(super) async fn stop_receiver(on: &mut Statements<'_>) -> Result<(), ChangeE
         return Ok(());
     }
     refuse_dropping(on, &link, link.applier_is_stopped())?;
-    stop(on, RECEIVER, &link).await
+    stop(on, RECEIVER, &link).await.map(|_| ())
 }
 
 /// Stops the receiver and starts it again, with one text of two statements: whatever becomes of us, the server goes through
@@ -71,7 +71,7 @@ pub(super) async fn stop_applier(on: &mut Statements<'_>) -> Result<(), ChangeEr
         return Ok(());
     }
     refuse_dropping(on, &link, link.receiver_is_stopped())?;
-    stop(on, APPLIER, &link).await
+    stop(on, APPLIER, &link).await.map(|_| ())
 }
 
 /// Starts both threads. A receiver that is still connecting has started.
@@ -83,9 +83,9 @@ pub(super) async fn start_replication(on: &mut Statements<'_>) -> Result<(), Cha
     let both_are_stopped = link.receiver_is_stopped() && link.applier_is_stopped();
     refuse_dropping(on, &link, both_are_stopped)?;
     let replica = on.dialect.replica();
-    on.change(&format!("START {replica}{}", link.for_channel))
-        .await?;
-    let now = link::must(on).await?;
+    let start = format!("START {replica}{}", link.for_channel);
+    let now = link::after(on, &start).await?;
+    let now = link::some(on, now)?;
     for (thread, is_stopped) in [
         ("receiver", now.receiver_is_stopped()),
         ("applier", now.applier_is_stopped()),
@@ -114,11 +114,13 @@ pub(super) async fn quiet(on: &mut Statements<'_>, link: &Link) -> Result<Stoppe
         return Err(on.unapplied(unapplied.clone()));
     }
     let mut stopped = Stopped::default();
+    let mut now = link.clone();
     if !link.receiver_is_stopped() {
-        stop(on, RECEIVER, link).await?;
+        let after = stop(on, RECEIVER, link).await?;
+        now = link::some(on, after)?;
         stopped.receiver = true;
     }
-    let now = match all_applied(on).await {
+    now = match all_applied(on, now).await {
         Ok(now) => now,
         Err(error @ ChangeError::Unapplied { .. }) => {
             resume(on, link, stopped).await;
@@ -127,14 +129,14 @@ pub(super) async fn quiet(on: &mut Statements<'_>, link: &Link) -> Result<Stoppe
         Err(error) => return Err(error),
     };
     if !now.applier_is_stopped() {
-        stop(on, APPLIER, link).await?;
+        let after = stop(on, APPLIER, link).await?;
+        now = link::some(on, after)?;
         stopped.applier = true;
     }
-    // Once more with both stopped: what is read now is final.
-    let last = link::must(on).await?;
-    match last.unapplied {
+    // It was read with both stopped, and is final.
+    match now.unapplied {
         Some(unapplied) => Err(on.unapplied(unapplied)),
-        None if !last.receiver_is_stopped() => Err(on.not_seen("somebody started its receiver")),
+        None if !now.receiver_is_stopped() => Err(on.not_seen("somebody started its receiver")),
         None => Ok(stopped),
     }
 }
@@ -152,19 +154,20 @@ pub(super) async fn resume(on: &mut Statements<'_>, link: &Link, stopped: Stoppe
     }
 }
 
-async fn all_applied(on: &mut Statements<'_>) -> Result<Link, ChangeError> {
+/// Waits until all is applied. `now` is what was read with the receiver stopped.
+async fn all_applied(on: &mut Statements<'_>, mut now: Link) -> Result<Link, ChangeError> {
     /// What is kept of the deadline for the change itself.
     const FOR_THE_CHANGE: u32 = 4;
     let reserve = on.left() / FOR_THE_CHANGE;
     loop {
-        let now = link::must(on).await?;
-        let Some(unapplied) = now.unapplied else {
+        let Some(unapplied) = now.unapplied.clone() else {
             return Ok(now);
         };
         if now.seen.applier == ThreadState::Stopped || on.left() <= reserve {
             return Err(on.unapplied(unapplied + &now_errors(&now.seen)));
         }
         on.pause().await;
+        now = link::must(on).await?;
     }
 }
 
@@ -189,23 +192,29 @@ fn refuse_dropping(
     }
 }
 
-async fn stop(on: &mut Statements<'_>, thread: &str, link: &Link) -> Result<(), ChangeError> {
-    send(on, "STOP", thread, link).await?;
+/// Stops a thread, waits until it shows, and returns the link as it is then.
+async fn stop(
+    on: &mut Statements<'_>,
+    thread: &str,
+    link: &Link,
+) -> Result<Option<Link>, ChangeError> {
+    let mut after = send(on, "STOP", thread, link).await?;
     loop {
-        let Some(now) = link::read(on).await? else {
-            return Ok(());
+        let Some(now) = after else {
+            return Ok(None);
         };
         let state = match thread {
             RECEIVER => now.seen.receiver,
             _ => now.seen.applier,
         };
         if state == ThreadState::Stopped {
-            return Ok(());
+            return Ok(Some(now));
         }
         if on.left().is_zero() {
             return Err(on.not_seen(format!("its {thread} still runs")));
         }
         on.pause().await;
+        after = link::read(on).await?;
     }
 }
 
@@ -214,8 +223,8 @@ async fn send(
     verb: &str,
     thread: &str,
     link: &Link,
-) -> Result<(), ChangeError> {
+) -> Result<Option<Link>, ChangeError> {
     let replica = on.dialect.replica();
-    on.change(&format!("{verb} {replica} {thread}{}", link.for_channel))
-        .await
+    let statement = format!("{verb} {replica} {thread}{}", link.for_channel);
+    link::after(on, &statement).await
 }

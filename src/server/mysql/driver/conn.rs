@@ -35,11 +35,16 @@ pub struct Bounds {
 impl Bounds {
     /// For servers that are probed or changed.
     const fn of_servers(rows: usize) -> Self {
+        Self::of_several(rows, RESULT_SET_LIMIT)
+    }
+
+    /// For several statements in one text, to such servers.
+    pub const fn of_several(rows: usize, statements: usize) -> Self {
         Self {
             rows,
             cell_bytes: CELL_LIMIT,
             answer_bytes: ANSWER_LIMIT,
-            result_sets: RESULT_SET_LIMIT,
+            result_sets: statements,
         }
     }
 }
@@ -118,11 +123,28 @@ impl Conn {
         statements: &str,
         bounds: &Bounds,
     ) -> Result<Vec<Answer>, DriverError> {
+        let mut answers = Vec::new();
+        self.query_each(statements, bounds, |answer| answers.push(answer))
+            .await?;
+        Ok(answers)
+    }
+
+    /// As [`Conn::query_all`], and each answer is given away when it has come: those that came before a failure, or before the future is
+    /// dropped, are known.
+    ///
+    /// # Errors
+    /// As [`Conn::query`]; of the statement after the last one that was answered.
+    pub async fn query_each(
+        &mut self,
+        statements: &str,
+        bounds: &Bounds,
+        on_answer: impl FnMut(Answer) + Send,
+    ) -> Result<(), DriverError> {
         let was_idle = std::mem::replace(&mut self.is_idle, false);
         let Some(inner) = self.inner.as_mut().filter(|_| was_idle) else {
             return Err(DriverError::Io(std::io::ErrorKind::NotConnected.into()));
         };
-        let outcome = match caught(ask(inner, statements, bounds)).await {
+        let outcome = match caught(ask(inner, statements, bounds, on_answer)).await {
             Ok(outcome) => outcome,
             Err(panicked) => {
                 self.close();
@@ -197,14 +219,14 @@ async fn ask(
     conn: &mut mysql_async::Conn,
     statements: &str,
     bounds: &Bounds,
-) -> Result<Vec<Answer>, DriverError> {
+    mut on_answer: impl FnMut(Answer) + Send,
+) -> Result<(), DriverError> {
     let mut result = conn.query_iter(statements).await?;
     let mut budget = bounds.answer_bytes;
-    let mut answers = Vec::new();
     // Once more than there may be, to see that none follows.
     for _ in 0..=bounds.result_sets {
         let Some(rows) = result.stream::<mysql_async::Row>().await? else {
-            return Ok(answers);
+            return Ok(());
         };
         let columns = rows.columns();
         if columns.len() > COLUMN_LIMIT {
@@ -214,7 +236,7 @@ async fn ask(
             });
         }
         let empty = Answer::with_columns(columns.iter().map(|column| column.name_str()));
-        answers.push(collect(empty, rows, bounds, &mut budget).await?);
+        on_answer(collect(empty, rows, bounds, &mut budget).await?);
     }
     Err(DriverError::TooLarge {
         what: "result sets",

@@ -1,3 +1,4 @@
+use super::ahead::Ahead;
 use crate::mysql::failure::StepError;
 use crate::mysql::{Answer, Conn, DriverError};
 
@@ -10,25 +11,67 @@ pub(super) struct Progress {
     pub(super) step: &'static str,
     /// The server answered its variables: it is up.
     pub(super) has_answered: bool,
-    /// Statements sent, for tests and traces.
-    pub(super) statements: u32,
+    /// Texts sent, of one or several statements, for traces.
+    pub(super) round_trips: u32,
 }
 
 impl Progress {
     pub(super) const START: Self = Self {
         step: "logging in",
         has_answered: false,
-        statements: 0,
+        round_trips: 0,
     };
 }
 
 /// Sends the statements of a probe and notes which step is under way.
 pub(super) struct Asker<'a> {
-    pub(super) conn: &'a mut Conn,
+    conn: &'a mut Conn,
     pub(super) progress: &'a mut Progress,
+    /// What was asked ahead.
+    ahead: Ahead,
 }
 
-impl Asker<'_> {
+impl<'a> Asker<'a> {
+    pub(super) fn new(conn: &'a mut Conn, progress: &'a mut Progress) -> Self {
+        Self {
+            conn,
+            progress,
+            ahead: Ahead::default(),
+        }
+    }
+
+    /// Sends statements that are likely to be asked as one text, so that they cost one round trip together. What comes of it is taken by
+    /// [`Asker::must`] and the others when they ask for it; what comes after one that the server refuses is
+    /// asked there, alone.
+    pub(super) async fn ask_ahead(&mut self, mut ahead: Ahead) -> Result<(), StepError> {
+        if let Some(text) = ahead.text() {
+            self.progress.round_trips += 1;
+            self.progress.step = ahead.step();
+            let progress = &mut *self.progress;
+            let bounds = ahead.bounds();
+            let outcome = self.conn.query_each(&text, &bounds, |answer| {
+                ahead.answered(answer);
+                progress.step = ahead.step();
+                progress.has_answered = true;
+            });
+            match outcome.await {
+                Ok(()) => ahead.ended(),
+                Err(error) if error.leaves_connection_usable() => ahead.refused(error),
+                Err(error) => {
+                    let step = ahead.step();
+                    return Err(StepError { step, error });
+                }
+            }
+        }
+        self.ahead = ahead;
+        Ok(())
+    }
+
+    /// What was asked ahead, and what of it was asked for.
+    pub(super) fn take_ahead(&mut self) -> Ahead {
+        std::mem::take(&mut self.ahead)
+    }
+
     /// A statement that has to succeed.
     pub(super) async fn must(
         &mut self,
@@ -37,11 +80,22 @@ impl Asker<'_> {
         max_rows: usize,
     ) -> Result<Answer, StepError> {
         self.progress.step = step;
-        self.progress.statements += 1;
-        self.conn
-            .query(statement, max_rows)
-            .await
-            .map_err(|error| StepError { step, error })
+        let answer = match self.ahead.take(statement) {
+            Some(Ok(answer)) if answer.len() > max_rows => Err(DriverError::TooLarge {
+                what: "rows",
+                limit: max_rows,
+            }),
+            Some(answer) => answer,
+            None => {
+                self.progress.round_trips += 1;
+                let answer = self.conn.query(statement, max_rows).await;
+                if answer.is_ok() {
+                    self.ahead.was_answered_alone(statement);
+                }
+                answer
+            }
+        };
+        answer.map_err(|error| StepError { step, error })
     }
 
     /// A statement that the server may refuse. Its refusal is logged and comes as `None`; a broken connection is an error.

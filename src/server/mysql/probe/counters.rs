@@ -58,13 +58,13 @@ pub(super) fn binlog_position(counters: &Listed) -> Option<BinlogPosition> {
 
 /// Uptime and the counters of semi-sync and heartbeats, in one statement.
 pub(super) async fn ask(asker: &mut Asker<'_>) -> Result<Listed, StepError> {
-    let answer = asker
-        .must("reading counters", &statement(), FEW_ROWS)
-        .await?;
+    let answer = asker.must(STEP, &statement(), FEW_ROWS).await?;
     Ok(Listed::read(&answer))
 }
 
-fn statement() -> String {
+pub(super) const STEP: &str = "reading counters";
+
+pub(super) fn statement() -> String {
     let quoted: Vec<String> = [
         names::SOURCE_STATUS,
         names::SOURCE_CLIENTS,

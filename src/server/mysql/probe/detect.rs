@@ -3,6 +3,7 @@
 use orchestrator_core::domain::{HostName, Observation, PromotionRule};
 use regex::Regex;
 
+use super::ahead::Statement;
 use super::ask::Asker;
 use super::text::name;
 use crate::mysql::failure::StepError;
@@ -21,6 +22,28 @@ pub(super) fn by_patterns(patterns: &Patterns, host: &HostName, seen: &mut Obser
         &mut place.physical_environment,
         group(&patterns.physical_environment),
     );
+}
+
+/// What [`lag`] and [`by_queries`] ask, as far as it can be asked ahead.
+pub(super) fn statements(config: &Config) -> impl Iterator<Item = Statement> {
+    let queries = &config.detect;
+    [
+        ("ReplicationLagQuery", &config.lag_query),
+        ("DetectDataCenterQuery", &queries.data_center),
+        ("DetectRegionQuery", &queries.region),
+        (
+            "DetectPhysicalEnvironmentQuery",
+            &queries.physical_environment,
+        ),
+        ("DetectInstanceAliasQuery", &queries.instance_alias),
+        ("DetectClusterAliasQuery", &queries.cluster_alias),
+        ("DetectClusterDomainQuery", &queries.cluster_domain),
+        ("DetectSemiSyncEnforcedQuery", &queries.semi_sync_enforced),
+        ("DetectPromotionRuleQuery", &queries.promotion_rule),
+        ("DetectPseudoGTIDQuery", &queries.pseudo_gtid),
+    ]
+    .into_iter()
+    .filter_map(|(step, query)| Statement::configured(step, query))
 }
 
 /// Asks the configured queries.

@@ -1,10 +1,12 @@
 use orchestrator_core::domain::{GroupMember, InstanceKey};
 
+use super::ahead::Statement;
 use super::ask::{Asker, FEW_ROWS};
 use super::counters::Listed;
 use super::identity::Profile;
 use super::text::{is_on, name};
 use crate::mysql::Answer;
+use crate::mysql::dialect::Dialect;
 use crate::mysql::failure::StepError;
 
 const STEP: &str = "reading the replication group";
@@ -17,6 +19,12 @@ const STATEMENT: &str = "SELECT MEMBER_ID, MEMBER_HOST, MEMBER_PORT, MEMBER_STAT
 
 /// "No such variable" and "no such table": this server knows no group replication.
 const UNSUPPORTED: [u16; 2] = [1193, 1146];
+
+/// What [`ask`] may ask.
+pub(super) fn statement(dialect: &Dialect) -> Option<Statement> {
+    let may_have_group = dialect.has_group_replication();
+    may_have_group.then(|| Statement::rare(STEP, STATEMENT))
+}
 
 /// Asks a server whose plugin has a group name.
 pub(super) async fn ask(

@@ -1,15 +1,25 @@
 use orchestrator_core::domain::ReplicationLink;
 
+use super::ahead::Statement;
 use super::ask::Asker;
 use super::identity::Profile;
 use super::status::{MAX_CHANNELS, heartbeat_period};
 use crate::mysql::Answer;
+use crate::mysql::dialect::Dialect;
 use crate::mysql::failure::StepError;
 
 /// Tables of MySQL from 5.7 on, whose replica status and counters have neither.
 const STATEMENT: &str = "SELECT s.CHANNEL_NAME, s.COUNT_RECEIVED_HEARTBEATS, c.HEARTBEAT_INTERVAL \
      FROM performance_schema.replication_connection_status s \
      JOIN performance_schema.replication_connection_configuration c ON c.CHANNEL_NAME = s.CHANNEL_NAME";
+
+const STEP: &str = "reading heartbeats";
+
+/// What [`complete`] may ask.
+pub(super) fn statement(dialect: &Dialect) -> Option<Statement> {
+    let has_tables = !dialect.is_mariadb() && dialect.has_channels();
+    has_tables.then(|| Statement::usual(STEP, STATEMENT))
+}
 
 /// Adds the heartbeats of a replica whose status does not show them. A server that refuses is not asked again on this connection.
 pub(super) async fn complete(
@@ -22,9 +32,7 @@ pub(super) async fn complete(
     if !may_ask || profile.dialect.is_mariadb() || link.heartbeat_period.is_some() {
         return Ok(());
     }
-    let answer = asker
-        .may("reading heartbeats", STATEMENT, MAX_CHANNELS)
-        .await?;
+    let answer = asker.may(STEP, STATEMENT, MAX_CHANNELS).await?;
     profile.may_read_heartbeats = answer.is_some();
     if let Some(answer) = answer {
         apply(&answer, link);

@@ -1,5 +1,6 @@
 use orchestrator_core::domain::Flavor;
 
+use super::ahead::Habits;
 use super::ask::{Asker, FEW_ROWS, unreadable};
 use super::variables;
 use crate::mysql::Config;
@@ -22,6 +23,8 @@ pub(super) struct Profile {
     pub(super) may_read_heartbeats: bool,
     /// False once the server said that it knows no group replication.
     pub(super) may_have_group: bool,
+    /// Which statements a probe of it needs, by what the last one needed.
+    pub(super) habits: Habits,
 }
 
 impl Profile {
@@ -63,7 +66,7 @@ impl Profile {
         Ok(Self::of(dialect, None))
     }
 
-    fn of(dialect: Dialect, maxscale: Option<String>) -> Self {
+    pub(super) fn of(dialect: Dialect, maxscale: Option<String>) -> Self {
         Self {
             variables: variables::statement(&dialect),
             may_have_group: dialect.has_group_replication(),
@@ -71,6 +74,7 @@ impl Profile {
             maxscale,
             may_read_credentials: true,
             may_read_heartbeats: true,
+            habits: Habits::default(),
         }
     }
 

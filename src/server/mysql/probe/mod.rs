@@ -4,6 +4,7 @@
 //! A step that a server must be able to answer fails the probe when it fails (account without `REPLICATION CLIENT`, for
 //! example); the failure is marked as partial, because the server is up. Other steps are left out and logged at debug.
 
+mod ahead;
 mod ask;
 mod counters;
 mod detect;

@@ -5,9 +5,11 @@ use std::net::IpAddr;
 
 use orchestrator_core::domain::{HostFilters, HostName, InstanceKey};
 
+use super::ahead::Statement;
 use super::ask::Asker;
 use super::identity::Profile;
 use crate::mysql::Answer;
+use crate::mysql::dialect::Dialect;
 use crate::mysql::failure::StepError;
 
 /// Replicas of one server at most; also the rows asked of a process list.
@@ -15,6 +17,31 @@ pub(super) const MAX_REPLICAS: usize = 10_000;
 
 /// Threads that send a binary log to a replica.
 const DUMP_COMMANDS: &str = "('Binlog Dump', 'Binlog Dump GTID')";
+
+const REGISTERED: &str = "listing registered replicas";
+const PROCESS_LIST: &str = "reading the process list";
+
+/// What [`ask`] may ask; the performance schema is likely to be on where there is one.
+pub(super) fn statements(dialect: &Dialect, registered: bool) -> Vec<Statement> {
+    let registered = registered.then(|| Statement::usual(REGISTERED, dialect.show_replicas()));
+    let listed = Statement::usual(PROCESS_LIST, process_list(dialect, true));
+    let mut all: Vec<Statement> = registered.into_iter().chain([listed]).collect();
+    if dialect.has_light_process_list() {
+        all.push(Statement::rare(PROCESS_LIST, process_list(dialect, false)));
+    }
+    all
+}
+
+fn process_list(dialect: &Dialect, has_performance_schema: bool) -> String {
+    let schema = match has_performance_schema && dialect.has_light_process_list() {
+        true => "performance_schema",
+        false => "information_schema",
+    };
+    // The list has nothing that says "no more": one row above the limit would, and is not worth failing for.
+    format!(
+        "SELECT HOST AS replica_host FROM {schema}.processlist WHERE COMMAND IN {DUMP_COMMANDS} LIMIT {MAX_REPLICAS}"
+    )
+}
 
 /// Asks for registered replicas (where configured), else for the connections on which the binary log is sent.
 pub(super) async fn ask(
@@ -26,11 +53,7 @@ pub(super) async fn ask(
 ) -> Result<Vec<InstanceKey>, StepError> {
     if registered {
         let answer = asker
-            .may(
-                "listing registered replicas",
-                profile.dialect.show_replicas(),
-                MAX_REPLICAS,
-            )
+            .may(REGISTERED, profile.dialect.show_replicas(), MAX_REPLICAS)
             .await?;
         let found = answer.map(|answer| from_registered(&answer));
         if let Some(found) = found.filter(|found| !found.is_empty()) {
@@ -40,17 +63,8 @@ pub(super) async fn ask(
     if profile.maxscale.is_some() {
         return Ok(Vec::new());
     }
-    let schema = match has_performance_schema && profile.dialect.has_light_process_list() {
-        true => "performance_schema",
-        false => "information_schema",
-    };
-    // The list has nothing that says "no more": one row above the limit would, and is not worth failing for.
-    let statement = format!(
-        "SELECT HOST AS replica_host FROM {schema}.processlist WHERE COMMAND IN {DUMP_COMMANDS} LIMIT {MAX_REPLICAS}"
-    );
-    let answer = asker
-        .may("reading the process list", &statement, MAX_REPLICAS)
-        .await?;
+    let statement = process_list(&profile.dialect, has_performance_schema);
+    let answer = asker.may(PROCESS_LIST, &statement, MAX_REPLICAS).await?;
     Ok(answer.map_or_else(Vec::new, |answer| from_process_list(&answer, key.port())))
 }
 

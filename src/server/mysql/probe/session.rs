@@ -11,6 +11,7 @@ use super::identity::Profile;
 use super::names::{Named, resolve_all};
 use super::steps::{Raw, ask_all};
 use super::{detect, replicas};
+use crate::mysql::dialect::Dialect;
 use crate::mysql::failure::{StepError, failure, was_closed_meanwhile};
 use crate::mysql::{Config, Conn, Connector, Purpose};
 
@@ -86,7 +87,7 @@ impl Session {
         seen.observed_at = clock.now();
         seen.latency = clock.monotonic().saturating_sub(began);
         tracing::trace!(
-            statements = self.progress.statements,
+            round_trips = self.progress.round_trips,
             latency = ?seen.latency,
             "probed"
         );
@@ -120,10 +121,7 @@ impl Session {
     }
 
     async fn ask_over(&mut self, mut kept: Kept, config: &Config) -> Result<Raw, StepError> {
-        let mut asker = Asker {
-            conn: &mut kept.conn,
-            progress: &mut self.progress,
-        };
+        let mut asker = Asker::new(&mut kept.conn, &mut self.progress);
         let mut profile = match kept.profile.take() {
             Some(profile) => profile,
             None => Profile::learn(&mut asker, config).await?,
@@ -179,6 +177,13 @@ async fn named(resolver: &dyn Resolver, config: &Config, raw: Raw) -> Observatio
 #[derive(Default)]
 pub(in crate::mysql) struct Learnt(Option<Profile>);
 
+impl Learnt {
+    /// Of a server that is known to be no proxy, and to speak this dialect.
+    pub(in crate::mysql) fn of(dialect: Dialect) -> Self {
+        Self(Some(Profile::of(dialect, None)))
+    }
+}
+
 /// One probe over a connection that belongs to somebody else, within the time of a probe. After a failure in which the
 /// server did not answer, the connection is not usable.
 ///
@@ -195,10 +200,7 @@ pub(in crate::mysql) async fn observe_over(
     let began = clock.monotonic();
     let limit = config.read_timeout;
     let mut progress = Progress::START;
-    let mut asker = Asker {
-        conn,
-        progress: &mut progress,
-    };
+    let mut asker = Asker::new(conn, &mut progress);
     let asked = async {
         let mut profile = match learnt.0.take() {
             Some(profile) => profile,

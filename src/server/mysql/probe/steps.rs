@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use orchestrator_core::domain::{InstanceKey, Observation, Timestamp};
 
+use super::ahead::{Ahead, Statement};
 use super::ask::{Asker, FEW_ROWS};
 use super::counters::{self, Listed};
 use super::detect::{self, Queried};
@@ -34,6 +35,8 @@ pub(super) async fn ask_all(
             queried: Queried::default(),
         });
     }
+    let ahead = Ahead::of(all_statements(profile, config), profile.habits);
+    asker.ask_ahead(ahead).await?;
     let found = basics(asker, profile, &mut seen).await?;
     seen.key = key.with_host(own_host(key, &found, config.own_name)?);
     let counters = counters::ask(asker).await?;
@@ -56,8 +59,44 @@ pub(super) async fn ask_all(
         credentials(asker, config, profile, &found, &seen).await?;
     detect::lag(asker, config, &mut seen).await?;
     let queried = detect::by_queries(asker, &config.detect, &mut seen).await?;
+    profile.habits = asker.take_ahead().habits();
     Ok(Raw { seen, queried })
 }
+
+/// Every statement that may be needed. One that an account is often not allowed to send comes last, because a refusal holds up those after it.
+fn all_statements(profile: &Profile, config: &Config) -> Vec<Statement> {
+    let dialect = &profile.dialect;
+    let mut all = vec![
+        Statement::usual(VARIABLES, profile.variables.clone()),
+        Statement::usual(counters::STEP, counters::statement()),
+        Statement::usual(STATUS, dialect.show_replica_status()),
+    ];
+    if !dialect.has_semi_sync_built_in() {
+        all.push(Statement::usual(PLUGINS, semi_sync::PLUGIN_VARIABLES));
+    }
+    if !dialect.is_mariadb() {
+        all.push(Statement::usual(LOG, dialect.show_binlog_status()));
+    }
+    all.extend(replicas::statements(
+        dialect,
+        config.discover_by_show_replica_hosts,
+    ));
+    all.extend(detect::statements(config));
+    all.extend(heartbeats::statement(dialect));
+    all.extend(group::statement(dialect));
+    if dialect.has_oracle_gtid() && config.replication_credentials_query.is_empty() {
+        all.push(Statement::usual(CREDENTIALS, CREDENTIALS_STATEMENT));
+    }
+    all
+}
+
+const VARIABLES: &str = "reading variables";
+const PLUGINS: &str = "reading variables of plugins";
+const STATUS: &str = "reading the replica status";
+const LOG: &str = "reading the end of the binary log";
+const CREDENTIALS: &str = "reading replication credentials";
+const CREDENTIALS_STATEMENT: &str = "SELECT COUNT(*) > 0 AND MAX(User_name) IS NOT NULL AND MAX(User_name) <> '' \
+     FROM mysql.slave_master_info";
 
 /// The variables that every server of this version has. With them the server counts as up.
 async fn basics(
@@ -65,11 +104,10 @@ async fn basics(
     profile: &Profile,
     seen: &mut Observation,
 ) -> Result<Found, StepError> {
-    const STEP: &str = "reading variables";
-    let answer = asker.must(STEP, &profile.variables, 1).await?;
+    let answer = asker.must(VARIABLES, &profile.variables, 1).await?;
     asker.progress.has_answered = true;
     seen.identity.flavor = profile.flavor();
-    variables::apply(&answer, &profile.dialect, seen).map_err(at(STEP))
+    variables::apply(&answer, &profile.dialect, seen).map_err(at(VARIABLES))
 }
 
 async fn settings(
@@ -85,11 +123,7 @@ async fn settings(
         return Ok(Listed::default());
     }
     let answer = asker
-        .must(
-            "reading variables of plugins",
-            semi_sync::PLUGIN_VARIABLES,
-            FEW_ROWS,
-        )
+        .must(PLUGINS, semi_sync::PLUGIN_VARIABLES, FEW_ROWS)
         .await?;
     let plugins = Listed::read(&answer);
     semi_sync::apply_settings(
@@ -106,8 +140,6 @@ async fn replication(
     counters: &Listed,
     seen: &mut Observation,
 ) -> Result<(), StepError> {
-    const STATUS: &str = "reading the replica status";
-    const LOG: &str = "reading the end of the binary log";
     let answer = asker
         .must(STATUS, profile.dialect.show_replica_status(), MAX_CHANNELS)
         .await?;
@@ -136,8 +168,6 @@ async fn credentials(
     found: &Found,
     seen: &Observation,
 ) -> Result<bool, StepError> {
-    const STATEMENT: &str = "SELECT COUNT(*) > 0 AND MAX(User_name) IS NOT NULL AND MAX(User_name) <> '' \
-         FROM mysql.slave_master_info";
     if !config.replication_credentials_query.is_empty() {
         return Ok(true);
     }
@@ -145,9 +175,7 @@ async fn credentials(
     if !may_ask || !seen.is_replica() {
         return Ok(false);
     }
-    let answer = asker
-        .may("reading replication credentials", STATEMENT, 1)
-        .await?;
+    let answer = asker.may(CREDENTIALS, CREDENTIALS_STATEMENT, 1).await?;
     profile.may_read_credentials = answer.is_some();
     Ok(answer.is_some_and(|answer| {
         answer
