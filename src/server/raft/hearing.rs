@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use orchestrator_core::domain::{HostName, InstanceKey};
-use orchestrator_core::ports::{Answered, BoxFuture, OtherNodes};
+use orchestrator_core::ports::{Answered, BoxFuture, OtherNodes, Successor};
 
 use super::core::Core;
 use super::handle::RaftGroup;
@@ -78,7 +78,12 @@ impl OtherNodes for RaftGroup {
         self.core.answers_come_within()
     }
 
-    fn ask(&self, node: &str, primary: &InstanceKey) -> BoxFuture<'static, Option<Answered>> {
+    fn ask(
+        &self,
+        node: &str,
+        primary: &InstanceKey,
+        within: Duration,
+    ) -> BoxFuture<'static, Option<Answered>> {
         let core = self.core.clone();
         let callee = core.to_ask().into_iter().find(|one| one.name == node);
         let (host, port) = (primary.host().to_string(), u32::from(primary.port()));
@@ -93,7 +98,6 @@ impl OtherNodes for RaftGroup {
                 host,
                 port,
             };
-            let within = core.answers_come_within();
             let (transport, clock) = (core.deps.transport.as_ref(), core.deps.clock.as_ref());
             let call = Call::Beat(message);
             match call_within(transport, clock, callee, call, within).await {
@@ -113,5 +117,10 @@ impl OtherNodes for RaftGroup {
                 }
             }
         })
+    }
+
+    fn hand_over(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
+        let (core, to) = (self.core.clone(), Successor::Member(node.to_owned()));
+        Box::pin(async move { core.hand_over(to).await.map_err(|why| why.to_string()) })
     }
 }

@@ -317,7 +317,9 @@ async fn the_leader_asks_others_whether_they_hear_a_primary_and_nobody_else_does
     until("it hears both", || world.node(&leader).to_ask().len() == 2).await;
     let ask = |host: &str| {
         let key = InstanceKey::parse(host, 3306).unwrap();
-        world.node(&leader).ask(others[0], &key)
+        world
+            .node(&leader)
+            .ask(others[0], &key, Duration::from_secs(1))
     };
     assert_eq!(ask("db1").await, Some(Answered::Yes));
     assert_eq!(ask("db2").await, Some(Answered::No));
