@@ -181,12 +181,12 @@ pub async fn why_not(node: &Node) -> Result<String> {
 }
 
 /// What an operator has to know, by the node.
-pub async fn warnings(node: &Node) -> Result<Vec<Value>> {
+pub async fn warnings(node: &Node) -> Result<Vec<String>> {
     let status = node.get("/api/raft-status").await?.json;
     let warnings = status["Warnings"].as_array();
-    Ok(warnings
-        .with_context(|| format!("no warnings in {status}"))?
-        .clone())
+    let warnings = warnings.with_context(|| format!("no warnings in {status}"))?;
+    let texts = warnings.iter().filter_map(Value::as_str);
+    Ok(texts.map(ToOwned::to_owned).collect())
 }
 
 /// A story, as often as it is to be told, each time in a new world.

@@ -155,7 +155,7 @@ impl OtherNodes for Others {
         })
     }
 
-    fn hand_over(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
+    fn let_lead(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
         Box::pin(std::future::ready(Err(format!(
             "{node} does not lead here"
         ))))

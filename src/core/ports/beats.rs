@@ -107,7 +107,7 @@ pub trait OtherNodes: Send + Sync {
     ///
     /// # Errors
     /// One sentence why it does not lead, as far as is known.
-    fn hand_over(&self, node: &str) -> BoxFuture<'static, Result<(), String>>;
+    fn let_lead(&self, node: &str) -> BoxFuture<'static, Result<(), String>>;
 }
 
 /// There are no other nodes.
@@ -127,7 +127,7 @@ impl OtherNodes for NoOtherNodes {
         Box::pin(std::future::ready(None))
     }
 
-    fn hand_over(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
+    fn let_lead(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
         let why = format!("there is no other node, and none that is called {node}");
         Box::pin(std::future::ready(Err(why)))
     }

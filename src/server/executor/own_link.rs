@@ -40,9 +40,10 @@ pub(super) async fn settle(shared: Arc<Shared>, fence: Fence, primaries: Vec<Ins
     }
     let silent: Vec<InstanceKey> = heard.silent.into_iter().collect();
     if silent.is_empty() {
-        tracing::warn!(
+        // The reason that nothing is done is shown with each finding.
+        tracing::debug!(
             ?primaries,
-            "no other node says whether it hears these primaries: most likely it is this node's own link, and nothing is done"
+            "no other node says whether it hears these primaries"
         );
         return;
     }
@@ -112,7 +113,7 @@ async fn hand_over(shared: &Shared, fence: Fence, node: &str, hears: usize, of: 
         "{node} hears {hears} of {of} primaries that are silent to this node, with more than half of all that it asked: it is this \
          node's own link. Nothing is done about them, and leadership is handed over"
     );
-    match deps.others.hand_over(node).await {
+    match deps.others.let_lead(node).await {
         Ok(()) => metrics::given_away(),
         Err(why) => tracing::warn!(to = node, %why, "leadership could not be handed over"),
     }

@@ -137,10 +137,14 @@ impl Guard {
         };
         let status = group.status();
         let picture = self.deps.picture.picture();
-        if status.leader.is_some() {
+        if has_leader(group.as_ref(), &status) {
             memory.connected();
             memory.learn(&picture, &policy.data_center);
             return Err(Spared::Connected);
+        }
+        // Also one whose core is started anew knows of nobody for a moment.
+        if others(&status).is_empty() {
+            return Err(Spared::Alone);
         }
         let is_heard = |ago: Option<Duration>| ago.is_some_and(|ago| ago < UNHEARD_FOR);
         let heard = others(&status)
@@ -345,7 +349,8 @@ impl Guard {
         };
         let status = group.status();
         let is_heard = |ago: Option<Duration>| ago.is_some_and(|ago| ago < UNHEARD_FOR);
-        status.leader.is_some() || others(&status).iter().any(|one| is_heard(one.heard_ago))
+        has_leader(group.as_ref(), &status)
+            || others(&status).iter().any(|one| is_heard(one.heard_ago))
     }
 
     fn beside(
@@ -405,6 +410,15 @@ impl Guarding for Guard {
     fn report(&self) -> Arc<GuardReport> {
         let last = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         last.clone()
+    }
+}
+
+/// Whether this node leads, acknowledged by a majority, or hears another one that leads. A leader that was cut off stays elected until it
+/// hears of the next.
+fn has_leader(group: &dyn Group, status: &GroupStatus) -> bool {
+    match status.leader {
+        Some(leader) if leader == status.me.id => group.is_serving_leader(),
+        leader => leader.is_some(),
     }
 }
 

@@ -119,7 +119,7 @@ impl OtherNodes for RaftGroup {
         })
     }
 
-    fn hand_over(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
+    fn let_lead(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
         let (core, to) = (self.core.clone(), Successor::Member(node.to_owned()));
         Box::pin(async move { core.hand_over(to).await.map_err(|why| why.to_string()) })
     }

@@ -97,7 +97,7 @@ impl OtherNodes for SimOthers {
     }
 
     /// Whose turn it is to lead is drawn by the seed, as elections are.
-    fn hand_over(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
+    fn let_lead(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
         let why = format!("{node} is not let lead here");
         Box::pin(std::future::ready(Err(why)))
     }

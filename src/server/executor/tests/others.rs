@@ -71,7 +71,7 @@ impl OtherNodes for SetOthers {
         })
     }
 
-    fn hand_over(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
+    fn let_lead(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
         self.handed_to.lock().unwrap().push(node.to_owned());
         let refused = self.takes_nothing.lock().unwrap().clone();
         Box::pin(std::future::ready(refused.map_or(Ok(()), Err)))

@@ -124,9 +124,15 @@ async fn a_leader_that_is_cut_off_stops_saying_so_before_another_begins() {
         ),
         "{outcome:?}"
     );
+    // And it says why, to whoever asks for its status.
+    let told = world.node(&old).status().warnings.join("; ");
+    assert!(told.contains("no majority acknowledges it now"), "{told}");
+    assert!(told.contains("cannot be asked"), "{told}");
     world.hub.heal();
     let last = world.write("db2").await;
     world.converge(last.index).await;
+    let told = world.node(&old).status().warnings.join("; ");
+    assert!(!told.contains("no majority acknowledges"), "{told}");
     world.stop().await;
 }
 
