@@ -102,8 +102,8 @@ pub trait OtherNodes: Send + Sync {
         within: Duration,
     ) -> BoxFuture<'static, Option<Answered>>;
 
-    /// Lets `node` lead in the place of this one. Completes when it does; bounded by the time that an election may take. Not
-    /// cancel-safe: whether leadership goes is open when the future is dropped.
+    /// Lets `node` lead in the place of this one. Completes when it does; bounded by the time that an election may take. It goes on when
+    /// the future is dropped.
     ///
     /// # Errors
     /// One sentence why it does not lead, as far as is known.

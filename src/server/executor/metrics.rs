@@ -39,7 +39,7 @@ pub fn describe() {
     );
     describe_counter!(
         GIVEN_AWAY,
-        "Times leadership was handed over because this node's own link to servers was down"
+        "Times leadership was handed over, or was to be, because this node's own link to servers was down"
     );
     describe_counter!(
         CLOSED_AFTERWARDS,

@@ -113,8 +113,9 @@ async fn hand_over(shared: &Shared, fence: Fence, node: &str, hears: usize, of: 
         "{node} hears {hears} of {of} primaries that are silent to this node, with more than half of all that it asked: it is this \
          node's own link. Nothing is done about them, and leadership is handed over"
     );
-    match deps.others.let_lead(node).await {
-        Ok(()) => metrics::given_away(),
-        Err(why) => tracing::warn!(to = node, %why, "leadership could not be handed over"),
+    metrics::given_away();
+    // As a rule this task ends here, with the leadership.
+    if let Err(why) = deps.others.let_lead(node).await {
+        tracing::warn!(to = node, %why, "leadership could not be handed over");
     }
 }

@@ -87,16 +87,24 @@ pub(super) fn place_of(picture: &Picture, key: &InstanceKey) -> String {
         .unwrap_or_default()
 }
 
-/// Tries the next of them, those that were not tried for longest first.
-pub(super) async fn try_servers(
-    dialer: &Arc<dyn Dialer>,
+/// Those of them whose turn it is to be tried: the next ones after `last`, and from the first on again.
+pub(super) fn next_servers(
     outside: &BTreeSet<InstanceKey>,
     last: Option<&InstanceKey>,
-) -> Vec<(InstanceKey, Tried)> {
+) -> Vec<InstanceKey> {
     let later = outside.iter().filter(|key| Some(*key) > last);
     let earlier = outside.iter().filter(|key| Some(*key) <= last);
+    let turn = later.chain(earlier).take(SERVERS_AT_ONCE);
+    turn.cloned().collect()
+}
+
+/// Tries them.
+pub(super) async fn try_servers(
+    dialer: &Arc<dyn Dialer>,
+    servers: &[InstanceKey],
+) -> Vec<(InstanceKey, Tried)> {
     let mut dialing = JoinSet::new();
-    for key in later.chain(earlier).take(SERVERS_AT_ONCE) {
+    for key in servers {
         let (dialer, key) = (Arc::clone(dialer), key.clone());
         dialing.spawn(async move {
             let tried = dialer.dial(&key.to_string(), DIAL_WITHIN).await;
@@ -152,6 +160,24 @@ fn by_probes(picture: &Picture, key: &InstanceKey, cut_off_at: Timestamp) -> Tri
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_servers_come_to_their_turn() {
+        let all: BTreeSet<InstanceKey> = (0..SERVERS_AT_ONCE * 2 + 10)
+            .map(|number| InstanceKey::parse(&format!("db{number:04}"), 3306).unwrap())
+            .collect();
+        let mut last = None;
+        let mut seen = BTreeSet::new();
+        for _ in 0..3 {
+            let turn = next_servers(&all, last.as_ref());
+            assert_eq!(turn.len(), SERVERS_AT_ONCE);
+            last = turn.last().cloned();
+            seen.extend(turn);
+        }
+        assert_eq!(seen, all);
+        let few: BTreeSet<InstanceKey> = all.into_iter().take(3).collect();
+        assert_eq!(next_servers(&few, last.as_ref()).len(), 3);
+    }
 
     #[test]
     fn urls_have_a_host_and_a_port() {

@@ -17,7 +17,9 @@ use orchestrator_core::topology::Topology;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::around::{Tries, keys_outside, others, outside, place_of, try_nodes, try_servers};
+use super::around::{
+    Tries, keys_outside, next_servers, others, outside, place_of, try_nodes, try_servers,
+};
 use super::close::{close, open};
 use super::{Config, metrics};
 
@@ -65,6 +67,10 @@ struct Memory {
     /// Replicas outside that each primary beside was seen to send to while this node was connected.
     sent_to: BTreeMap<InstanceKey, BTreeSet<InstanceKey>>,
     cut_off: Option<CutOff>,
+    /// Primaries that were closed, or may have been, since a leader was heard last: when, where that is known.
+    closed: BTreeMap<InstanceKey, Option<Timestamp>>,
+    /// Why others were not, or not yet.
+    spared: BTreeMap<InstanceKey, String>,
 }
 
 /// Since nothing outside is heard or answers.
@@ -73,10 +79,6 @@ struct CutOff {
     at: Timestamp,
     tries: Tries,
     last_tried: Option<InstanceKey>,
-    /// Primaries that were closed, or may have been: when, where that is known.
-    closed: BTreeMap<InstanceKey, Option<Timestamp>>,
-    /// Why others were not, or not yet.
-    spared: BTreeMap<InstanceKey, String>,
 }
 
 impl Guard {
@@ -120,6 +122,9 @@ impl Guard {
             Ok(()) => self.look_beside(memory, &config, &policy).await,
             Err(_) => memory.shown(),
         };
+        if memory.cut_off.is_none() {
+            memory.spared.clear();
+        }
         metrics::cut_off(memory.cut_off.is_some());
         self.tell(GuardReport {
             is_on: true,
@@ -165,13 +170,7 @@ impl Guard {
                 | Spared::ServerAnswers { .. }
                 | Spared::UnplacedAnswers { .. })
         );
-        // What was done in this time stays known until the group is heard again.
-        if is_answered
-            && memory
-                .cut_off
-                .as_ref()
-                .is_some_and(|it| it.closed.is_empty())
-        {
+        if is_answered {
             memory.cut_off = None;
         }
         said
@@ -192,15 +191,11 @@ impl Guard {
             at,
             tries: Tries::new(),
             last_tried: None,
-            closed: BTreeMap::new(),
-            spared: BTreeMap::new(),
         });
         let keys = keys_outside(picture, &policy.data_center);
-        let (nodes, servers) = tokio::join!(
-            try_nodes(dialer, status),
-            try_servers(dialer, &keys, cut_off.last_tried.as_ref()),
-        );
-        cut_off.last_tried = servers.last().map(|(key, _)| key.clone());
+        let turn = next_servers(&keys, cut_off.last_tried.as_ref());
+        let (nodes, servers) = tokio::join!(try_nodes(dialer, status), try_servers(dialer, &turn));
+        cut_off.last_tried = turn.last().cloned();
         cut_off.tries.retain(|key, _| keys.contains(key));
         cut_off.tries.extend(servers);
         let answers = nodes.iter().any(|node| node.tried == Tried::Answered)
@@ -226,7 +221,7 @@ impl Guard {
         }
     }
 
-    /// Looks at each primary beside, and closes those that nothing speaks for.
+    /// Looks at each primary beside, and closes one that nothing speaks for. Before another is, all is looked at anew.
     async fn look_beside(
         &self,
         memory: &mut Memory,
@@ -236,13 +231,12 @@ impl Guard {
         let picture = self.deps.picture.picture();
         let topology = Topology::build(&picture);
         for key in primaries_beside(&picture, &topology, &policy.data_center) {
-            let closed = memory.closed();
             // Once closed it stays as it is: who opens it again means it.
-            if closed.get(&key).is_some_and(Option::is_some) {
+            if memory.closed.get(&key).is_some_and(Option::is_some) {
                 continue;
             }
             let before = memory.sent_to.get(&key).cloned().unwrap_or_default();
-            let others = closed.keys().filter(|other| **other != key).count();
+            let others = memory.closed.keys().filter(|other| **other != key).count();
             let context = Context {
                 config,
                 policy,
@@ -251,7 +245,11 @@ impl Guard {
                 others,
             };
             let outcome = self.guard(&key, &context, memory).await;
+            let is_spared = matches!(outcome, Outcome::Spared(_));
             memory.note(key, outcome);
+            if !is_spared {
+                break;
+            }
         }
         memory.shown()
     }
@@ -313,7 +311,7 @@ impl Guard {
             return Outcome::Spared(Spared::Connected);
         }
         // Whatever comes of it counts.
-        memory.begin(key);
+        memory.closed.entry(key.clone()).or_insert(None);
         metrics::closed();
         tracing::error!(
             server = %key,
@@ -454,10 +452,9 @@ impl Memory {
     /// A leader is heard.
     fn connected(&mut self) {
         self.had_leader = true;
-        let Some(cut_off) = self.cut_off.take() else {
-            return;
-        };
-        for (server, at) in cut_off.closed {
+        self.cut_off = None;
+        self.spared.clear();
+        for (server, at) in std::mem::take(&mut self.closed) {
             let at = at.map_or_else(
                 || "a time that is not known".to_owned(),
                 |at| at.to_string(),
@@ -492,41 +489,23 @@ impl Memory {
         }
     }
 
-    fn closed(&self) -> BTreeMap<InstanceKey, Option<Timestamp>> {
-        let cut_off = self.cut_off.as_ref();
-        cut_off.map(|it| it.closed.clone()).unwrap_or_default()
-    }
-
-    fn begin(&mut self, key: &InstanceKey) {
-        if let Some(cut_off) = &mut self.cut_off {
-            cut_off.closed.entry(key.clone()).or_insert(None);
-        }
-    }
-
     fn note(&mut self, key: InstanceKey, outcome: Outcome) {
-        let Some(cut_off) = &mut self.cut_off else {
-            return;
-        };
         match outcome {
             Outcome::Closed(at) => {
-                cut_off.closed.insert(key.clone(), Some(at));
-                cut_off.spared.remove(&key);
+                self.spared.remove(&key);
+                self.closed.insert(key, Some(at));
             }
-            Outcome::Spared(why) => drop(cut_off.spared.insert(key, why.to_string())),
-            Outcome::Unknown(why) => drop(cut_off.spared.insert(key, why)),
+            Outcome::Spared(why) => drop(self.spared.insert(key, why.to_string())),
+            Outcome::Unknown(why) => drop(self.spared.insert(key, why)),
         }
     }
 
     fn shown(&self) -> Vec<GuardedPrimary> {
-        let Some(cut_off) = &self.cut_off else {
-            return Vec::new();
-        };
-        let keys: BTreeSet<&InstanceKey> =
-            cut_off.closed.keys().chain(cut_off.spared.keys()).collect();
+        let keys: BTreeSet<&InstanceKey> = self.closed.keys().chain(self.spared.keys()).collect();
         let shown = keys.into_iter().map(|key| GuardedPrimary {
             server: key.clone(),
-            closed_at: cut_off.closed.get(key).copied().flatten(),
-            why_not: cut_off.spared.get(key).cloned(),
+            closed_at: self.closed.get(key).copied().flatten(),
+            why_not: self.spared.get(key).cloned(),
         });
         shown.collect()
     }

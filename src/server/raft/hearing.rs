@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use orchestrator_core::domain::{HostName, InstanceKey};
 use orchestrator_core::ports::{Answered, BoxFuture, OtherNodes, Successor};
+use tokio::sync::oneshot;
 
 use super::core::Core;
 use super::handle::RaftGroup;
@@ -121,6 +122,17 @@ impl OtherNodes for RaftGroup {
 
     fn let_lead(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
         let (core, to) = (self.core.clone(), Successor::Member(node.to_owned()));
-        Box::pin(async move { core.hand_over(to).await.map_err(|why| why.to_string()) })
+        let (tell, told) = oneshot::channel();
+        // By a task of its own: who asks for it is ended with the leadership.
+        self.core.tasks.spawn(async move {
+            // Nobody may listen any more.
+            drop(tell.send(core.hand_over(to).await));
+        });
+        Box::pin(async move {
+            match told.await {
+                Ok(outcome) => outcome.map_err(|why| why.to_string()),
+                Err(_) => Err("this node is stopping".to_owned()),
+            }
+        })
     }
 }
