@@ -109,9 +109,13 @@ pub async fn story(
         Ok(())
     })
     .await?;
-    let told = warnings(&group[0]).await?;
-    let says_why = told.iter().filter(|it| it.contains("cannot be asked"));
-    ensure!(says_why.count() == 2, "it says {told:?}");
+    let told = wait_until("the node inside to say why", SOON, async || {
+        let told = warnings(&group[0]).await?;
+        let says_why = told.iter().filter(|it| it.contains("cannot be asked"));
+        ensure!(says_why.count() == 2, "it says {told:?}");
+        Ok(told)
+    })
+    .await?;
     let downtime = format!("/api/begin-downtime/{}/3306/ann/test/600s", a.host());
     let refused = group[0].get(&downtime).await?;
     ensure!(!refused.is_ok(), "it takes changes: {}", refused.text);
