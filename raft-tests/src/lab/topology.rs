@@ -140,17 +140,15 @@ impl Plan {
         let installation = self.flavour.installation().await?;
         let block = AddressBlock::claim()?;
         let mut places = Vec::new();
-        for number in 0..drawn.len() {
+        for (number, server) in drawn.iter().enumerate() {
             places.push(match &self.centres {
                 None => (None, block.server(number)?),
                 Some((centres, where_each)) => {
                     let centre = where_each.get(number).copied();
-                    let centre = centre
-                        .with_context(|| format!("{} is in no data centre", drawn[number].name))?;
-                    (
-                        Some(centres.servers_of(centre)),
-                        centres.next_server(centre)?,
-                    )
+                    let centre =
+                        centre.with_context(|| format!("{} is in no data centre", server.name))?;
+                    let address = centres.next_server(centre)?;
+                    (Some(centres.servers_of(centre)), address)
                 }
             });
         }

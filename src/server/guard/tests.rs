@@ -176,6 +176,11 @@ impl World {
             .insert(key("a"), vec![key("b")]);
     }
 
+    fn lets_answer(&self, address: &str) {
+        let mut answering = self.answering.lock().unwrap();
+        answering.insert(address.to_owned());
+    }
+
     fn heal(&self) {
         *self.leader.lock().unwrap() = Some(2);
         *self.heard_ago.lock().unwrap() = Duration::from_millis(100);
@@ -456,28 +461,12 @@ async fn anything_that_answers_keeps_it_from_closing() {
     let against: &[Against] = &[
         (
             "a node answers on its peer port",
-            |world| {
-                drop(
-                    world
-                        .answering
-                        .lock()
-                        .unwrap()
-                        .insert("node3:10008".to_owned()),
-                )
-            },
+            |world| world.lets_answer("node3:10008"),
             "node3:10008, another node of the group, answers",
         ),
         (
             "a node answers over HTTP",
-            |world| {
-                drop(
-                    world
-                        .answering
-                        .lock()
-                        .unwrap()
-                        .insert("node2:3000".to_owned()),
-                )
-            },
+            |world| world.lets_answer("node2:3000"),
             "node2:10008, another node of the group, answers",
         ),
         (
@@ -487,7 +476,7 @@ async fn anything_that_answers_keeps_it_from_closing() {
         ),
         (
             "a server outside lets connections in",
-            |world| drop(world.answering.lock().unwrap().insert("c:3306".to_owned())),
+            |world| world.lets_answer("c:3306"),
             "c:3306 in data centre 'south' answers",
         ),
         (
