@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules of the core crate, and what of the core each may import beside itself.
-const CORE: [(&str, &[&str]); 8] = [
+const CORE: [(&str, &[&str]); 9] = [
     ("domain", &[]),
     ("beats", &["domain"]),
     ("topology", &["domain", "legacy"]),
@@ -20,12 +20,13 @@ const CORE: [(&str, &[&str]); 8] = [
             "domain", "topology", "decided", "beats", "analysis", "legacy",
         ],
     ),
+    ("isolation", &["domain"]),
     ("legacy", &["domain"]),
-    ("ports", &["domain", "decided", "beats"]),
+    ("ports", &["domain", "decided", "beats", "isolation"]),
 ];
 
 /// Modules of the service: (name, its own siblings it may import, modules of the core it may import).
-const SERVER: [(&str, &[&str], &[&str]); 17] = [
+const SERVER: [(&str, &[&str], &[&str]); 18] = [
     ("sockets", &[], &[]),
     (
         "beats",
@@ -60,6 +61,19 @@ const SERVER: [(&str, &[&str], &[&str]); 17] = [
             "domain", "beats", "decided", "ports", "topology", "analysis", "recovery", "legacy",
         ],
     ),
+    (
+        "guard",
+        &[],
+        &[
+            "domain",
+            "isolation",
+            "decided",
+            "ports",
+            "topology",
+            "analysis",
+            "legacy",
+        ],
+    ),
     ("effects", &[], &["domain", "decided", "ports"]),
     ("import", &[], &["domain", "decided", "ports", "legacy"]),
     ("telemetry", &[], &["domain"]),
@@ -83,6 +97,7 @@ const SERVER: [(&str, &[&str], &[&str]); 17] = [
             "hooks",
             "discovery",
             "executor",
+            "guard",
             "raft",
             "effects",
             "import",
@@ -92,7 +107,15 @@ const SERVER: [(&str, &[&str], &[&str]); 17] = [
             "config",
         ],
         &[
-            "domain", "beats", "decided", "ports", "legacy", "topology", "analysis", "recovery",
+            "domain",
+            "beats",
+            "decided",
+            "ports",
+            "legacy",
+            "topology",
+            "analysis",
+            "recovery",
+            "isolation",
         ],
     ),
 ];

@@ -8,6 +8,7 @@
 //! * [`topology`]: the graph of replication links, built from a picture; how its members are; their text.
 //! * [`analysis`]: what is wrong, and how we know: findings about the servers of a picture.
 //! * [`recovery`]: what to do about a dead primary: gate, ranking, plan, the next step.
+//! * [`isolation`]: whether a node that is cut off with its data centre closes a primary there.
 //! * [`decided`]: agreed state: commands, the pure `apply`, row changes, effects, encodings, digest.
 //! * [`ports`]: one trait for each outside thing, implemented in the service and simulated in tests.
 //! * [`planted`]: faults that simulations switch on; none in a release.
@@ -18,6 +19,7 @@ pub mod analysis;
 pub mod beats;
 pub mod decided;
 pub mod domain;
+pub mod isolation;
 pub mod legacy;
 pub mod planted;
 pub mod ports;

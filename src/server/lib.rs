@@ -10,6 +10,7 @@ pub mod config;
 pub mod discovery;
 pub mod effects;
 pub mod executor;
+pub mod guard;
 pub mod hooks;
 pub mod import;
 pub mod mysql;

@@ -1,5 +1,6 @@
 //! Three orchestrator processes that decide together, on loopback addresses of their own.
 
+use super::data_centres::DataCentres;
 use super::forwarder::Forwarders;
 use super::node::{Node, NodePlan};
 use super::ports::AddressBlock;
@@ -8,6 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeSet;
 use std::ops::Index;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Anything that needs an election or a start, on a machine busy with other tests.
@@ -24,7 +26,9 @@ const PEER_PORT: u16 = 10_008;
 pub struct Group {
     nodes: Vec<Node>,
     forwarders: Option<Forwarders>,
-    _block: AddressBlock,
+    _block: Option<AddressBlock>,
+    /// Last, because they can only be removed when nobody is there any more.
+    _centres: Option<Arc<DataCentres>>,
 }
 
 impl Index<usize> for Group {
@@ -42,6 +46,32 @@ impl Group {
     /// When the program is missing or cannot be started.
     pub async fn start(also: impl Fn(usize, NodePlan) -> NodePlan) -> Result<Self> {
         Self::build(None, also, 0).await
+    }
+
+    /// The same with one node in each data centre.
+    ///
+    /// # Errors
+    /// As [`Group::start`].
+    pub async fn in_data_centres(
+        centres: &Arc<DataCentres>,
+        also: impl Fn(usize, NodePlan) -> NodePlan,
+    ) -> Result<Self> {
+        let hosts: Vec<_> = (0..MEMBERS).map(|centre| centres.node(centre)).collect();
+        let names: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+        let nodes = hosts.into_iter().enumerate().map(|(number, host)| {
+            let plan = member_plan(host, &names[number], &names);
+            Node::prepare(also(number, plan.within(centres.node_of(number))))
+        });
+        let nodes: Vec<Node> = nodes.collect::<Result<_>>()?;
+        for node in &nodes {
+            node.launch()?;
+        }
+        Ok(Self {
+            nodes,
+            forwarders: None,
+            _block: None,
+            _centres: Some(Arc::clone(centres)),
+        })
     }
 
     /// The same with forwarders between the members, each of which holds what it passes on for `delay`: a round trip takes
@@ -70,7 +100,8 @@ impl Group {
         Ok(Self {
             nodes: nodes.collect::<Result<_>>()?,
             forwarders: None,
-            _block: block,
+            _block: Some(block),
+            _centres: None,
         })
     }
 
@@ -115,7 +146,8 @@ impl Group {
         Ok(Self {
             nodes,
             forwarders,
-            _block: block,
+            _block: Some(block),
+            _centres: None,
         })
     }
 

@@ -5,11 +5,13 @@
 //! PR_SET_PDEATHSIG), so one thread that lives as long as the process starts them all. Where `setpriv` is missing,
 //! `Drop` still ends them with a test that fails or finishes.
 
+use super::data_centres::Namespace;
 use super::place::on_path;
 use super::wait::wait_until;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, mpsc};
@@ -26,6 +28,7 @@ pub struct Program {
     arguments: Vec<OsString>,
     environment: Vec<(String, String)>,
     directory: Option<PathBuf>,
+    namespace: Option<Namespace>,
 }
 
 impl Program {
@@ -36,7 +39,15 @@ impl Program {
             arguments: Vec::new(),
             environment: Vec::new(),
             directory: None,
+            namespace: None,
         }
+    }
+
+    /// Runs it in a network namespace.
+    #[must_use]
+    pub fn within(mut self, namespace: &Namespace) -> Self {
+        self.namespace = Some(namespace.clone());
+        self
     }
 
     /// Adds one argument.
@@ -44,6 +55,12 @@ impl Program {
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.arguments.push(argument.as_ref().to_owned());
         self
+    }
+
+    /// Adds several arguments.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(self, arguments: impl IntoIterator<Item = A>) -> Self {
+        arguments.into_iter().fold(self, |it, word| it.arg(word))
     }
 
     /// Sets one variable of its environment; the rest is inherited.
@@ -92,6 +109,27 @@ impl Program {
         })
     }
 
+    /// Runs a program that takes milliseconds, also where nothing can be awaited, such as in a drop; `input` fits into a pipe.
+    ///
+    /// # Errors
+    /// When it cannot be started, or says that it failed; the sentence has what it said.
+    pub(super) fn run_to_success(&self, input: &str) -> Result<()> {
+        let mut command = self.command();
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut child = command
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.path.display()))?;
+        let mut stdin = child.stdin.take().context("it has a standard input")?;
+        // One that ends early says why below.
+        stdin.write_all(input.as_bytes()).ok();
+        drop(stdin);
+        let output = child.wait_with_output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{}", said.trim());
+        Ok(())
+    }
+
     fn spawn(&self, stdin: Stdio, output: File, errors: File) -> Result<Process> {
         ensure!(
             self.path.is_file(),
@@ -118,15 +156,20 @@ impl Program {
         reason = "the lab's one place that starts processes"
     )]
     fn command(&self) -> Command {
-        let mut command = match setpriv() {
-            Some(setpriv) => {
-                let mut command = Command::new(setpriv);
-                command.args(["--pdeathsig", "KILL", "--"]).arg(&self.path);
-                command
-            }
-            None => Command::new(&self.path),
-        };
-        command.args(&self.arguments);
+        let mut words: Vec<OsString> = Vec::new();
+        if let Some(setpriv) = setpriv() {
+            words.push(setpriv.into());
+            words.extend(["--pdeathsig", "KILL", "--"].map(OsString::from));
+        }
+        if let Some(namespace) = &self.namespace {
+            // Of util-linux, as setpriv is. It becomes the program, so that process id and signals are the program's.
+            let mut net = OsString::from("--net=");
+            net.push(namespace.path());
+            words.extend(["nsenter".into(), net, "--".into()]);
+        }
+        words.push(self.path.clone().into());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args(&self.arguments);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(directory) = &self.directory {
             command.current_dir(directory);

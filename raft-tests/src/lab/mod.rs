@@ -5,11 +5,12 @@
 //! store and its log. Everything ends with the test, also with a killed one.
 //!
 //! What it does not do: it never installs anything (`raft-tests/run` does), never uses a server it did not start, and
-//! never leaves the loopback range.
+//! never leaves the loopback range, or network namespaces that it made itself.
 
 mod answer;
 mod certificates;
 mod clock;
+mod data_centres;
 mod drawing;
 mod flavour;
 mod forwarder;
@@ -35,6 +36,7 @@ mod writers;
 pub use answer::Answer;
 pub use certificates::{Certificates, Holds};
 pub use clock::RealClock;
+pub use data_centres::{Cut, DATA_CENTRES, DataCentres, Namespace, Part};
 pub use drawing::{Drawn, parse_drawing};
 pub use flavour::{Flavour, Installation, Link};
 pub use forwarder::{Forwarders, Link as ForwardedLink};

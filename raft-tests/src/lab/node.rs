@@ -1,6 +1,7 @@
 //! One orchestrator process: its configuration, its store, its log, its API.
 
 use super::answer::{Answer, call, client};
+use super::data_centres::Namespace;
 use super::launch::{Finished, Process, Program};
 use super::place::{client_binary, service_binary};
 use super::ports::free_port;
@@ -38,6 +39,7 @@ pub struct NodePlan {
     config: Map<String, Value>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    within: Option<Namespace>,
 }
 
 impl NodePlan {
@@ -68,6 +70,7 @@ impl NodePlan {
             config,
             arguments: Vec::new(),
             environment: Vec::new(),
+            within: None,
         }
     }
 
@@ -107,6 +110,13 @@ impl NodePlan {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Runs it in a network namespace, where its address is.
+    #[must_use]
+    pub fn within(mut self, namespace: Namespace) -> Self {
+        self.within = Some(namespace);
         self
     }
 
@@ -158,7 +168,10 @@ impl Node {
             .tempdir()
             .context("cannot make a temporary directory")?;
         folder.disable_cleanup(std::env::var_os("LAB_KEEP").is_some());
-        let port = free_port(&[plan.host], HTTP_PORT)?;
+        let port = match &plan.within {
+            None => free_port(&[plan.host], HTTP_PORT)?,
+            Some(_) => HTTP_PORT, // Nobody else is there.
+        };
         let mut program = Program::new(binary)
             .directory(folder.path())
             .arg("-config")
@@ -168,6 +181,9 @@ impl Node {
         }
         for (name, value) in &plan.environment {
             program = program.env(name, value);
+        }
+        if let Some(namespace) = &plan.within {
+            program = program.within(namespace);
         }
         let store = folder.path().join("orchestrator.sqlite3");
         let mut config = Map::new();

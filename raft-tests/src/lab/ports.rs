@@ -63,6 +63,16 @@ impl AddressBlock {
         Err(error).context("no block of loopback addresses in 127.40.0.0/16 could be claimed")
     }
 
+    /// The number of this block; no other process of this machine has it.
+    pub(super) fn number(&self) -> u32 {
+        self.index
+    }
+
+    /// How many addresses come before this block.
+    pub(super) fn first_offset(&self) -> u32 {
+        self.index * BLOCK_SIZE
+    }
+
     /// The address of the server with this number, counted from 0.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! One real server: its folder, its process, its statements.
 
+use super::data_centres::Namespace;
 use super::flavour::{Flavour, Installation, Link, server_user};
 use super::launch::{Process, Program};
 use super::settings::Settings;
@@ -41,6 +42,8 @@ pub struct ServerSpec {
     pub port: u16,
     /// Options over those of the lab.
     pub settings: Settings,
+    /// The network namespace that it runs in; `None` for the test's own.
+    pub within: Option<Namespace>,
 }
 
 /// Gives a MySQL server a UUID. One that makes its own derives it from the time and the machine: two MySQL 5.6 servers started in
@@ -178,9 +181,12 @@ impl Server {
         let option_file = self.folder().join("my.cnf");
         fs::write(&option_file, self.settings().to_option_file())
             .with_context(|| format!("cannot write {}", option_file.display()))?;
-        let program = Program::new(&self.program)
+        let mut program = Program::new(&self.program)
             .arg(format!("--defaults-file={}", option_file.display()))
             .directory(self.folder());
+        if let Some(namespace) = &self.spec.within {
+            program = program.within(namespace);
+        }
         *process = Some(program.start(&self.error_log())?);
         Ok(())
     }

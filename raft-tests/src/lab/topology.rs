@@ -1,5 +1,6 @@
 //! Whole topologies from a drawing.
 
+use super::data_centres::DataCentres;
 use super::drawing::{Drawn, parse_drawing};
 use super::flavour::{Flavour, Installation, Link};
 use super::forwarder::Forwarders;
@@ -12,6 +13,7 @@ use super::wait::wait_until;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use std::net::Ipv4Addr;
 use std::ops::Index;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The port that real fleets have.
@@ -30,6 +32,7 @@ pub struct Plan {
     link: Link,
     semi_sync: bool,
     before: Before,
+    centres: Option<(Arc<DataCentres>, Vec<usize>)>,
 }
 
 /// What stands in front of each server.
@@ -70,6 +73,7 @@ impl Plan {
             link: Link::default(),
             semi_sync: false,
             before: Before::Nothing,
+            centres: None,
         }
     }
 
@@ -110,6 +114,14 @@ impl Plan {
         self
     }
 
+    /// Puts the servers into data centres: `where_each` is of each server, in the order of the drawing. Nothing else can stand in front
+    /// of them then.
+    #[must_use]
+    pub fn in_data_centres(mut self, centres: &Arc<DataCentres>, where_each: &[usize]) -> Self {
+        self.centres = Some((Arc::clone(centres), where_each.to_vec()));
+        self
+    }
+
     /// Sets how replicas hold on to their sources.
     #[must_use]
     pub fn link(mut self, link: Link) -> Self {
@@ -127,15 +139,29 @@ impl Plan {
         let drawn = parse_drawing(&self.drawing)?;
         let installation = self.flavour.installation().await?;
         let block = AddressBlock::claim()?;
-        let addresses = (0..drawn.len())
-            .map(|number| block.server(number))
-            .collect::<Result<Vec<Ipv4Addr>>>()?;
+        let mut places = Vec::new();
+        for (number, server) in drawn.iter().enumerate() {
+            places.push(match &self.centres {
+                None => (None, block.server(number)?),
+                Some((centres, where_each)) => {
+                    let centre = where_each.get(number).copied();
+                    let centre =
+                        centre.with_context(|| format!("{} is in no data centre", server.name))?;
+                    let address = centres.next_server(centre)?;
+                    (Some(centres.servers_of(centre)), address)
+                }
+            });
+        }
+        let addresses: Vec<Ipv4Addr> = places.iter().map(|(_, address)| *address).collect();
         let behind = match self.before {
             Before::Nothing => vec![],
             Before::Relay(_) | Before::Forwarder(_) => addresses_behind(&block, drawn.len())?,
         };
         let all: Vec<Ipv4Addr> = addresses.iter().chain(&behind).copied().collect();
-        let port = free_port(&all, MYSQL_PORT)?;
+        let port = match self.centres {
+            None => free_port(&all, MYSQL_PORT)?,
+            Some(_) => MYSQL_PORT, // Nobody else is there.
+        };
         let specs = (0..drawn.len()).map(|number| {
             let mut settings = self.settings_of(&drawn, number);
             if let Some(address) = behind.get(number) {
@@ -147,6 +173,7 @@ impl Plan {
                 host: addresses[number],
                 port,
                 settings,
+                within: places[number].0.clone(),
             }
         });
         let servers = create_all(specs.collect(), &installation)?;
@@ -169,6 +196,10 @@ impl Plan {
             link: self.link,
             installation,
             block,
+            _centres: self
+                .centres
+                .as_ref()
+                .map(|(centres, _)| Arc::clone(centres)),
         };
         fleet.bring_up().await?;
         Ok(fleet)
@@ -232,6 +263,8 @@ pub struct Fleet {
     link: Link,
     installation: Installation,
     block: AddressBlock,
+    /// Last, because they can only be removed when nobody is there any more.
+    _centres: Option<Arc<DataCentres>>,
 }
 
 impl Fleet {
@@ -311,6 +344,7 @@ impl Fleet {
             host: self.block.server(self.servers.len())?,
             port: self.servers[below].port(),
             settings: Settings::new().with("read_only", 1),
+            within: None,
         };
         let server = Server::create(spec, &self.installation)?;
         server.start().await?;

@@ -84,6 +84,12 @@ impl Writers {
         Self::from(WRITERS, std::slice::from_ref(server), NO_PAUSE)
     }
 
+    /// The same for clients elsewhere, beside those of [`Writers::start`]: those that know other servers, as where a network is cut.
+    #[must_use]
+    pub fn elsewhere(servers: &[Server]) -> Self {
+        Self::from(2 * WRITERS, servers, PAUSE)
+    }
+
     fn from(first: u64, servers: &[Server], pause: Duration) -> Self {
         let targets: Vec<(String, Endpoint)> = servers
             .iter()

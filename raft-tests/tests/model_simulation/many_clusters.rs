@@ -138,7 +138,12 @@ impl OtherNodes for Others {
         Duration::from_millis(150)
     }
 
-    fn ask(&self, node: &str, primary: &InstanceKey) -> BoxFuture<'static, Option<Answered>> {
+    fn ask(
+        &self,
+        node: &str,
+        primary: &InstanceKey,
+        _: Duration,
+    ) -> BoxFuture<'static, Option<Answered>> {
         let other: usize = node.parse().unwrap();
         let (ways, primary) = (self.ways[other].clone(), primary.clone());
         Box::pin(async move {
@@ -148,6 +153,12 @@ impl OtherNodes for Others {
                 Err(NoLine::NotTried { .. }) => None,
             }
         })
+    }
+
+    fn let_lead(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
+        Box::pin(std::future::ready(Err(format!(
+            "{node} does not lead here"
+        ))))
     }
 }
 

@@ -90,12 +90,24 @@ pub trait OtherNodes: Send + Sync {
     /// Names of those that can be asked now; none where there is no group, or this node does not lead it.
     fn to_ask(&self) -> Vec<String>;
 
-    /// How long an answer may be waited for.
+    /// How long an answer may be waited for by a recovery that is due: a node that hears the primary says so within that.
     fn answer_within(&self) -> Duration;
 
-    /// Lets `node` send a beat to `primary` now. `None` where it does not answer, or could not send one.
-    /// Bounded; dropping the future gives the question up.
-    fn ask(&self, node: &str, primary: &InstanceKey) -> BoxFuture<'static, Option<Answered>>;
+    /// Lets `node` send a beat to `primary` now. `None` where it does not answer within the time, or could not send one. One that
+    /// hears nothing says so only when its beat has taken as long as a beat may. Dropping the future gives the question up.
+    fn ask(
+        &self,
+        node: &str,
+        primary: &InstanceKey,
+        within: Duration,
+    ) -> BoxFuture<'static, Option<Answered>>;
+
+    /// Lets `node` lead in the place of this one. Completes when it does; bounded by the time that an election may take. It goes on when
+    /// the future is dropped.
+    ///
+    /// # Errors
+    /// One sentence why it does not lead, as far as is known.
+    fn let_lead(&self, node: &str) -> BoxFuture<'static, Result<(), String>>;
 }
 
 /// There are no other nodes.
@@ -111,8 +123,13 @@ impl OtherNodes for NoOtherNodes {
         Duration::ZERO
     }
 
-    fn ask(&self, _: &str, _: &InstanceKey) -> BoxFuture<'static, Option<Answered>> {
+    fn ask(&self, _: &str, _: &InstanceKey, _: Duration) -> BoxFuture<'static, Option<Answered>> {
         Box::pin(std::future::ready(None))
+    }
+
+    fn let_lead(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
+        let why = format!("there is no other node, and none that is called {node}");
+        Box::pin(std::future::ready(Err(why)))
     }
 }
 
@@ -135,6 +152,9 @@ pub trait BeatReader: Send + Sync {
 
     /// Completes when the version is another one. Cancel-safe.
     fn changed(&self, since: u64) -> BoxFuture<'static, ()>;
+
+    /// Tells that other nodes do not hear these primaries either: that they are silent is not our own link, until they say something.
+    fn silent_for_others_too(&self, primaries: &[InstanceKey]);
 
     /// Tells that a replica of a silent primary is being told to reconnect. Until it is told what came of that, it counts as
     /// connected.
@@ -160,6 +180,8 @@ impl BeatReader for NoBeats {
     fn changed(&self, _: u64) -> BoxFuture<'static, ()> {
         Box::pin(std::future::pending())
     }
+
+    fn silent_for_others_too(&self, _: &[InstanceKey]) {}
 
     fn reconnecting(&self, _: &InstanceKey, _: &InstanceKey) {}
 

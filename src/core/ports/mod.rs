@@ -8,6 +8,7 @@ mod decisions;
 mod discovery;
 mod effects;
 mod group;
+mod guarding;
 mod hooks;
 mod leadership;
 mod observations;
@@ -32,6 +33,7 @@ pub use group::{
     ForwardError, ForwardHandler, ForwardedRequest, ForwardedResponse, Group, GroupError,
     GroupMember, GroupRole, GroupStatus, NodesChange, Successor,
 };
+pub use guarding::{Dialer, GuardReport, GuardedPrimary, Guarding};
 pub use hooks::{HookOutcome, HookReport, HookRun, HookRunner};
 pub use leadership::{Leadership, NotLeading};
 pub use observations::{ObservationStore, ObservationWrite, StoreError};

@@ -35,6 +35,7 @@ mod downtime;
 mod health;
 mod import;
 mod instances;
+mod isolation_guard;
 mod probes;
 mod raft;
 mod recoveries;

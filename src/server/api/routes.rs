@@ -1,6 +1,6 @@
 use super::{
     Route, access_tokens, candidates, cluster_alias, clusters, configuration, discovery, downtime,
-    health, import, instances, probes, raft, search, topology,
+    health, import, instances, isolation_guard, probes, raft, search, topology,
 };
 use recovery::{acknowledgement_routes, analysis_routes, audit_routes, recovery_routes};
 
@@ -313,6 +313,12 @@ fn node_routes() -> Vec<Route> {
             .about(
                 "take over what the predecessor decided, once ([migration](migration.md)); `?from=store`, `sqlite` or `mysql`, `?dryRun=true`, `?force=true`",
                 "Import",
+            ),
+        Route::reads("/api/v2/isolation-guard", isolation_guard::report)
+            .locally()
+            .about(
+                "what this node's guard of a cut-off data centre does, or why nothing",
+                "IsolationGuard",
             ),
         Route::reads("/api/v2/probes", probes::all).locally().about(
             "how this node's probes go: under way, failing and why",

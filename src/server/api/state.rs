@@ -6,8 +6,8 @@ use std::time::Duration;
 use orchestrator_core::analysis::AnalysisPolicy;
 use orchestrator_core::domain::HostFilters;
 use orchestrator_core::ports::{
-    BeatReader, BoxFuture, Clock, DecisionReader, Discovery, Group, Ids, Importing, PictureReader,
-    Proposer, Recoveries, Resolver,
+    BeatReader, BoxFuture, Clock, DecisionReader, Discovery, Group, Guarding, Ids, Importing,
+    PictureReader, Proposer, Recoveries, Resolver,
 };
 use orchestrator_core::recovery::RecoveryPolicy;
 use regex::Regex;
@@ -132,6 +132,8 @@ pub struct Deps {
     pub recoveries: Option<Arc<dyn Recoveries>>,
     /// Takes over what the predecessor decided; `None` where this node does not.
     pub importing: Option<Arc<dyn Importing>>,
+    /// The guard of a cut-off data centre; `None` where there is none.
+    pub guarding: Option<Arc<dyn Guarding>>,
     /// Configuration.
     pub config: watch::Receiver<Arc<ApiConfig>>,
 }

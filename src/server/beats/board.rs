@@ -24,6 +24,8 @@ struct Known {
     replicas: BTreeMap<InstanceKey, BTreeMap<InstanceKey, Option<Duration>>>,
     /// When a replica of a primary in doubt was last connected to it.
     served: BTreeMap<InstanceKey, Duration>,
+    /// Primaries that other nodes do not hear either, until they say something.
+    confirmed: BTreeSet<InstanceKey>,
 }
 
 /// How a primary stands, as its task tells it.
@@ -61,6 +63,7 @@ impl Board {
         known.primaries.remove(key);
         known.replicas.remove(key);
         known.served.remove(key);
+        known.confirmed.remove(key);
         Arc::make_mut(&mut known.beats).remove(key);
         metrics::watched(known.primaries.len());
         drop(known);
@@ -71,9 +74,13 @@ impl Board {
     pub(super) fn tell(&self, key: &InstanceKey, told: &Told) -> Standing {
         let mut known = self.known();
         known.primaries.insert(key.clone(), told.silent_since);
+        if told.silent_since.is_none() {
+            known.confirmed.remove(key);
+        }
+        let is_confirmed = known.confirmed.contains(key);
         let standing = match told.standing {
-            Standing::Silent if known.is_own_link() => Standing::NotOurs,
-            Standing::Mute if known.is_own_link() => Standing::Doubt,
+            Standing::Silent if !is_confirmed && known.is_own_link() => Standing::NotOurs,
+            Standing::Mute if !is_confirmed && known.is_own_link() => Standing::Doubt,
             standing => standing,
         };
         let before = known.beats.of(key);
@@ -232,6 +239,23 @@ impl BeatReader for Board {
     fn changed(&self, since: u64) -> BoxFuture<'static, ()> {
         let version = self.version.clone();
         Box::pin(async move { version.wait_for(|version| *version != since).await })
+    }
+
+    fn silent_for_others_too(&self, primaries: &[InstanceKey]) {
+        let mut known = self.known();
+        for key in primaries {
+            let is_not_ours = |beat: &&Beat| beat.standing == Standing::NotOurs;
+            let Some(before) = known.beats.of(key).filter(is_not_ours).cloned() else {
+                continue;
+            };
+            known.confirmed.insert(key.clone());
+            let standing = Standing::Silent;
+            let beat = Beat { standing, ..before };
+            Arc::make_mut(&mut known.beats).put(key.clone(), beat);
+            turned(key, Standing::NotOurs, standing);
+        }
+        drop(known);
+        self.announce();
     }
 
     fn reconnecting(&self, primary: &InstanceKey, replica: &InstanceKey) {

@@ -578,6 +578,34 @@ async fn when_all_fall_silent_it_is_our_own_link() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_others_do_not_hear_either_is_silent_until_it_says_something() {
+    let (world, beats, _guard) = well(3, ms(30), None).await;
+    let all_fall_silent = || {
+        world.state().unreachable = true;
+        for index in 0..3 {
+            world.set(index, Server::Frozen);
+        }
+    };
+    let is_not_ours = |name| standing(&beats, name) == Standing::NotOurs;
+    all_fall_silent();
+    until(ms(10_000), || is_not_ours("a0") && is_not_ours("a1")).await;
+    let version = beats.version();
+    beats.silent_for_others_too(&[key("a0"), key("unknown")]);
+    assert_ne!(beats.version(), version, "somebody has to look");
+    sleep(ms(5_000)).await;
+    assert_eq!(standing(&beats, "a0"), Standing::Silent);
+    assert!(is_not_ours("a1"), "of that one nothing was said");
+    world.state().unreachable = false;
+    for index in 0..3 {
+        world.set(index, Server::Up);
+    }
+    until(ms(5_000), || standing(&beats, "a0") == WELL).await;
+    sleep(ms(3_000)).await;
+    all_fall_silent();
+    until(ms(10_000), || is_not_ours("a0")).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lone_silent_primary_whose_replicas_answer_is_not_our_own_link() {
     let (world, beats, _guard) = well(2, ms(30), None).await;
     world.set(1, Server::Frozen);

@@ -196,6 +196,10 @@ impl BeatReader for BeatLoop {
         self.shared.board.changed(since)
     }
 
+    fn silent_for_others_too(&self, primaries: &[InstanceKey]) {
+        self.shared.board.silent_for_others_too(primaries);
+    }
+
     fn reconnecting(&self, primary: &InstanceKey, replica: &InstanceKey) {
         self.shared.board.reconnecting(primary, replica);
     }

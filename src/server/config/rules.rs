@@ -166,7 +166,14 @@ fn raft(values: &Values, report: &mut Report) {
             }
         }
     }
+    if values.boolean("IsolationGuard") {
+        needs(values, report, "IsolationGuard", "IsolationGuardDataCenter");
+    }
     if !values.boolean("RaftEnabled") {
+        if values.boolean("IsolationGuard") {
+            let text = "has no effect without RaftEnabled: a single node has nobody who could replace a primary elsewhere";
+            report.key_warning(values, "IsolationGuard", WarningKind::Pointless(text));
+        }
         return;
     }
     needs(values, report, "RaftEnabled", "RaftDataDir");

@@ -12,6 +12,7 @@ const DETECTIONS: &str = "orchestrator_detections_total";
 const NOTHING_DONE: &str = "orchestrator_findings_nothing_done";
 const RECONNECTED: &str = "orchestrator_replicas_told_to_reconnect_total";
 const HEARD_ELSEWHERE: &str = "orchestrator_primaries_heard_elsewhere_total";
+const GIVEN_AWAY: &str = "orchestrator_leaderships_given_away_total";
 const CLOSED_AFTERWARDS: &str = "orchestrator_old_primaries_closed_total";
 
 /// Describes the metrics to the recorder. Called once, after the recorder is installed.
@@ -35,6 +36,10 @@ pub fn describe() {
     describe_counter!(
         HEARD_ELSEWHERE,
         "Times nothing was done about a primary because another node of the group heard it"
+    );
+    describe_counter!(
+        GIVEN_AWAY,
+        "Times leadership was handed over, or was to be, because this node's own link to servers was down"
     );
     describe_counter!(
         CLOSED_AFTERWARDS,
@@ -75,6 +80,10 @@ pub(super) fn detection_written() {
 
 pub(super) fn heard_elsewhere() {
     counter!(HEARD_ELSEWHERE).increment(1);
+}
+
+pub(super) fn given_away() {
+    counter!(GIVEN_AWAY).increment(1);
 }
 
 pub(super) fn closed_afterwards() {

@@ -21,6 +21,7 @@ mod lost;
 mod metrics;
 mod moments;
 mod others;
+mod own_link;
 mod proposing;
 mod reasons;
 mod recovery_loop;

@@ -17,15 +17,16 @@ use super::{Deps, metrics};
 /// That somebody hears it.
 pub(super) async fn nobody_hears(deps: &Deps, primary: &InstanceKey) -> Result<(), Blocked> {
     let mut asked = JoinSet::new();
+    let within = deps.others.answer_within();
     for name in deps.others.to_ask() {
-        let asking = deps.others.ask(&name, primary);
+        let asking = deps.others.ask(&name, primary, within);
         asked.spawn(async move { (name, asking.await) });
     }
     if asked.is_empty() || is_planted(Bug::OthersNotAsked) {
         return Ok(());
     }
     let mut by = BTreeSet::new();
-    let time = deps.clock.sleep(deps.others.answer_within());
+    let time = deps.clock.sleep(within);
     tokio::pin!(time);
     loop {
         tokio::select! {

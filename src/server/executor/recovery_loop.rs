@@ -22,7 +22,7 @@ use super::demanded::{self, DEMANDS_MAX, Demanded};
 use super::look::View;
 use super::reasons::{Reasons, nothing_done};
 use super::resume::resume;
-use super::{Config, Deps, WhyNot, detection, left_stopped, lost, metrics};
+use super::{Config, Deps, WhyNot, detection, left_stopped, lost, metrics, own_link};
 
 /// How many polls a start waits at most until every known server was asked once.
 const START_POLLS: u32 = 3;
@@ -37,6 +37,8 @@ pub(super) struct Shared {
     /// What is being worked on here.
     at_work: Arc<Mutex<BTreeSet<Work>>>,
     look: Notify,
+    /// When leadership was last handed over, or was to be, because of this node's own link; over all its leaderships.
+    handed_over_at: Mutex<Option<Duration>>,
 }
 
 /// Something that one task at a time works on.
@@ -52,6 +54,8 @@ enum Work {
     LeftStopped(InstanceKey),
     /// A lost server that is well again.
     Release(InstanceKey),
+    /// Whether it is this node's own link.
+    OwnLink,
 }
 
 /// Held while something is worked on.
@@ -95,6 +99,16 @@ impl Shared {
         self.look.notify_one();
     }
 
+    /// Whether leadership may be handed over now because of this node's own link; true once within that time.
+    pub fn may_hand_over(&self, now: Duration, within: Duration) -> bool {
+        let mut last = locked(&self.handed_over_at);
+        let may = last.is_none_or(|at| now.saturating_sub(at) >= within);
+        if may {
+            *last = Some(now);
+        }
+        may
+    }
+
     fn enter(&self, work: Work) -> Option<AtWork> {
         let is_new = locked(&self.at_work).insert(work.clone());
         is_new.then(|| AtWork {
@@ -123,6 +137,7 @@ impl RecoveryLoop {
                 changes: Mutex::default(),
                 at_work: Arc::default(),
                 look: Notify::new(),
+                handed_over_at: Mutex::default(),
             }),
             demands,
             demanded: Mutex::new(Some(demanded)),
@@ -311,6 +326,9 @@ impl Rounds {
             }
         }
         self.foresee(fence, &view, &config, left);
+        if !config.changes_nothing {
+            self.settle_own_link(fence, &view);
+        }
         metrics::looked(self.shared.running(), self.shared.reasons.all().len());
     }
 
@@ -391,6 +409,21 @@ impl Rounds {
         };
         while self.reconnecting.try_join_next().is_some() {}
         self.reconnecting.spawn(canary.fly());
+    }
+
+    /// Finds out whether primaries that fell silent with most others are gone, or it is this node's own link.
+    fn settle_own_link(&mut self, fence: Fence, view: &View) {
+        let primaries = own_link::to_be_settled(&view.beats);
+        if primaries.is_empty() {
+            return;
+        }
+        if let Some(at_work) = self.shared.enter(Work::OwnLink) {
+            let shared = Arc::clone(&self.shared);
+            self.tasks.spawn(async move {
+                let _at_work = at_work;
+                own_link::settle(shared, fence, primaries).await;
+            });
+        }
     }
 
     fn consider(&mut self, fence: Fence, finding: &Finding) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use orchestrator_core::analysis::AnalysisPolicy;
 use orchestrator_core::beats::BeatPolicy;
+use orchestrator_core::isolation::GuardPolicy;
 use orchestrator_core::legacy::hooks::HookList;
 use orchestrator_core::recovery::{RecoveryPolicy, UnappliedRelayLog};
 use orchestrator_core::topology::ReplicationPolicy;
@@ -13,6 +14,7 @@ use crate::beats;
 use crate::config::Settings;
 use crate::config::settings;
 use crate::executor;
+use crate::guard;
 use crate::import;
 
 /// How often it is looked whether there is something to do, at most: as the predecessor.
@@ -101,6 +103,21 @@ pub fn executor(settings: &Settings, changes_nothing: bool) -> executor::Config 
         downtime_owner: defaults.downtime_owner,
         changes_nothing,
         cluster_aliases: cluster_aliases(settings),
+    }
+}
+
+/// What the guard of a cut-off data centre goes by.
+pub fn guard(settings: &Settings, changes_nothing: bool) -> guard::Config {
+    let recovery = &settings.live.recovery;
+    guard::Config {
+        policy: recovery.isolation_guard.as_ref().map(|own| GuardPolicy {
+            data_center: own.data_center.clone(),
+            after: own.after,
+            primaries_max: own.primaries_max,
+        }),
+        primary_clusters: recovery.primary_of.written.clone(),
+        cluster_aliases: cluster_aliases(settings),
+        changes_nothing,
     }
 }
 

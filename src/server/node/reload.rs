@@ -10,7 +10,7 @@ use crate::api::access::{AccessConfig, AuditSink, TokenLookup};
 use crate::api::serve::{TlsFiles, TlsMaterial};
 use crate::api::{ApiConfig, Reload};
 use crate::config::{Loaded, Settings, SystemSource};
-use crate::{beats, discovery, executor, hooks, import, mysql, resolve};
+use crate::{beats, discovery, executor, guard, hooks, import, mysql, resolve};
 
 /// What modules are told, and the means to tell them something new.
 pub(super) struct Told {
@@ -19,6 +19,7 @@ pub(super) struct Told {
     pub discovery: watch::Sender<Arc<discovery::Config>>,
     pub hooks: watch::Sender<Arc<hooks::Config>>,
     pub executor: watch::Sender<Arc<executor::Config>>,
+    pub guard: watch::Sender<Arc<guard::Config>>,
     pub beats: watch::Sender<Arc<beats::Config>>,
     pub import: watch::Sender<Arc<import::Config>>,
     pub api: watch::Sender<Arc<ApiConfig>>,
@@ -53,6 +54,7 @@ impl Told {
             discovery: watch::Sender::new(Arc::new(mapping::discovery(settings, of.discovers))),
             hooks: watch::Sender::new(Arc::new(mapping::hooks(settings))),
             executor: watch::Sender::new(Arc::new(policy::executor(settings, of.changes_nothing))),
+            guard: watch::Sender::new(Arc::new(policy::guard(settings, of.changes_nothing))),
             beats: watch::Sender::new(Arc::new(policy::beats(settings))),
             import: watch::Sender::new(Arc::new(policy::import(settings, of.changes_nothing))),
             api: watch::Sender::new(Arc::new(mapping::api(
@@ -81,6 +83,8 @@ impl Told {
         self.hooks.send_replace(Arc::new(mapping::hooks(settings)));
         self.executor
             .send_replace(Arc::new(policy::executor(settings, of.changes_nothing)));
+        self.guard
+            .send_replace(Arc::new(policy::guard(settings, of.changes_nothing)));
         self.beats.send_replace(Arc::new(policy::beats(settings)));
         self.import
             .send_replace(Arc::new(policy::import(settings, of.changes_nothing)));

@@ -24,6 +24,7 @@ use crate::config::{Loaded, NoStorePlace, Settings, StorePlace, SystemSource};
 use crate::discovery::{self, DiscoveryLoop, PictureKeeper};
 use crate::effects::{Effects, Expiry};
 use crate::executor::{self, RecoveryLoop};
+use crate::guard::{self, Guard, TcpDialer};
 use crate::hooks::ProcessHooks;
 use crate::import::{self, Importer};
 use crate::mysql::{Connector, MysqlBeater, MysqlProber, MysqlServers};
@@ -88,6 +89,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
     let metrics = Metrics::install().map_err(|error| StartError::Metrics(error.to_string()))?;
     discovery::describe_metrics();
     executor::describe_metrics();
+    guard::describe_metrics();
     beats::describe_metrics();
     let tls = settings.startup.tls.as_ref().map(|tls| {
         let files = mapping::tls_files(tls);
@@ -237,7 +239,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
     let recoveries = RecoveryLoop::new(
         executor::Deps {
             servers: servers.clone(),
-            histories: servers,
+            histories: servers.clone(),
             leadership: leadership.clone(),
             proposer: deciding.proposer(),
             decisions: decisions.clone(),
@@ -253,6 +255,23 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         told.executor.subscribe(),
     );
     loops.spawn(recoveries.clone().run(stop_loops.clone()));
+    let guard = Guard::new(
+        guard::Deps {
+            group: deciding.group(),
+            picture: picture.clone(),
+            decisions: decisions.clone(),
+            discovery: discovery.clone(),
+            servers,
+            dialer: Arc::new(TcpDialer),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        },
+        told.guard.subscribe(),
+    );
+    // Whoever probes on request only cannot tell who answers.
+    if flags.discovers() {
+        loops.spawn(guard.clone().run(stop_loops.clone()));
+    }
     let importer = Importer::new(
         import::Deps {
             places: old_places(&settings, &clock)?,
@@ -294,6 +313,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         group: deciding.group(),
         recoveries: Some(recoveries),
         importing: Some(importer),
+        guarding: Some(guard),
         config: api_config,
     });
     let limits = Limits::default();

@@ -362,7 +362,14 @@ impl Core {
         }
         let leader = self.metrics().map(|metrics| metrics.current_leader);
         let is_heard = |leader: NodeId| self.is_leader_heard(leader);
-        if leader.is_some_and(|leader| !leader.is_some_and(is_heard)) {
+        // It stays elected until it hears of another, and serves nobody.
+        if leader == Some(Some(self.me())) && !self.is_serving_leader() {
+            warnings.push(
+                "this node was elected, and no majority acknowledges it now: it changes nothing"
+                    .to_owned(),
+            );
+            warnings.extend(self.unreachable());
+        } else if leader.is_some_and(|leader| !leader.is_some_and(is_heard)) {
             warnings.extend(self.unreachable());
         }
         warnings.extend(

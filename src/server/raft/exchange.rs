@@ -307,7 +307,7 @@ impl Core {
         }
     }
 
-    /// Why members cannot be asked, where no leader is heard: whoever looks wants to know that first.
+    /// Why members cannot be asked, where no leader is heard, this node among them: whoever looks wants to know that first.
     pub(super) fn unreachable(&self) -> Vec<String> {
         let all = self.reports.all();
         let members = self.machine.members();

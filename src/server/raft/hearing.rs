@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use orchestrator_core::domain::{HostName, InstanceKey};
-use orchestrator_core::ports::{Answered, BoxFuture, OtherNodes};
+use orchestrator_core::ports::{Answered, BoxFuture, OtherNodes, Successor};
+use tokio::sync::oneshot;
 
 use super::core::Core;
 use super::handle::RaftGroup;
@@ -78,7 +79,12 @@ impl OtherNodes for RaftGroup {
         self.core.answers_come_within()
     }
 
-    fn ask(&self, node: &str, primary: &InstanceKey) -> BoxFuture<'static, Option<Answered>> {
+    fn ask(
+        &self,
+        node: &str,
+        primary: &InstanceKey,
+        within: Duration,
+    ) -> BoxFuture<'static, Option<Answered>> {
         let core = self.core.clone();
         let callee = core.to_ask().into_iter().find(|one| one.name == node);
         let (host, port) = (primary.host().to_string(), u32::from(primary.port()));
@@ -93,7 +99,6 @@ impl OtherNodes for RaftGroup {
                 host,
                 port,
             };
-            let within = core.answers_come_within();
             let (transport, clock) = (core.deps.transport.as_ref(), core.deps.clock.as_ref());
             let call = Call::Beat(message);
             match call_within(transport, clock, callee, call, within).await {
@@ -111,6 +116,22 @@ impl OtherNodes for RaftGroup {
                     tracing::debug!(%why, "another node did not say whether it hears a primary");
                     None
                 }
+            }
+        })
+    }
+
+    fn let_lead(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
+        let (core, to) = (self.core.clone(), Successor::Member(node.to_owned()));
+        let (tell, told) = oneshot::channel();
+        // By a task of its own: who asks for it is ended with the leadership.
+        self.core.tasks.spawn(async move {
+            // Nobody may listen any more.
+            drop(tell.send(core.hand_over(to).await));
+        });
+        Box::pin(async move {
+            match told.await {
+                Ok(outcome) => outcome.map_err(|why| why.to_string()),
+                Err(_) => Err("this node is stopping".to_owned()),
             }
         })
     }

@@ -85,9 +85,20 @@ impl OtherNodes for SimOthers {
         answer_within(&fleet.network)
     }
 
-    fn ask(&self, node: &str, primary: &InstanceKey) -> BoxFuture<'static, Option<Answered>> {
+    fn ask(
+        &self,
+        node: &str,
+        primary: &InstanceKey,
+        _: Duration,
+    ) -> BoxFuture<'static, Option<Answered>> {
         let (own, primary) = (self.clone(), primary.clone());
         let other = node.parse().expect("names are numbers");
         Box::pin(async move { own.asked(other, &primary).await })
+    }
+
+    /// Whose turn it is to lead is drawn by the seed, as elections are.
+    fn let_lead(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
+        let why = format!("{node} is not let lead here");
+        Box::pin(std::future::ready(Err(why)))
     }
 }

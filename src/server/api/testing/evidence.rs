@@ -324,6 +324,7 @@ fn first_cases() -> Vec<Case> {
             "/api/v2/import-predecessor",
             Ask("/api/v2/import-predecessor?from=elsewhere"),
         ),
+        case("/api/v2/isolation-guard", "/api/v2/isolation-guard", Never),
         case("/api/v2/probes", "/api/v2/probes", Never),
         case(
             "/api/v2/probes/{host}/{port}",

@@ -14,8 +14,8 @@ use orchestrator_core::decided::{
 use orchestrator_core::domain::{HostName, InstanceKey, Observation, Picture, Timestamp};
 use orchestrator_core::ports::{
     BoxFuture, Clock, Committed, DecisionReader, DiscoverError, Discovery, ForwardHandler, Group,
-    Ids, ImportError, ImportOrder, ImportReport, Importing, PictureReader, ProbeState,
-    ProposeError, Proposer, ResolveError, Resolver,
+    GuardReport, Guarding, Ids, ImportError, ImportOrder, ImportReport, Importing, PictureReader,
+    ProbeState, ProposeError, Proposer, ResolveError, Resolver,
 };
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -61,6 +61,8 @@ pub(crate) struct Fakes {
     pub(crate) reload: Mutex<Result<Vec<String>, Vec<String>>>,
     /// What the loop that recovers says.
     pub(crate) recovering: Recovering,
+    /// What the guard of a cut-off data centre reports.
+    pub(crate) guard: Mutex<Arc<GuardReport>>,
     /// What importing answers.
     pub(crate) import: Mutex<Result<ImportReport, ImportError>>,
     /// What was asked of it.
@@ -145,6 +147,7 @@ impl Service {
             group: group.map(|group| group as Arc<dyn Group>),
             recoveries: Some(fakes.clone()),
             importing: Some(fakes.clone()),
+            guarding: Some(fakes.clone()),
             config,
         });
         Self {
@@ -250,6 +253,7 @@ impl Fakes {
             }),
             reload: Mutex::new(Ok(vec![])),
             recovering: Recovering::default(),
+            guard: Mutex::default(),
             import: Mutex::new(Ok(ImportReport::default())),
             import_orders: Mutex::default(),
         }
@@ -427,6 +431,12 @@ impl Reload for Fakes {
     fn reload(&self, _: Option<PathBuf>) -> BoxFuture<'_, Result<Vec<String>, Vec<String>>> {
         let answer = self.reload.lock().unwrap().clone();
         Box::pin(async move { answer })
+    }
+}
+
+impl Guarding for Fakes {
+    fn report(&self) -> Arc<GuardReport> {
+        self.guard.lock().unwrap().clone()
     }
 }
 

@@ -12,6 +12,7 @@ mod fakes;
 mod group;
 mod importing;
 mod instance_json;
+mod isolation_guard;
 mod losing_the_leader;
 mod matrix;
 mod once;

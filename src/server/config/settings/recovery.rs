@@ -56,6 +56,8 @@ pub struct Recovery {
     pub stays_in_data_center: bool,
     /// `PreventCrossRegionMasterFailover`.
     pub stays_in_region: bool,
+    /// The guard of a cut-off data centre; `None` while it is off (`IsolationGuard`).
+    pub isolation_guard: Option<IsolationGuard>,
     /// Lag at which a promotion is refused (`FailMasterPromotionOnLagMinutes`).
     pub fail_on_lag: Option<Duration>,
     /// What is done about a replica that has received more than it applied.
@@ -120,6 +122,27 @@ pub struct Hooks {
     pub after_taking_source: Vec<String>,
 }
 
+/// The guard of a cut-off data centre.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IsolationGuard {
+    /// This node's own data centre (`IsolationGuardDataCenter`).
+    pub data_center: String,
+    /// For how long nothing outside must have answered (`IsolationGuardAfterSeconds`).
+    pub after: Duration,
+    /// How many primaries are closed at most (`IsolationGuardMaxPrimaries`).
+    pub primaries_max: usize,
+}
+
+impl IsolationGuard {
+    fn resolve(values: &Values) -> Option<Self> {
+        values.boolean("IsolationGuard").then(|| Self {
+            data_center: values.text("IsolationGuardDataCenter"),
+            after: values.seconds("IsolationGuardAfterSeconds"),
+            primaries_max: values.size("IsolationGuardMaxPrimaries"),
+        })
+    }
+}
+
 impl Recovery {
     pub(super) fn resolve(values: &Values) -> Self {
         let either = |new, old| values.boolean(new) || values.boolean(old);
@@ -158,6 +181,7 @@ impl Recovery {
                 "MasterFailoverDetachSlaveMasterHost",
             ),
             lost_downtime: some_minutes(values, "MasterFailoverLostInstancesDowntimeMinutes"),
+            isolation_guard: IsolationGuard::resolve(values),
             stays_in_data_center: values.boolean("PreventCrossDataCenterMasterFailover"),
             stays_in_region: values.boolean("PreventCrossRegionMasterFailover"),
             fail_on_lag: some_minutes(values, "FailMasterPromotionOnLagMinutes"),

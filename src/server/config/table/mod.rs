@@ -89,7 +89,7 @@ mod tests {
             208,
             "the predecessor's keys, retired ones included"
         );
-        assert_eq!(keys().filter(|key| key.is_new).count(), 19, "new keys");
+        assert_eq!(keys().filter(|key| key.is_new).count(), 23, "new keys");
     }
 
     #[test]

@@ -29,5 +29,13 @@ pub(super) const SECTION: Section = Section {
         Key::integer("RaftElectionMilliseconds", 0, 0..=600_000, "milliseconds", "Silence of the leader after which an election begins; 0 follows the heartbeat.")
             .restart()
             .ours(),
+        Key::boolean("IsolationGuard", false, "Close writable primaries of this node's own data centre while this node is cut off and no replica elsewhere receives from them: docs/operations/partitions.md.")
+            .ours(),
+        Key::text("IsolationGuardDataCenter", "", "This node's own data centre, as DataCenterPattern or DetectDataCenterQuery name that of its servers.")
+            .ours(),
+        Key::integer("IsolationGuardAfterSeconds", 10, 3..=3_600, "seconds", "For how long nothing outside must have answered before the guard closes anything.")
+            .ours(),
+        Key::integer("IsolationGuardMaxPrimaries", 1, 1..=1_000, "", "How many primaries the guard closes at most while the node is cut off.")
+            .ours(),
     ],
 };

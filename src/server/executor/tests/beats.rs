@@ -54,6 +54,14 @@ impl BeatReader for SetBeats {
         })
     }
 
+    fn silent_for_others_too(&self, primaries: &[InstanceKey]) {
+        for key in primaries {
+            let beat = self.beats().of(key).cloned().unwrap();
+            let standing = Standing::Silent;
+            self.set(Beat { standing, ..beat });
+        }
+    }
+
     fn reconnecting(&self, primary: &InstanceKey, replica: &InstanceKey) {
         let beat = self.beats().of(primary).cloned().unwrap();
         self.set(Beat {

@@ -24,6 +24,10 @@ type Answers = BTreeMap<&'static str, (Option<Answered>, Duration)>;
 pub struct SetOthers {
     answers: Mutex<Answers>,
     asked: Mutex<Vec<InstanceKey>>,
+    /// To whom leadership was handed, or was to be.
+    handed_to: Mutex<Vec<String>>,
+    /// Why nobody takes it.
+    takes_nothing: Mutex<Option<String>>,
 }
 
 impl SetOthers {
@@ -37,6 +41,10 @@ impl SetOthers {
     fn asked(&self) -> usize {
         self.asked.lock().unwrap().len()
     }
+
+    fn handed_to(&self) -> Vec<String> {
+        self.handed_to.lock().unwrap().clone()
+    }
 }
 
 impl OtherNodes for SetOthers {
@@ -49,13 +57,24 @@ impl OtherNodes for SetOthers {
         Duration::from_millis(150)
     }
 
-    fn ask(&self, node: &str, primary: &InstanceKey) -> BoxFuture<'static, Option<Answered>> {
+    fn ask(
+        &self,
+        node: &str,
+        primary: &InstanceKey,
+        within: Duration,
+    ) -> BoxFuture<'static, Option<Answered>> {
         self.asked.lock().unwrap().push(primary.clone());
         let (answer, takes) = self.answers.lock().unwrap()[node];
         Box::pin(async move {
-            sleep(takes).await;
-            answer
+            sleep(takes.min(within)).await;
+            answer.filter(|_| takes <= within)
         })
+    }
+
+    fn let_lead(&self, node: &str) -> BoxFuture<'static, Result<(), String>> {
+        self.handed_to.lock().unwrap().push(node.to_owned());
+        let refused = self.takes_nothing.lock().unwrap().clone();
+        Box::pin(std::future::ready(refused.map_or(Ok(()), Err)))
     }
 }
 
@@ -140,4 +159,84 @@ async fn no_replica_is_told_to_reconnect_to_one_that_another_node_hears() {
     let told = world.fleet.log().into_iter();
     let told = told.filter(|entry| entry.change == Change::RestartReceiver);
     assert_eq!(told.count(), 0);
+}
+
+/// The primary is silent to this node, and so is more than half of all that it asked.
+async fn own_link_is_down(world: &World) {
+    world.pass(Duration::from_secs(5)).await;
+    world.fleet.set_power("a", Power::Silent);
+    let not_ours = Beat::of(Standing::NotOurs, world.clock.now());
+    world.beats.set(not_ours);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_whose_own_link_is_down_hands_over_to_who_hears_primaries_and_starts_nothing() {
+    let world = World::of(SIMPLE);
+    world.others.set(&[
+        ("node2", NO, 5),
+        ("node3", YES, 5),
+        ("node4", NOBODY, 60_000),
+    ]);
+    let node = world.start("node1", 1);
+    own_link_is_down(&world).await;
+    world
+        .until("leadership is handed over", || {
+            !world.others.handed_to().is_empty()
+        })
+        .await;
+    assert_eq!(world.others.handed_to(), ["node3"]);
+    assert!(world.recoveries().is_empty());
+    node.seat.fence.send_replace(None);
+    world.pass(Duration::from_secs(30)).await;
+    assert_eq!(world.others.handed_to().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leadership_is_handed_over_once_a_minute_at_most() {
+    let world = World::of(SIMPLE);
+    world.others.set(&[("node2", YES, 5)]);
+    let refused = "it did not happen in time".to_owned();
+    *world.others.takes_nothing.lock().unwrap() = Some(refused);
+    let node = world.start("node1", 1);
+    own_link_is_down(&world).await;
+    world.pass(Duration::from_secs(50)).await;
+    assert_eq!(world.others.handed_to(), ["node2"]);
+    let all = node.recoveries.nothing_done();
+    assert!(all[0].why.contains("link of this node"), "{all:?}");
+    // It leads anew, under another fence, and that makes no difference.
+    node.seat.fence.send_replace(None);
+    world.pass(Duration::from_secs(2)).await;
+    let again = orchestrator_core::domain::Fence::from_number(9);
+    node.seat.fence.send_replace(Some(again));
+    world.pass(Duration::from_secs(5)).await;
+    assert_eq!(world.others.handed_to(), ["node2"]);
+    world.pass(Duration::from_secs(10)).await;
+    assert_eq!(world.others.handed_to(), ["node2", "node2"]);
+    assert!(world.recoveries().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_other_nodes_do_not_hear_either_is_not_our_own_link() {
+    let world = World::of(SIMPLE);
+    world
+        .others
+        .set(&[("node2", NO, 510), ("node3", NOBODY, 60_000)]);
+    let _node = world.start("node1", 1);
+    own_link_is_down(&world).await;
+    world.ended().await;
+    assert!(world.others.handed_to().is_empty());
+    assert_eq!(world.fleet.writable().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_answers_it_stays_our_own_link() {
+    let world = World::of(SIMPLE);
+    world.others.set(&[("node2", NOBODY, 60_000)]);
+    let node = world.start("node1", 1);
+    own_link_is_down(&world).await;
+    world.pass(Duration::from_secs(60)).await;
+    assert!(world.recoveries().is_empty());
+    assert!(world.others.handed_to().is_empty());
+    let all = node.recoveries.nothing_done();
+    assert!(all[0].why.contains("link of this node"), "{all:?}");
 }

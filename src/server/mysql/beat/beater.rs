@@ -269,13 +269,16 @@ fn not_tried(failure: ProbeFailure) -> NoLine {
     }
 }
 
-/// What a failed connection tells of the server. Without a route or a socket of our own nothing was tried.
-fn unconnected(error: io::Error) -> NoLine {
+/// What a failed connection tells of the server. Without a socket of our own nothing was tried. That there is no way to its network is what a
+/// router says of a data centre that is cut off; where it is said of all servers, it is our own link, and counted as such.
+pub(super) fn unconnected(error: io::Error) -> NoLine {
     match error.kind() {
         io::ErrorKind::ConnectionRefused
         | io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted => NoLine::Refused,
-        io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable => NoLine::Silent,
+        io::ErrorKind::TimedOut
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable => NoLine::Silent,
         _ => NoLine::NotTried {
             why: error.to_string(),
         },

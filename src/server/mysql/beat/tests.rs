@@ -491,3 +491,19 @@ async fn a_packet_that_comes_in_parts_is_read_whole_whatever_is_cancelled() {
     let too_long = wire.read().await.unwrap_err();
     assert_eq!(too_long.kind(), std::io::ErrorKind::InvalidData);
 }
+
+#[test]
+fn what_routers_say_of_a_server_is_silence_and_what_we_lack_ourselves_is_nothing() {
+    use std::io::ErrorKind;
+    let line = |kind: ErrorKind| super::beater::unconnected(kind.into());
+    for kind in [
+        ErrorKind::TimedOut,
+        ErrorKind::HostUnreachable,
+        ErrorKind::NetworkUnreachable,
+    ] {
+        assert_eq!(line(kind), NoLine::Silent, "{kind}");
+    }
+    assert_eq!(line(ErrorKind::ConnectionRefused), NoLine::Refused);
+    let own = line(ErrorKind::AddrNotAvailable);
+    assert!(matches!(own, NoLine::NotTried { .. }), "{own:?}");
+}

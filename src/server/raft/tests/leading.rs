@@ -124,9 +124,15 @@ async fn a_leader_that_is_cut_off_stops_saying_so_before_another_begins() {
         ),
         "{outcome:?}"
     );
+    // And it says why, to whoever asks for its status.
+    let told = world.node(&old).status().warnings.join("; ");
+    assert!(told.contains("no majority acknowledges it now"), "{told}");
+    assert!(told.contains("cannot be asked"), "{told}");
     world.hub.heal();
     let last = world.write("db2").await;
     world.converge(last.index).await;
+    let told = world.node(&old).status().warnings.join("; ");
+    assert!(!told.contains("no majority acknowledges"), "{told}");
     world.stop().await;
 }
 
@@ -317,7 +323,9 @@ async fn the_leader_asks_others_whether_they_hear_a_primary_and_nobody_else_does
     until("it hears both", || world.node(&leader).to_ask().len() == 2).await;
     let ask = |host: &str| {
         let key = InstanceKey::parse(host, 3306).unwrap();
-        world.node(&leader).ask(others[0], &key)
+        world
+            .node(&leader)
+            .ask(others[0], &key, Duration::from_secs(1))
     };
     assert_eq!(ask("db1").await, Some(Answered::Yes));
     assert_eq!(ask("db2").await, Some(Answered::No));
