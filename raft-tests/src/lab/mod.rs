@@ -8,8 +8,10 @@
 //! never leaves the loopback range.
 
 mod answer;
+mod authority;
 mod certificates;
 mod clock;
+mod disk;
 mod drawing;
 mod flavour;
 mod forwarder;
@@ -33,8 +35,10 @@ mod wait;
 mod writers;
 
 pub use answer::Answer;
+pub use authority::{Authority, Life, MemberFiles};
 pub use certificates::{Certificates, Holds};
 pub use clock::RealClock;
+pub use disk::SmallDisk;
 pub use drawing::{Drawn, parse_drawing};
 pub use flavour::{Flavour, Installation, Link};
 pub use forwarder::{Forwarders, Link as ForwardedLink};

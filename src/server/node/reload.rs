@@ -1,8 +1,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use orchestrator_core::ports::BoxFuture;
+use orchestrator_core::ports::{BoxFuture, Clock};
 use tokio::sync::{Mutex, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::group::Listed;
 use super::{mapping, policy};
@@ -120,20 +122,26 @@ impl NodeReload {
         let mut loaded = self.loaded.lock().await;
         let before = loaded.clone();
         let files = self.told.tls.as_ref().map(|(files, _)| files.clone());
+        let links = self.listed.as_ref().map(|listed| listed.links.clone());
         // Files may lie on a slow disk.
         let read = tokio::task::spawn_blocking(move || {
+            let reloaded = before.reload(&SystemSource, extra.as_deref());
+            let reloaded = reloaded.map_err(|error| error.sentences())?;
+            let said = |error: &dyn std::error::Error| vec![error.to_string()];
             let material = files.map(|files| TlsMaterial::load(&files)).transpose();
-            (before.reload(&SystemSource, extra.as_deref()), material)
+            let material = material.map_err(|error| said(&error))?;
+            let live = &reloaded.loaded.settings.live;
+            let prepared = links.map(|links| Listed::prepare(&links, live)).transpose();
+            let prepared = prepared.map_err(|error| said(&error))?;
+            Ok::<_, Vec<String>>((reloaded, material, prepared))
         });
-        let (reloaded, material) = read
+        let (reloaded, material, prepared) = read
             .await
-            .map_err(|_| vec!["reading was interrupted".to_owned()])?;
-        let reloaded = reloaded.map_err(|error| error.sentences())?;
-        let material = material.map_err(|error| vec![error.to_string()])?;
+            .map_err(|_| vec!["reading was interrupted".to_owned()])??;
         let sentences = reloaded.sentences();
         self.told.tell(&reloaded.loaded.settings);
-        if let Some(listed) = &self.listed {
-            listed.tell(&reloaded.loaded.settings.live.raft_nodes);
+        if let (Some(listed), Some(prepared)) = (&self.listed, prepared) {
+            listed.tell(&reloaded.loaded.settings.live.raft_nodes, prepared);
         }
         if let (Some((_, sender)), Some(material)) = (&self.told.tls, material) {
             sender.send_replace(material);
@@ -145,6 +153,83 @@ impl NodeReload {
         *loaded = reloaded.loaded;
         Ok(sentences)
     }
+}
+
+/// How often the files of the HTTP service's certificates are looked at: what renews them tells nobody.
+const FILES_LOOKED_AT: Duration = Duration::from_secs(10);
+
+/// Time between two lines of the log that say the same of an expiry.
+const REMINDED_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Takes certificates of the HTTP service when their files change, without being told to.
+pub(super) struct FollowedFiles {
+    pub files: TlsFiles,
+    pub material: watch::Sender<TlsMaterial>,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl FollowedFiles {
+    /// Looks again and again, until told to stop.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        let mut seen = self.files.stamps();
+        let mut reminded_at: Option<Duration> = None;
+        loop {
+            self.remind(&mut reminded_at);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.clock.sleep(FILES_LOOKED_AT) => {}
+            }
+            let now = self.files.stamps();
+            if now != seen {
+                seen = now;
+                self.read().await;
+            }
+        }
+    }
+
+    fn remind(&self, last: &mut Option<Duration>) {
+        let (now, at) = (self.clock.now(), self.clock.monotonic());
+        let (left, warning) = {
+            let material = self.material.borrow();
+            (material.expires_in_seconds(now), material.warning(now))
+        };
+        metrics::gauge!("orchestrator_http_certificate_expires_in_seconds").set(left as f64);
+        if let Some(warning) = warning
+            && last.is_none_or(|last| at.saturating_sub(last) >= REMINDED_EVERY)
+        {
+            *last = Some(at);
+            tracing::warn!("{warning}");
+        }
+    }
+
+    async fn read(&self) {
+        let files = self.files.clone();
+        let read = tokio::task::spawn_blocking(move || TlsMaterial::load(&files)).await;
+        match read {
+            Ok(Ok(material)) => {
+                let expires_in_seconds = material.expires_in_seconds(self.clock.now());
+                self.material.send_replace(material);
+                tracing::info!(
+                    expires_in_seconds,
+                    "the certificates of the HTTP service were read anew"
+                );
+            }
+            Ok(Err(error)) => tracing::error!(
+                %error,
+                "the certificates of the HTTP service have changed and cannot be used; the ones read before stay in force"
+            ),
+            // Only while the process ends.
+            Err(error) => tracing::debug!(%error, "reading was interrupted"),
+        }
+    }
+}
+
+/// Texts of the metrics of this module.
+pub(super) fn describe_metrics() {
+    metrics::describe_gauge!(
+        "orchestrator_http_certificate_expires_in_seconds",
+        "time until the certificate of the HTTP service expires; negative when it has"
+    );
 }
 
 impl Reload for NodeReload {

@@ -99,6 +99,7 @@ impl Machine {
         };
         check_group(&identity, store.as_ref(), &state)?;
         let newest = snapshot.as_ref().and_then(|meta| meta.last_log_id);
+        log.refuse_gap(newest)?;
         if let Some(last) = newest.filter(|last| last.index >= raft_index_or_zero(&state))
             && log.follow_snapshot(last)?
         {
@@ -116,7 +117,7 @@ impl Machine {
             formats,
             not_understood: OnceLock::new(),
             identity,
-            store: WriteBehind::new(store, clock, state.applied_index),
+            store: WriteBehind::new(store, Arc::clone(&clock), state.applied_index),
             files,
             known,
             applied: watch::Sender::new(state.applied_index),
@@ -124,6 +125,8 @@ impl Machine {
             leading: ArcSwapOption::empty(),
             digests: Digests::default(),
             place: Mutex::new(place),
+            clock,
+            snapshot_trouble: Mutex::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
