@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
-use super::launch::Program;
+use super::launch::{Process, Program};
+use super::node::Node;
 
 /// Mounting takes milliseconds.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -141,6 +142,25 @@ impl SmallDisk {
         let options = ["-o", "loop,errors=remount-ro", &image, &self.mounted()];
         run("mount", &options).await.map(drop)
     }
+}
+
+/// Lets every sync of a running process fail, as a broken disk does, until it is dropped or the process ends.
+///
+/// # Errors
+/// When there is no `strace`, or it may not trace.
+pub fn fail_syncs(of: &Node) -> Result<Process> {
+    let pid = of.pid().context("the node does not run")?;
+    let log = of.folder().join("strace.log");
+    Program::new("strace")
+        .arg("-f")
+        .arg("-qq")
+        .arg("-p")
+        .arg(pid.to_string())
+        .arg("-e")
+        .arg("trace=fsync,fdatasync")
+        .arg("-e")
+        .arg("inject=fsync,fdatasync:error=EIO")
+        .start(&log)
 }
 
 impl Drop for SmallDisk {

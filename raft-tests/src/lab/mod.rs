@@ -38,7 +38,7 @@ pub use answer::Answer;
 pub use authority::{Authority, Life, MemberFiles};
 pub use certificates::{Certificates, Holds};
 pub use clock::RealClock;
-pub use disk::SmallDisk;
+pub use disk::{SmallDisk, fail_syncs};
 pub use drawing::{Drawn, parse_drawing};
 pub use flavour::{Flavour, Installation, Link};
 pub use forwarder::{Forwarders, Link as ForwardedLink};

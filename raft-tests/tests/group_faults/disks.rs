@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use raft_tests::lab::{Group, LeaderWatch, SmallDisk, Stopwatch, never_two, wait_until};
+use raft_tests::lab::{
+    Group, LeaderWatch, SmallDisk, Stopwatch, fail_syncs, never_two, wait_until,
+};
 use rusqlite::{Connection, OpenFlags};
 
 use super::SOON;
@@ -315,6 +317,41 @@ async fn a_leader_whose_log_lies_on_a_file_system_that_became_read_only_ends() -
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_whose_store_lies_on_a_file_system_that_became_read_only_ends() -> Result<()> {
     a_leader_on_a_broken_file_system(Kept::Store).await
+}
+
+/// A sync that failed may have lost what it was for, whatever a later one says: the node ends at once, and reads at its next start what it
+/// really has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_syncs_fail_ends_at_once_and_another_leads() -> Result<()> {
+    let group = Group::start(|_, plan| plan).await?;
+    group.settled().await?;
+    let watch = LeaderWatch::start(&group)?;
+    let writers = Writers::start(&group)?;
+    writers.go_on().await?;
+    let broken = group.leader().await?;
+    let tracer = fail_syncs(&group[broken])?;
+    let status = group[broken].ended(SOON).await?;
+    ensure!(status.code() == Some(CORE_FAILED), "{status}");
+    drop(tracer);
+    let log = group[broken].log()?;
+    ensure!(
+        log.contains("it is not known whether the change reached"),
+        "{log}"
+    );
+    let leader = another_leads(&group, broken).await?;
+    writers.go_on().await?;
+    group[broken].start_again().await?;
+    group.settled().await?;
+    let ledger = writers.end().await?;
+    never_two(&watch.end().await?)?;
+    println!(
+        "{leader} leads; {} acknowledged, longest time without an answer {:?}",
+        ledger.hosts.len(),
+        ledger.longest_gap
+    );
+    nothing_is_lost(&group, &ledger, &stores_of(&group)).await?;
+    ensure!(ledger.longest_gap <= STALL_MAX, "{:?}", ledger.longest_gap);
+    Ok(())
 }
 
 /// It never gets space: what it is told to keep is tried for 30 s.

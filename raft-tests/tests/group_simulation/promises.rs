@@ -106,6 +106,17 @@ fn a_node_that_was_ill_asks_to_be_elected_when_it_has_been_well_for_10_s() {
             })
             .await?;
         assert_eq!(story.status(ill).warnings, Vec::<String>::new());
+        // That it waited for its disk made nobody slower: another is elected as quickly as before.
+        story.restart(leader).await?;
+        story.pass(SECOND * 8).await?;
+        let leader = story.leader();
+        story.crash(leader);
+        let took = story
+            .until("another leads", SECOND * 3, |story| {
+                story.is_led_by_another_than(leader)
+            })
+            .await?;
+        assert!(took < SECOND * 2, "{took:?}");
         Ok(())
     });
 }

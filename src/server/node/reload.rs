@@ -237,3 +237,78 @@ impl Reload for NodeReload {
         Box::pin(self.again(extra))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+    use crate::effects::fakes::{FakeClock, until};
+
+    fn write(files: &TlsFiles, last_year: i32) {
+        let mut params = CertificateParams::new(vec!["orc.example".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(1960, 1, 1);
+        params.not_after = date_time_ymd(last_year, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        std::fs::write(&files.private_key, key.serialize_pem()).unwrap();
+        std::fs::write(&files.certificate, params.self_signed(&key).unwrap().pem()).unwrap();
+    }
+
+    fn files_in(folder: &Path) -> TlsFiles {
+        TlsFiles {
+            certificate: folder.join("cert.pem"),
+            private_key: folder.join("key.pem"),
+            client_authority: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn certificates_of_the_service_are_taken_when_their_files_change_and_can_be_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let (files, clock) = (files_in(folder.path()), FakeClock::new());
+        let years = |years: i64| years * 365 * 24 * 3600;
+        let expires_in = |material: &TlsMaterial| material.expires_in_seconds(clock.now());
+        write(&files, 2050);
+        let material = watch::Sender::new(TlsMaterial::load(&files).unwrap());
+        let (mut seen, stop) = (material.subscribe(), CancellationToken::new());
+        let first = expires_in(&seen.borrow_and_update());
+        let followed = FollowedFiles {
+            files: files.clone(),
+            material,
+            clock: clock.clone(),
+        };
+        let task = tokio::spawn(followed.run(stop.clone()));
+        clock.until_somebody_sleeps().await;
+
+        std::fs::write(&files.certificate, "no certificate").unwrap();
+        clock.advance(10);
+        clock.until_somebody_sleeps().await;
+        assert!(!seen.has_changed().unwrap(), "what was read before stays");
+
+        write(&files, 2060);
+        clock.advance(10);
+        until("the new ones are taken", || seen.has_changed().unwrap()).await;
+        let second = expires_in(&seen.borrow_and_update());
+        assert!(second - first > years(9), "{first} {second}");
+        stop.cancel();
+        task.await.unwrap();
+    }
+
+    #[test]
+    fn a_certificate_that_expires_soon_is_named_with_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (files, clock) = (files_in(folder.path()), FakeClock::new());
+        write(&files, 2050);
+        let good = TlsMaterial::load(&files).unwrap();
+        assert_eq!(good.warning(clock.now()), None);
+        write(&files, 1965);
+        let warning = TlsMaterial::load(&files).unwrap().warning(clock.now());
+        let expected = format!(
+            "the certificate in SSLCertFile ({}) has expired: clients refuse this node then",
+            files.certificate.display()
+        );
+        assert_eq!(warning.as_deref(), Some(expected.as_str()));
+    }
+}

@@ -18,6 +18,9 @@ pub trait LogDisk: Send + Sync {
         None
     }
 
+    /// Its node is stopped: what it does not take now is not tried again.
+    fn stop_trying(&self) {}
+
     /// Appends entries and writes marks, all or nothing. Does not block; `answer` is called when they are on disk.
     ///
     /// # Errors
@@ -79,6 +82,10 @@ impl LogDisk for GroupLog {
 
     fn trouble(&self) -> Option<String> {
         self.trouble()
+    }
+
+    fn stop_trying(&self) {
+        self.stop_trying();
     }
 
     fn append(

@@ -178,6 +178,7 @@ impl RaftGroup {
     /// that fails is not waited for.
     pub async fn stop(&self) {
         self.core.stop.cancel();
+        self.core.log.disk().stop_trying();
         self.core.stop_engine().await;
         self.core.tasks.close();
         self.core.tasks.wait().await;

@@ -23,6 +23,7 @@ use self::under_way::UnderWay;
 use super::convert;
 use super::disk::LogDisk;
 use super::seal::{self, seal};
+use super::timing::SYNC_COUNTED_MAX;
 use super::types::{
     Entry, GroupCell, LogId, TypeConfig, Vote, decode_entry, index_of, to_envelope,
 };
@@ -507,7 +508,9 @@ impl LogStore {
                     memory.lock().cache.flushed_to(last);
                     memory.flushed.grow_to(last);
                     let took = memory.clock.monotonic().saturating_sub(began);
-                    memory.sync.note(took);
+                    if took < SYNC_COUNTED_MAX {
+                        memory.sync.note(took);
+                    }
                 }
                 (Ok(()), None) => {}
                 (Err(_), _) => memory.flushed.set_over(true),

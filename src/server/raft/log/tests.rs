@@ -333,11 +333,11 @@ async fn written(directory: &std::path::Path) {
 async fn an_entry_or_a_vote_that_is_not_what_was_written_is_refused() {
     for (sql, part) in [
         (
-            "UPDATE group_log SET envelope = substr(envelope, 1, 30) || x'7f' || substr(envelope, 32) WHERE entry_index = 4",
+            "UPDATE group_log SET envelope = CAST(substr(envelope, 1, 30) || x'7f' || substr(envelope, 32) AS BLOB) WHERE entry_index = 4",
             "entry 4",
         ),
         (
-            "UPDATE group_mark SET value = x'0809' || substr(value, 3) WHERE name = 'vote'",
+            "UPDATE group_mark SET value = CAST(x'0809' || substr(value, 3) AS BLOB) WHERE name = 'vote'",
             "its vote",
         ),
         ("DELETE FROM group_log WHERE entry_index = 3", "entry 3"),

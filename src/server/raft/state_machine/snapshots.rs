@@ -7,6 +7,7 @@ use openraft::SnapshotMeta;
 use orchestrator_core::decided::Snapshot;
 use prost::Message as _;
 use prost::bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 
 use super::super::convert;
 use super::super::membership::MembershipRecord;
@@ -88,7 +89,11 @@ impl SnapshotFiles {
     }
 
     fn put(&self, path: &Path, meta: &Meta, bytes: &[u8]) -> io::Result<()> {
-        let head = seal(head_of(meta, bytes.len())?.encode_to_vec());
+        let head = v1::SnapshotHead {
+            digest: digest(bytes),
+            ..head_of(meta, bytes.len())?
+        };
+        let head = seal(head.encode_to_vec());
         let mut length = Vec::new();
         prost::encode_length_delimiter(head.len(), &mut length).map_err(io::Error::other)?;
         let mut unfinished = path.as_os_str().to_owned();
@@ -162,7 +167,12 @@ pub(in super::super) fn head_of(meta: &Meta, length: usize) -> io::Result<v1::Sn
         membership_at: meta.last_membership.log_id().map(convert::position),
         membership: membership.into(),
         length: length as u64,
+        digest: Bytes::new(),
     })
+}
+
+fn digest(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(&Sha256::digest(bytes))
 }
 
 /// What a head says.
@@ -193,7 +203,11 @@ fn parse(mut bytes: Bytes) -> io::Result<(Meta, Bytes)> {
             head.length
         )));
     }
-    // The whole is checked against its digest before anything relies on it.
+    // Its own digest is of decided state, and not of the group and of the known instances.
+    if !head.digest.is_empty() && head.digest != digest(&bytes) {
+        return Err(io::Error::other(seal::Broken));
+    }
+    // That one is checked as well before anything relies on it.
     Snapshot::from_bytes(&bytes).map_err(io::Error::other)?;
     Ok((meta_from(&head)?, bytes))
 }

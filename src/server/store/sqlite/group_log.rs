@@ -83,6 +83,11 @@ impl GroupLog {
         Some(trouble.of_log().to_string())
     }
 
+    /// From now on what the disk does not take is not tried again.
+    pub fn stop_trying(&self) {
+        self.writer.stop_trying();
+    }
+
     /// Appends entries and writes marks, in one transaction. `answer` is called when they are on disk, from the writer's
     /// thread; it must not block.
     ///

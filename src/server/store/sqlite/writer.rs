@@ -33,9 +33,7 @@ pub(super) struct Writer {
 impl Drop for Writer {
     /// Before the thread is waited for.
     fn drop(&mut self) {
-        if let Some(patience) = &self.patience {
-            patience.end();
-        }
+        self.stop_trying();
     }
 }
 
@@ -76,6 +74,13 @@ impl Writer {
             failed,
             patience,
         })
+    }
+
+    /// From now on what the disk does not take is not tried again.
+    pub fn stop_trying(&self) {
+        if let Some(patience) = &self.patience {
+            patience.end();
+        }
     }
 
     /// Why what was asked for does not reach the disk now, while it is tried again.

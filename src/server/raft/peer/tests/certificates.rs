@@ -348,7 +348,7 @@ async fn expiry_is_known_of_members_that_showed_their_certificates_to_either_sid
         warnings
             .iter()
             .any(|told| told
-                .starts_with("the certificate that node1 showed last expires in 14 days")),
+                .starts_with("the certificate that node1 showed last expires in 15 days")),
         "{warnings:?}"
     );
     // Whoever is no member any more is nobody's concern.
