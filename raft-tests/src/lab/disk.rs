@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::launch::{Process, Program};
 use super::node::Node;
+use super::place::on_path;
 
 /// Mounting takes milliseconds.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -124,7 +125,7 @@ impl SmallDisk {
         run("umount", &[&self.mounted()]).await?;
         let image = self.image.as_ref().context("it is in memory")?;
         // It says by its exit code that it has mended something.
-        let mended = Program::new("e2fsck")
+        let mended = Program::new(program("e2fsck")?)
             .arg("-fy")
             .arg(image)
             .run("", DEADLINE)
@@ -151,7 +152,7 @@ impl SmallDisk {
 pub fn fail_syncs(of: &Node) -> Result<Process> {
     let pid = of.pid().context("the node does not run")?;
     let log = of.folder().join("strace.log");
-    Program::new("strace")
+    Program::new(program("strace")?)
         .arg("-f")
         .arg("-qq")
         .arg("-p")
@@ -180,16 +181,20 @@ impl Drop for SmallDisk {
     }
 }
 
-async fn run(program: &str, arguments: &[&str]) -> Result<String> {
+fn program(name: &str) -> Result<PathBuf> {
+    on_path(name).with_context(|| format!("these tests need {name}; raft-tests/run installs it"))
+}
+
+async fn run(name: &str, arguments: &[&str]) -> Result<String> {
     let started = arguments
         .iter()
-        .fold(Program::new(program), |program, argument| {
+        .fold(Program::new(program(name)?), |program, argument| {
             program.arg(argument)
         });
     let finished = started.run("", DEADLINE).await?;
     ensure!(
         finished.status.success(),
-        "{program} {arguments:?}: {}{}",
+        "{name} {arguments:?}: {}{}",
         finished.stdout,
         finished.stderr
     );

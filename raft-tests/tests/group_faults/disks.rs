@@ -23,6 +23,9 @@ const ENDS_WITHIN: Duration = Duration::from_secs(60);
 /// How long a node has to be well before it asks to be elected.
 const WELL_FOR: Duration = Duration::from_secs(10);
 
+/// So that nothing is warned about but what fails.
+const SECRET: &str = "a secret of the group, long enough";
+
 /// What tells a supervisor that a restart may help.
 const CORE_FAILED: i32 = 70;
 
@@ -46,6 +49,7 @@ impl Ground {
     async fn with(kept: Kept, disks: Vec<SmallDisk>) -> Result<Self> {
         let group = Group::start(|number, plan| {
             let path = disks[number].path();
+            let plan = plan.with("RaftSharedSecret", SECRET);
             match kept {
                 Kept::Log => plan.with("RaftDataDir", path.join("data").display().to_string()),
                 Kept::Store => {
@@ -159,6 +163,17 @@ async fn a_leader_that_is_ill_for_a_while(
     );
     let log = group[ill].log()?;
     ensure!(log.contains(sentence), "{log}");
+    let entry = group.entry(ill);
+    // Members tell each other once a second.
+    wait_until("the leader to know of it", SOON, async || {
+        let status = group[leader].get("/api/raft-status").await?.json;
+        let mut members = status["Members"].as_array().into_iter().flatten();
+        let is_it = |member: &&serde_json::Value| member["Name"] == format!("{entry}:10008");
+        let member = members.find(is_it).context("no such member")?;
+        ensure!(member["IsHealthy"] == false, "{member}");
+        Ok(())
+    })
+    .await?;
     gets_well(ill).await?;
     let well = Stopwatch::start();
     wait_until("it to be well", SOON, async || {
@@ -168,7 +183,6 @@ async fn a_leader_that_is_ill_for_a_while(
     })
     .await?;
     // Nobody hands leadership to it meanwhile.
-    let entry = group.entry(ill);
     let to_it = format!("/api/raft-yield/{entry}");
     let refused = group[leader].get(&to_it).await?;
     ensure!(
@@ -236,7 +250,7 @@ async fn a_leader_whose_store_has_no_space_steps_back_and_is_well_when_it_has() 
 
 /// Another program has begun to write to a file of the leader, and does not end: a `sqlite3` shell, a backup.
 async fn a_leader_with_a_locked(file: &str, sentence: &str) -> Result<()> {
-    let group = Group::start(|_, plan| plan).await?;
+    let group = Group::start(|_, plan| plan.with("RaftSharedSecret", SECRET)).await?;
     group.settled().await?;
     let holder = std::cell::RefCell::new(None);
     a_leader_that_is_ill_for_a_while(

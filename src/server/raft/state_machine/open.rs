@@ -42,7 +42,8 @@ pub enum OpenError {
     /// It knows more than the log.
     #[error(
         "the store {store} is at entry {applied}, and the log of this node (RaftDataDir) ends at {last}: \
-         they are not of one node, or the log was lost; move the store away, so that this node takes over the group's state"
+         they are not of one node, or the log has lost its end, and with it perhaps a vote that others count on; keep a copy of both, move \
+         the store away and empty RaftDataDir, and start this node again, which joins the group anew from the other nodes"
     )]
     Newer {
         /// The store.

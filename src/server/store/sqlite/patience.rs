@@ -10,7 +10,7 @@ const TRIED_FOR: Duration = Duration::from_secs(30);
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Tries writes again that a disk does not take now, and says meanwhile why.
+/// Tries writes again that a disk does not take now, and says meanwhile why. When that was in vain once, nothing is tried again.
 #[derive(Default)]
 pub(super) struct Patience {
     state: Mutex<State>,
@@ -34,6 +34,10 @@ impl Patience {
             let error = match attempt() {
                 Err(error) if may_mend(&error) && tried_for < TRIED_FOR => error,
                 outcome => {
+                    if tried_for >= TRIED_FOR && outcome.is_err() {
+                        // What waits behind it fails at once: each would be tried as long again.
+                        self.end();
+                    }
                     self.tell(None);
                     return outcome;
                 }
