@@ -140,6 +140,11 @@ impl Client {
                     attempts.detach_all();
                     return;
                 }
+                // Nobody will do it before all members have the newer release. What is under way may take effect, and nobody counts on it.
+                Ok(Some(Ok(Err(Unanswered::Refused)))) => {
+                    attempts.detach_all();
+                    return;
+                }
                 Ok(Some(Ok(Err(Unanswered::Nothing)))) => tokio::time::sleep(pause).await,
                 _ => lock(&self.ledger).unknown += 1,
             }
@@ -187,6 +192,8 @@ enum Unanswered {
     Nothing,
     /// It may have been.
     Unknown,
+    /// A member has a release that does not know it.
+    Refused,
 }
 
 async fn ask(
@@ -204,6 +211,7 @@ async fn ask(
         _ if !lives => Err(Unanswered::Unknown),
         Ok(committed) => Ok(committed.index),
         Err(ProposeError::NotLeader { .. } | ProposeError::Busy) => Err(Unanswered::Nothing),
-        Err(ProposeError::Store { .. } | ProposeError::Unknown { .. }) => Err(Unanswered::Unknown),
+        Err(ProposeError::Store { .. }) => Err(Unanswered::Refused),
+        Err(ProposeError::Unknown { .. }) => Err(Unanswered::Unknown),
     }
 }

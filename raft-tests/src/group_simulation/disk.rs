@@ -54,6 +54,8 @@ struct State {
     fails: bool,
     /// One has failed since the node was started.
     has_failed: bool,
+    /// There is no space from now on: what is appended waits, and marks are refused.
+    is_full: bool,
     /// Who writes to it panics from now on.
     panics: bool,
     /// Which start of the node may write; what an earlier one still does has no effect.
@@ -79,6 +81,7 @@ impl Disk {
         state.fails = false;
         state.has_failed = false;
         state.panics = false;
+        state.is_full = false;
         state.is_syncing = false;
         state.unanswered.clear();
         Mounted {
@@ -130,6 +133,17 @@ impl Disk {
         self.lock().fails = true;
     }
 
+    /// Whether there is no space from now on, until the node is started again. The real one tries for 30 s; here a write that is waited
+    /// for is refused at once, because time would stand still.
+    pub fn set_full(&self, is_full: bool) {
+        self.lock().is_full = is_full;
+    }
+
+    fn is_full_for(&self, start: u64) -> bool {
+        let state = self.lock();
+        state.is_full && state.start == start
+    }
+
     /// Who hands entries to it panics from now on, until the node is started again.
     pub fn panic(&self) {
         self.lock().panics = true;
@@ -169,6 +183,15 @@ pub struct Mounted {
     runtime: tokio::runtime::Handle,
 }
 
+/// Time between two tries of a full disk.
+const TRIED_EVERY: Duration = Duration::from_millis(50);
+
+fn full() -> Error {
+    Error::Full {
+        store: "the simulated disk".to_owned(),
+    }
+}
+
 fn failed() -> Error {
     Error::Damaged {
         store: "the simulated disk".to_owned(),
@@ -203,6 +226,10 @@ impl Mounted {
 
     /// A write that is durable when it returns, after all that waited before it.
     fn write(&self, change: impl FnOnce(&mut Synced)) -> Result<(), Error> {
+        if self.disk.is_full_for(self.start) {
+            self.disk.lock().has_failed = true;
+            return Err(full());
+        }
         Self::sync(&self.disk, self.start);
         let mut state = self.disk.lock();
         if state.start != self.start {
@@ -221,6 +248,12 @@ impl Mounted {
 impl LogDisk for Mounted {
     fn place(&self) -> &'static str {
         "the simulated disk"
+    }
+
+    fn trouble(&self) -> Option<String> {
+        let state = self.disk.lock();
+        let waits = state.is_full && state.start == self.start && !state.waiting.is_empty();
+        waits.then(|| full().to_string())
     }
 
     fn append(
@@ -245,6 +278,9 @@ impl LogDisk for Mounted {
             let (disk, start, length) = (self.disk.clone(), self.start, state.sync);
             self.runtime.spawn(async move {
                 tokio::time::sleep(length).await;
+                while disk.is_full_for(start) {
+                    tokio::time::sleep(TRIED_EVERY).await;
+                }
                 Self::sync(&disk, start);
             });
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use orchestrator::raft::{Condition, GroupConfig, GroupDeps, KnownInstances, RaftGroup};
 use orchestrator::store::{Place, SqliteOptions, SqliteStore};
-use orchestrator_core::decided::{CommandFormats, GroupId};
+use orchestrator_core::decided::{Command, CommandFormats, GroupId};
 use orchestrator_core::domain::{InstanceKey, Timestamp};
 use orchestrator_core::ports::{BoxFuture, Clock, Ids};
 
@@ -110,11 +110,20 @@ pub struct Node {
     switch: Switch,
     loss: Option<Loss>,
     ahead: Ahead,
+    /// How many of its starts are of the older release.
+    old_starts: u64,
 }
 
+/// The older release of a simulated group, and the newer one: it has a command that the older one does not know.
+const OLDER: CommandFormats = CommandFormats::of_release(1, |_| 1);
+const NEWER: CommandFormats = CommandFormats::of_release(2, |command| match command {
+    Command::RegisterCandidate { .. } => 2,
+    _ => 1,
+});
+
 impl Node {
-    /// A node that was never started.
-    pub fn new(name: &str, directory: &Path) -> Self {
+    /// A node that was never started, and has the older release for so many starts.
+    pub fn new(name: &str, directory: &Path, old_starts: u64) -> Self {
         Self {
             name: name.to_owned(),
             disk: Disk::default(),
@@ -126,7 +135,18 @@ impl Node {
             switch: Switch::default(),
             loss: None,
             ahead: Ahead::default(),
+            old_starts,
         }
+    }
+
+    /// Whether it runs the older release.
+    pub fn is_old(&self) -> bool {
+        self.starts <= self.old_starts
+    }
+
+    /// It has the newer release from its next start on.
+    pub fn renew(&mut self) {
+        self.old_starts = 0;
     }
 
     /// Its wall clock is so far ahead from now on.
@@ -177,7 +197,10 @@ impl Node {
             nodes: nodes.to_vec(),
             http: format!("http://{}", self.name),
             version: "simulated".to_owned(),
-            formats: CommandFormats::of_this_release(),
+            formats: match self.is_old() {
+                true => OLDER,
+                false => NEWER,
+            },
             heartbeat: tuning.heartbeat,
             election: None,
             snapshot_every: tuning.snapshot_every,

@@ -49,6 +49,9 @@ const STARTED_WITHIN: Duration = Duration::from_secs(2);
 /// Time for a node whose disk failed to end by itself.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
+/// Who was ill asks to be elected after so long.
+const WELL_FOR: Duration = Duration::from_secs(10);
+
 /// Fewer acknowledged writes show nothing.
 const ACKNOWLEDGED_MIN: usize = 50;
 
@@ -155,6 +158,8 @@ pub(super) struct Run {
     failing: Vec<(Duration, usize)>,
     /// Nodes whose store is full, and until when.
     full: Vec<(Duration, usize)>,
+    /// Nodes whose log has no space, and until when.
+    full_disks: Vec<(Duration, usize)>,
     /// Nodes that have a reason to end by themselves.
     pub(super) may_end: BTreeSet<usize>,
     /// A node that is out of the group.
@@ -187,7 +192,8 @@ impl Run {
             .collect();
         let nodes: Vec<Node> = names
             .iter()
-            .map(|name| Node::new(name, directory.path()))
+            .zip(&scenario.old_starts)
+            .map(|(name, old)| Node::new(name, directory.path(), *old))
             .collect();
         for (node, ahead) in nodes.iter().zip(&scenario.ahead) {
             node.disk.set_sync(SYNC);
@@ -213,6 +219,7 @@ impl Run {
             starts: Vec::new(),
             failing: Vec::new(),
             full: Vec::new(),
+            full_disks: Vec::new(),
             may_end: BTreeSet::new(),
             away: None,
             looked: (0..nodes_count).map(|_| Looked::default()).collect(),
@@ -398,6 +405,12 @@ impl Run {
                 self.nodes[node].disk.set_sync(sync);
             }
             Fault::FailDisk { node } => self.fail_disk(node),
+            Fault::FullDisk { node, length } => {
+                let name = &self.names[node];
+                self.note(format!("the log of {name} has no space for {length:?}"));
+                self.nodes[node].disk.set_full(true);
+                self.full_disks.push((self.now() + length, node));
+            }
             Fault::FullStore { node, length } => {
                 let name = &self.names[node];
                 self.note(format!("the store of {name} is full for {length:?}"));
@@ -480,12 +493,45 @@ impl Run {
         Ok(())
     }
 
+    /// A log has space again when it is time; a node that could not write to it, or that is too old for what others decided, ends, and
+    /// is started again.
+    fn end_full_and_old(&mut self) {
+        let now = self.now();
+        for (_, node) in self.full_disks.extract_if(.., |(until, _)| *until <= now) {
+            self.nodes[node].disk.set_full(false);
+        }
+        for node in 0..self.nodes.len() {
+            let Some(running) = self.nodes[node].running.clone() else {
+                continue;
+            };
+            // It was stopped by order.
+            if self.may_end.contains(&node) || running.group.status().role != GroupRole::Stopped {
+                continue;
+            }
+            let is_old = self.nodes[node].is_old();
+            if self.nodes[node].disk.has_failed() {
+                self.crash(node, 0, "ends, because its disk has no space");
+            } else if is_old {
+                self.crash(
+                    node,
+                    0,
+                    "ends, because it is too old, and gets the newer release",
+                );
+                self.nodes[node].renew();
+            } else {
+                continue;
+            }
+            self.start_after(node, Duration::from_millis(500));
+        }
+    }
+
     /// Lets time pass, and looks at everything at each step.
     pub(super) async fn pass(&mut self, length: Duration) -> Checked {
         let end = self.now() + length;
         while self.now() < end {
             tokio::time::sleep(STEP).await;
             self.end_failed()?;
+            self.end_full_and_old();
             self.follow_members();
             let now = self.now();
             for (_, node) in self.full.extract_if(.., |(until, _)| *until <= now) {
@@ -557,8 +603,10 @@ impl Run {
             node.disk.set_sync(SYNC);
             node.set_clock(*ahead);
             node.set_store(Mood::Well);
+            node.disk.set_full(false);
         }
         self.full.clear();
+        self.full_disks.clear();
         self.starts.clear();
         for (_, node) in std::mem::take(&mut self.failing) {
             if self.nodes[node].running.is_some() {
@@ -579,8 +627,18 @@ impl Run {
 
     /// R7, and what holds at the end.
     async fn heals(&mut self) -> Checked {
+        // Who was ill has to be well for a while before it is elected, and may be the only one that can be.
+        let are_all_fit = self.nodes.iter().all(|node| {
+            let running = node.running.as_ref();
+            running.is_some_and(|running| running.group.may_be_elected())
+        });
+        let quiet = if are_all_fit {
+            Duration::ZERO
+        } else {
+            WELL_FOR
+        };
         self.pass_until(
-            STARTED_WITHIN + LEADER_WITHIN,
+            STARTED_WITHIN + LEADER_WITHIN + quiet,
             "R7: no leader serves",
             |run| run.leader().is_some(),
         )

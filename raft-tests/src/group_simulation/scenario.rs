@@ -80,6 +80,13 @@ pub enum Fault {
         /// Which.
         node: usize,
     },
+    /// The disk of a node's log has no space for a while: it waits, or ends and is started again.
+    FullDisk {
+        /// Which.
+        node: usize,
+        /// For how long.
+        length: Duration,
+    },
     /// The store of a node takes no writes for a while.
     FullStore {
         /// Which.
@@ -131,6 +138,8 @@ pub struct Scenario {
     pub twice: u64,
     /// What breaks, and how long after the one before.
     pub faults: Vec<(Duration, Fault)>,
+    /// Of each node how many of its starts are of the older release; then it has the newer one.
+    pub old_starts: Vec<u64>,
 }
 
 struct Dice(SeededIds);
@@ -195,6 +204,10 @@ impl Dice {
                 node,
                 ahead: self.millis(0, 20_000),
             },
+            27 => Fault::FullDisk {
+                node,
+                length: self.millis(100, 4_000),
+            },
             _ => Fault::Snapshot { node },
         }
     }
@@ -241,6 +254,17 @@ impl Dice {
         faults
     }
 
+    /// In every third run some nodes have an older release at first.
+    fn old_starts(&self, nodes: usize) -> Vec<u64> {
+        let are_mixed = self.one_of(3);
+        (0..nodes)
+            .map(|_| match are_mixed && self.one_of(2) {
+                true => 1 + self.0.below(3),
+                false => 0,
+            })
+            .collect()
+    }
+
     fn starts(&self, nodes: usize) -> Vec<(usize, Duration)> {
         let mut order: Vec<usize> = (0..nodes).collect();
         for place in (1..nodes).rev() {
@@ -274,6 +298,7 @@ impl Scenario {
             late: [0, 5, 30][dice.below(3)],
             twice: [0, 5, 30][dice.below(3)],
             faults: dice.with_members(nodes, dice.faults(nodes)),
+            old_starts: dice.old_starts(nodes),
         }
     }
 }

@@ -66,6 +66,7 @@ fn quiet(nodes: usize) -> Scenario {
         late: 0,
         twice: 0,
         faults: Vec::new(),
+        old_starts: vec![0; nodes],
     }
 }
 
@@ -135,6 +136,22 @@ impl Story {
     pub fn set_clock(&mut self, node: usize, ahead: Duration) {
         self.run.note(format!("clock of {node}: {ahead:?} ahead"));
         self.run.nodes[node].set_clock(ahead);
+    }
+
+    /// Whether the disk of a node's log has no space from now on.
+    pub fn set_full_disk(&mut self, node: usize, is_full: bool) {
+        self.run.note(format!("disk of {node} full: {is_full}"));
+        self.run.nodes[node].disk.set_full(is_full);
+    }
+
+    /// Whether a node would ask to be elected if nobody led.
+    pub fn may_be_elected(&self, node: usize) -> bool {
+        self.group(node).may_be_elected()
+    }
+
+    /// A node crashes as by a power cut, and stays down.
+    pub fn crash(&mut self, node: usize) {
+        self.run.crash(node, 0, "crashes");
     }
 
     /// Syncs of a node's log fail from now on.

@@ -8,9 +8,11 @@
 //! never leaves the loopback range, or network namespaces that it made itself.
 
 mod answer;
+mod authority;
 mod certificates;
 mod clock;
 mod data_centres;
+mod disk;
 mod drawing;
 mod flavour;
 mod forwarder;
@@ -34,9 +36,11 @@ mod wait;
 mod writers;
 
 pub use answer::Answer;
+pub use authority::{Authority, Life, MemberFiles};
 pub use certificates::{Certificates, Holds};
 pub use clock::RealClock;
 pub use data_centres::{Cut, DATA_CENTRES, DataCentres, Namespace, Part};
+pub use disk::{SmallDisk, fail_syncs};
 pub use drawing::{Drawn, parse_drawing};
 pub use flavour::{Flavour, Installation, Link};
 pub use forwarder::{Forwarders, Link as ForwardedLink};

@@ -74,6 +74,12 @@ impl NodePlan {
         }
     }
 
+    /// The address that it is to listen on.
+    #[must_use]
+    pub fn host(&self) -> Ipv4Addr {
+        self.host
+    }
+
     /// Sets one key of the configuration file.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {

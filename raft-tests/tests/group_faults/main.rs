@@ -3,6 +3,9 @@
 //! The long lane asks for more by `GROUP_FAULTS` and `GROUP_IDLE_SECONDS`; see `docs/testing.md`.
 
 mod clones;
+mod credentials;
+mod damage;
+mod disks;
 mod failing;
 mod faults;
 mod flood;

@@ -13,20 +13,21 @@ fn a_leader_whose_store_takes_no_writes_hands_over_after_5_s_and_ends_after_30()
         let old = story.leader();
         story.set_store(old, Mood::Full);
         story.may_end(old);
-        // Decided by the log of a majority, and answered; the store does not take it, so no other is answered.
+        // Decided by the log of a majority, and answered; the store does not take it, and nobody waits for that.
         story.write().await?;
         story.pass(Duration::from_millis(200)).await?;
         let change = story.order(old);
         story.pass(SECOND * 4).await?;
         assert_eq!(story.leader(), old, "it has some time to recover");
-        assert!(!change.is_finished());
+        assert!(change.is_finished() && change.await.unwrap());
         let took = story
             .until("another leads", SECOND * 5, |story| {
                 story.is_led_by_another_than(old)
             })
             .await?;
         assert!(took < SECOND * 4, "handed over after {took:?}");
-        // The change is decided: what is not stored here is by the others.
+        assert!(!story.may_be_elected(old));
+        // What is not stored here is by the others.
         story.write().await?;
         story.pass(SECOND * 18).await?;
         assert_eq!(story.ended(old), None, "it is tried for 30 s");
@@ -37,7 +38,6 @@ fn a_leader_whose_store_takes_no_writes_hands_over_after_5_s_and_ends_after_30()
             .await?;
         let why = story.ended(old).unwrap();
         assert!(why.contains("its disk is full"), "{why}");
-        assert!(change.is_finished());
         // With some space it has everything again.
         story.restart(old).await?;
         story
@@ -59,16 +59,95 @@ fn a_store_that_takes_writes_again_in_time_costs_nothing() {
         story.pass(Duration::from_millis(200)).await?;
         let change = story.order(old);
         story.pass(SECOND * 3).await?;
-        assert!(!change.is_finished());
-        story.set_store(old, Mood::Well);
-        story
-            .until("the change is answered", SECOND, |_| change.is_finished())
-            .await?;
+        assert!(change.is_finished(), "nobody waits for the store");
         assert!(change.await.unwrap(), "acknowledged");
+        story.set_store(old, Mood::Well);
         story.pass(SECOND * 10).await?;
         assert_eq!(story.leader(), old);
+        assert!(story.may_be_elected(old));
         Ok(())
     });
+}
+
+#[test]
+fn a_node_that_was_ill_asks_to_be_elected_when_it_has_been_well_for_10_s() {
+    tell(3, async |story| {
+        story.write().await?;
+        let (leader, ill) = (story.leader(), (story.leader() + 1) % 3);
+        story.set_full_disk(ill, true);
+        story.write().await?;
+        story
+            .until("its trouble is seen", SECOND, |story| {
+                !story.may_be_elected(ill)
+            })
+            .await?;
+        let told = story.status(ill).warnings.join("; ");
+        assert!(told.contains("its disk is full"), "{told}");
+        story.pass(SECOND * 3).await?;
+        story.write().await?;
+        story.set_full_disk(ill, false);
+        story.pass(SECOND).await?;
+        let told = story.status(ill).warnings.join("; ");
+        assert!(told.contains("asks to be elected in"), "{told}");
+        // It has all that is decided, and is not the one that is elected.
+        story.crash(leader);
+        let took = story
+            .until("another leads", SECOND * 3, |story| {
+                story.is_led_by_another_than(leader)
+            })
+            .await?;
+        assert_ne!(story.leader(), ill, "after {took:?}");
+        story.write().await?;
+        story.pass(SECOND * 7).await?;
+        assert!(!story.may_be_elected(ill));
+        story
+            .until("it is well for long enough", SECOND * 3, |story| {
+                story.may_be_elected(ill)
+            })
+            .await?;
+        assert_eq!(story.status(ill).warnings, Vec::<String>::new());
+        // That it waited for its disk made nobody slower: another is elected as quickly as before.
+        story.restart(leader).await?;
+        story.pass(SECOND * 8).await?;
+        let leader = story.leader();
+        story.crash(leader);
+        let took = story
+            .until("another leads", SECOND * 3, |story| {
+                story.is_led_by_another_than(leader)
+            })
+            .await?;
+        assert!(took < SECOND * 2, "{took:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_leader_whose_log_has_no_space_or_hangs_is_replaced_within_two_seconds() {
+    for hangs in [true, false] {
+        tell(3, async |story| {
+            story.write().await?;
+            let old = story.leader();
+            match hangs {
+                true => story.set_sync(old, SECOND * 60),
+                false => story.set_full_disk(old, true),
+            }
+            // Where it cannot even note for whom it votes, it ends.
+            story.may_end(old);
+            let change = story.order(old);
+            let took = story
+                .until("another leads", SECOND * 3, |story| {
+                    story.is_led_by_another_than(old)
+                })
+                .await?;
+            assert!(took < SECOND * 2, "handed over after {took:?}");
+            let answered = story.until("whoever asked it hears of it", SECOND, |_| {
+                change.is_finished()
+            });
+            answered.await?;
+            assert!(!story.may_be_elected(old));
+            story.write().await
+        });
+    }
 }
 
 #[test]

@@ -38,6 +38,9 @@ pub struct GroupMember {
     pub is_healthy: Option<bool>,
     /// How long ago it was last heard, by this node's monotonic clock; `None` when never.
     pub heard_ago: Option<Duration>,
+    /// Seconds until the certificate expires that it shows to other members (as this node saw it last), negative when it has; `None`
+    /// where members show none, or none was seen.
+    pub certificate_expires_in_seconds: Option<i64>,
     /// The last entry that it is known to have, where this node leads.
     pub matched_index: Option<u64>,
 }
@@ -199,6 +202,11 @@ pub trait Group: Send + Sync {
     /// timeout, counted by the monotonic clock from the sending of the acknowledged round, and it has applied all that was
     /// committed before its term. Never waits, and never makes a round.
     fn is_serving_leader(&self) -> bool;
+
+    /// What keeps what this node has to keep (its log, its snapshots, its store) from its disk; one sentence. `None` while it is well.
+    fn ails(&self) -> Option<String> {
+        None
+    }
 
     /// Hands leadership over. Completes when another node leads.
     ///

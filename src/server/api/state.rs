@@ -75,10 +75,12 @@ pub struct TokenTimes {
 /// How this node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthReport {
-    /// Whether its last write to the store worked, a short while ago.
+    /// Whether its last write to the store worked, a short while ago, and what its group keeps on disk gets there.
     pub is_healthy: bool,
     /// Why not; one sentence.
     pub error: Option<String>,
+    /// What else an operator must know, one sentence each.
+    pub warnings: Vec<String>,
     /// Whether this node leads, where no group says so: always, on a single node.
     pub is_leader: bool,
     /// Random id of this process: 64 hexadecimal digits.

@@ -41,6 +41,11 @@ pub enum Kind {
         /// Value when no file sets it.
         default: &'static [&'static str],
     },
+    /// A text, or a list of at most so many.
+    Secrets {
+        /// The most.
+        max: usize,
+    },
     /// A list of host filters: each an IP address, compared exactly, or a regular expression over `host:port`.
     HostFilters,
     /// A list of regular expressions over a host name.
@@ -69,6 +74,7 @@ impl Kind {
             Self::Text { .. } | Self::Word { .. } => "a text",
             Self::Pattern => "a text with a regular expression",
             Self::Texts { .. } => "a list of texts",
+            Self::Secrets { .. } => "a text, or a list of texts",
             Self::HostFilters | Self::Patterns | Self::ClusterFilters => {
                 "a list of regular expressions"
             }
@@ -198,6 +204,11 @@ impl Key {
         meaning: &'static str,
     ) -> Self {
         Self::new(name, Kind::Texts { default }, meaning)
+    }
+
+    /// A text, or a list of at most `max`; none by default.
+    pub const fn secrets(name: &'static str, max: usize, meaning: &'static str) -> Self {
+        Self::new(name, Kind::Secrets { max }, meaning).secret()
     }
 
     /// A list of host filters.

@@ -73,13 +73,21 @@ fn take(values: &mut Values, report: &mut Report, path: &Path, key: &'static Key
 }
 
 fn is_plain_secret(key: &Key, json: &Json) -> bool {
-    let text = json.as_str().unwrap_or_default();
+    let is_plain = |json: &Json| {
+        let text = json.as_str().unwrap_or_default();
+        !text.is_empty() && environment::variable_in(text).is_none()
+    };
     let does_something = matches!(key.state, State::InEffect | State::NotYet);
     key.is_secret
         && does_something
-        && matches!(key.kind, Kind::Text { .. })
-        && !text.is_empty()
-        && environment::variable_in(text).is_none()
+        && match key.kind {
+            Kind::Text { .. } => is_plain(json),
+            Kind::Secrets { .. } => match json.as_array() {
+                Some(all) => all.iter().any(is_plain),
+                None => is_plain(json),
+            },
+            _ => false,
+        }
 }
 
 /// `SlaveLagQuery` becomes `ReplicationLagQuery` after each file, so that a later file may replace it under either name.

@@ -85,6 +85,14 @@ pub enum ProblemKind {
         /// Counted in, or empty.
         unit: &'static str,
     },
+    /// More texts than the key takes.
+    #[error("has {found} texts; it takes {max} at most")]
+    TooMany {
+        /// How many were written.
+        found: usize,
+        /// The most.
+        max: usize,
+    },
     /// None of the words the key knows.
     #[error("is '{}'; it must be one of {allowed}", found.escape_debug())]
     UnknownWord {

@@ -112,6 +112,7 @@ fn default(key: &Key) -> String {
         Kind::Integer { default, .. } => format!("number, `{default}` {}", key.unit),
         Kind::Text { default } | Kind::Word { default, .. } => format!("text, `\"{default}\"`"),
         Kind::Pattern => "regular expression, `\"\"`".to_owned(),
+        Kind::Secrets { max } => format!("text, or list of at most {max}; `\"\"`"),
         Kind::Texts { default: [] } => "list, `[]`".to_owned(),
         Kind::Texts { default } => format!("list, `{default:?}`"),
         Kind::HostFilters | Kind::Patterns | Kind::ClusterFilters => {

@@ -16,11 +16,10 @@ const OTHERS: u32 = 0o007;
 
 /// Passwords in which `${NAME}` stands for an environment variable. Only these, because in any other value the
 /// predecessor took the text as it is.
-const FROM_ENVIRONMENT: &[&str] = &[
-    "MySQLTopologyPassword",
-    "MySQLOrchestratorPassword",
-    "RaftSharedSecret",
-];
+const FROM_ENVIRONMENT: &[&str] = &["MySQLTopologyPassword", "MySQLOrchestratorPassword"];
+
+/// The same where there may be several.
+const SEVERAL_FROM_ENVIRONMENT: &[&str] = &["RaftSharedSecret"];
 
 /// Files that keys name and that must be readable.
 const CERTIFICATES: &[&str] = &[
@@ -71,6 +70,9 @@ pub(super) fn fill_in(values: &mut Values, report: &mut Report, source: &dyn Sou
     }
     for name in FROM_ENVIRONMENT {
         expand(values, report, source, name);
+    }
+    for name in SEVERAL_FROM_ENVIRONMENT {
+        expand_several(values, report, source, name);
     }
     let is_used = |name: &&&str| has_mysql_store || !name.starts_with(OF_MYSQL_STORE);
     for name in CERTIFICATES.iter().filter(is_used) {
@@ -145,21 +147,47 @@ fn take_credentials(
 
 fn expand(values: &mut Values, report: &mut Report, source: &dyn Source, name: &'static str) {
     let text = values.text(name);
-    let Some(variable) = environment::variable_in(&text) else {
-        return;
-    };
     let file = values.file(name).map(Path::to_owned);
-    let content = source.variable(variable).unwrap_or_else(|| {
+    if let Some(content) = expanded(&text, file.as_deref(), report, source, name) {
+        values.set_text(name, content, file.as_deref());
+    }
+}
+
+fn expand_several(
+    values: &mut Values,
+    report: &mut Report,
+    source: &dyn Source,
+    name: &'static str,
+) {
+    let file = values.file(name).map(Path::to_owned);
+    let all = values.texts(name).into_iter();
+    let all =
+        all.map(|text| expanded(&text, file.as_deref(), report, source, name).unwrap_or(text));
+    let all: Vec<String> = all.filter(|text| !text.is_empty()).collect();
+    if values.is_set(name) {
+        values.set_texts(name, all, file.as_deref());
+    }
+}
+
+/// What the environment has where `text` names a variable.
+fn expanded(
+    text: &str,
+    file: Option<&Path>,
+    report: &mut Report,
+    source: &dyn Source,
+    name: &'static str,
+) -> Option<String> {
+    let variable = environment::variable_in(text)?;
+    Some(source.variable(variable).unwrap_or_else(|| {
         report.warning(
-            file.as_deref(),
+            file,
             name,
             WarningKind::UnsetVariable {
                 variable: variable.to_owned(),
             },
         );
         String::new()
-    });
-    values.set_text(name, content, file.as_deref());
+    }))
 }
 
 /// Whether the file is there and none of the `forbidden` bits is set; reports it otherwise.

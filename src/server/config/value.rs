@@ -32,7 +32,9 @@ pub(super) fn default_of(key: &Key) -> Value {
         Kind::Texts { default } => {
             Value::Texts(default.iter().map(|text| (*text).to_owned()).collect())
         }
-        Kind::HostFilters | Kind::Patterns | Kind::ClusterFilters => Value::Texts(Vec::new()),
+        Kind::HostFilters | Kind::Patterns | Kind::ClusterFilters | Kind::Secrets { .. } => {
+            Value::Texts(Vec::new())
+        }
         Kind::PatternMap | Kind::ClusterNumbers { .. } => Value::Map(Vec::new()),
     }
 }
@@ -59,6 +61,7 @@ pub(super) fn from_json(key: &Key, json: &Json) -> Result<Option<Value>, Vec<Par
             Ok(Some(Value::Text(text)))
         }
         Kind::Texts { .. } => texts(key, json, |_| Ok(())).map(Some),
+        Kind::Secrets { max } => secrets(key, json, max).map(Some),
         Kind::HostFilters => texts(key, json, check_host_filter).map(Some),
         Kind::Patterns => texts(key, json, check_pattern).map(Some),
         Kind::ClusterFilters => texts(key, json, check_cluster_filter).map(Some),
@@ -136,6 +139,28 @@ fn word(
             ProblemKind::UnknownWord {
                 found: written,
                 allowed: allowed.join(", "),
+            },
+        )]),
+    }
+}
+
+/// A text, or a list of at most `max`; empty ones are none.
+fn secrets(key: &Key, json: &Json, max: usize) -> Result<Value, Vec<PartProblem>> {
+    let all = match json.as_str() {
+        Some(text) => vec![text.to_owned()],
+        None => match texts(key, json, |_| Ok(()))? {
+            Value::Texts(all) => all,
+            _ => Vec::new(),
+        },
+    };
+    let all: Vec<String> = all.into_iter().filter(|text| !text.is_empty()).collect();
+    match all.len() <= max {
+        true => Ok(Value::Texts(all)),
+        false => Err(vec![(
+            String::new(),
+            ProblemKind::TooMany {
+                found: all.len(),
+                max,
             },
         )]),
     }

@@ -51,6 +51,16 @@ impl Values {
         self.set(row(name), Value::Text(text), file);
     }
 
+    /// The same for a list.
+    pub(super) fn set_texts(
+        &mut self,
+        name: &'static str,
+        texts: Vec<String>,
+        file: Option<&Path>,
+    ) {
+        self.set(row(name), Value::Texts(texts), file);
+    }
+
     /// Forgets that a key was set.
     pub(super) fn unset(&mut self, name: &str) {
         self.set.remove(name);
@@ -155,6 +165,11 @@ impl Values {
     /// A password.
     pub(super) fn secret(&self, name: &'static str) -> Secret {
         Secret::new(self.text(name))
+    }
+
+    /// Several passwords.
+    pub(super) fn secrets(&self, name: &'static str) -> Vec<Secret> {
+        self.texts(name).into_iter().map(Secret::new).collect()
     }
 
     /// A number that is not negative; one that is counts as 0.

@@ -14,7 +14,7 @@ use super::health::NodeHealth;
 use super::start::StartError;
 use crate::cli::Flags;
 use crate::config::Settings;
-use crate::config::settings::{Listen, RaftMember};
+use crate::config::settings::{Listen, Live, RaftCredentials, RaftMember};
 use crate::raft::peer::{self, PeerAcceptor, PeerLinks};
 use crate::raft::{
     Condition, ENTRIES_KEPT, GroupConfig, GroupDeps, GrpcTransport, KnownInstances, RaftGroup,
@@ -39,31 +39,53 @@ pub(super) struct Around {
 
 impl PeerPort {
     /// Takes the port.
-    pub fn take(member: &RaftMember, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let links = links(member, clock)?;
+    pub fn take(
+        member: &RaftMember,
+        credentials: &RaftCredentials,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let links = links(member, credentials, clock)?;
         let acceptor = links.listen()?;
         Ok(Self { links, acceptor })
     }
 }
 
 /// The way to other members, as configured.
-pub(super) fn links(member: &RaftMember, clock: Arc<dyn Clock>) -> Result<PeerLinks, StartError> {
+pub(super) fn links(
+    member: &RaftMember,
+    credentials: &RaftCredentials,
+    clock: Arc<dyn Clock>,
+) -> Result<PeerLinks, StartError> {
     let (name, _) = place(member)?;
+    let peer::Access {
+        tls,
+        shared_secrets,
+        require_authentication,
+    } = access(credentials);
     let config = peer::Config {
         bind: member.bind.clone(),
         default_port: member.default_port,
         nodes: member.nodes.clone(),
         own_name: name,
-        tls: member.tls.as_ref().map(|tls| peer::TlsFiles {
+        tls,
+        shared_secrets,
+        require_authentication,
+        limits: peer::Limits::default(),
+    };
+    Ok(PeerLinks::new(config, clock)?)
+}
+
+/// By what members make sure of each other, as the links want it.
+fn access(credentials: &RaftCredentials) -> peer::Access {
+    peer::Access {
+        tls: credentials.tls.as_ref().map(|tls| peer::TlsFiles {
             certificate: tls.certificate.clone(),
             private_key: tls.private_key.clone(),
             authority: tls.authority.clone(),
         }),
-        shared_secret: member.shared_secret.clone(),
-        require_authentication: member.requires_authentication,
-        limits: peer::Limits::default(),
-    };
-    Ok(PeerLinks::new(config, clock)?)
+        shared_secrets: credentials.shared_secrets.clone(),
+        require_authentication: credentials.requires_authentication,
+    }
 }
 
 /// Opens the group on what this node's directory holds, and answers other members; nothing is asked of them yet.
@@ -117,18 +139,21 @@ pub(super) fn open(
     Ok(group)
 }
 
-/// Who is told when `RaftNodes` was read anew.
+/// Who is told when `RaftNodes` and credentials were read anew.
 pub(super) struct Listed {
     pub group: Arc<RaftGroup>,
     pub links: PeerLinks,
 }
 
 impl Listed {
+    /// Reads the files that the configuration names now. Blocks for them.
+    pub fn prepare(links: &PeerLinks, live: &Live) -> Result<peer::Prepared, peer::Error> {
+        links.prepare(live.raft_nodes.clone(), access(&live.raft_credentials))
+    }
+
     /// Tells them.
-    pub fn tell(&self, nodes: &[String]) {
-        if let Err(error) = self.links.set_nodes(nodes.to_vec()) {
-            tracing::error!(%error, "the peer port goes on with the list of RaftNodes that it had");
-        }
+    pub fn tell(&self, nodes: &[String], prepared: peer::Prepared) {
+        self.links.take(prepared);
         self.group.set_nodes(nodes);
     }
 }
@@ -201,7 +226,20 @@ impl Condition for NodeCondition {
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.links.status().warnings
+        let mut warnings = self.links.status().warnings;
+        warnings.extend(self.health.warnings());
+        warnings
+    }
+
+    fn certificate_expires_in(&self, name: Option<&str>) -> Option<i64> {
+        let status = self.links.status();
+        match name {
+            None => status.certificate_expires_in_seconds,
+            Some(name) => status
+                .shown_certificates_expire_in_seconds
+                .get(&peer::host_of(name))
+                .copied(),
+        }
     }
 
     fn members_changed(&self, names: &[String]) {

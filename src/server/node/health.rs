@@ -3,8 +3,10 @@ use std::time::Duration;
 
 use orchestrator_core::domain::Timestamp;
 use orchestrator_core::ports::{Clock, Group, Ids};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::serve::TlsMaterial;
 use crate::api::{Health, HealthReport};
 use crate::store::StoreHealth;
 
@@ -19,6 +21,8 @@ pub(super) struct NodeHealth {
     active_since: Timestamp,
     failed: CancellationToken,
     group: OnceLock<Arc<dyn Group>>,
+    /// Certificates of the HTTP service.
+    tls: OnceLock<watch::Receiver<TlsMaterial>>,
 }
 
 impl NodeHealth {
@@ -38,6 +42,7 @@ impl NodeHealth {
             active_since,
             failed,
             group: OnceLock::new(),
+            tls: OnceLock::new(),
         })
     }
 
@@ -46,6 +51,21 @@ impl NodeHealth {
         if self.group.set(group).is_err() {
             tracing::error!("a second group was not taken");
         }
+    }
+
+    /// The HTTP service shows these certificates.
+    pub(super) fn serve_with(&self, tls: watch::Receiver<TlsMaterial>) {
+        if self.tls.set(tls).is_err() {
+            tracing::error!("a second certificate of the HTTP service was not taken");
+        }
+    }
+
+    /// What an operator must know of the HTTP service, one sentence each.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let tls = self.tls.get();
+        tls.and_then(|tls| tls.borrow().warning(self.clock.now()))
+            .into_iter()
+            .collect()
     }
 
     /// What keeps the store from taking writes.
@@ -80,9 +100,16 @@ impl NodeHealth {
 impl Health for NodeHealth {
     fn report(&self) -> HealthReport {
         let latest = self.store.latest();
+        // The store may be well where the log of the group is not.
+        let ails = self.group.get().and_then(|group| group.ails());
         HealthReport {
-            is_healthy: latest.is_healthy,
-            error: latest.error.clone(),
+            is_healthy: latest.is_healthy && ails.is_none(),
+            // It says more: a store that hangs is found to be held in the end.
+            error: ails.or_else(|| latest.error.clone()),
+            warnings: match self.group.get() {
+                Some(group) => group.status().warnings.clone(),
+                None => self.warnings(),
+            },
             is_leader: self
                 .group
                 .get()

@@ -38,7 +38,7 @@ pub(super) async fn recover(flags: &Flags, settings: &Settings) -> Result<Outcom
     let formats = CommandFormats::of_this_release();
     // Its lock shows that the node does not run.
     let survivor = Survivor::open(name, &member.data_dir, &formats, &clock)?;
-    let links = links(member, clock.clone())?;
+    let links = links(member, &settings.live.raft_credentials, clock.clone())?;
     let others = survivor.others(&nodes);
     let names = others.iter().flat_map(|one| [&one.name, &one.address]);
     links.set_members(names);

@@ -9,7 +9,7 @@ use super::deciding::Deciding;
 use super::group::{self, Around, Instances, Listed, PeerPort};
 use super::health::NodeHealth;
 use super::mapping;
-use super::reload::{Circumstances, NodeReload, Told};
+use super::reload::{Circumstances, FollowedFiles, NodeReload, Told};
 use super::run::Node;
 use super::stores::{self, Surroundings};
 use super::system::{Auditor, SystemClock, SystemIds, host_name};
@@ -91,6 +91,8 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
     executor::describe_metrics();
     guard::describe_metrics();
     beats::describe_metrics();
+    crate::raft::describe_metrics();
+    super::reload::describe_metrics();
     let tls = settings.startup.tls.as_ref().map(|tls| {
         let files = mapping::tls_files(tls);
         TlsMaterial::load(&files).map(|material| (files, material))
@@ -122,7 +124,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
                     source,
                 }
             })?;
-            PeerPort::take(member, clock.clone())
+            PeerPort::take(member, &settings.live.raft_credentials, clock.clone())
         })
         .transpose()?;
     let stores = match stores {
@@ -290,6 +292,15 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
 
     let gate = Gate::new(told.access.subscribe());
     let tls = told.tls.as_ref().map(|(_, sender)| sender.subscribe());
+    if let Some((files, material)) = &told.tls {
+        health.serve_with(material.subscribe());
+        let followed = FollowedFiles {
+            files: files.clone(),
+            material: material.clone(),
+            clock: clock.clone(),
+        };
+        loops.spawn(followed.run(stop_loops.clone()));
+    }
     let api_config = told.api.subscribe();
     let listed = match (&deciding, links) {
         (Deciding::Together(group), Some(links)) => Some(Listed {

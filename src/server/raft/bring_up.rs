@@ -68,7 +68,7 @@ impl Core {
                 })?;
         let is_joining = self.identity.is_joining();
         let wait = self.votes_from().saturating_sub(self.now());
-        if is_joining || !wait.is_zero() {
+        if is_joining || !wait.is_zero() || self.election_objection().is_some() {
             engine.runtime_config().elect(false);
             self.tasks.spawn(Arc::clone(self).release_when_due());
         }
@@ -111,12 +111,15 @@ impl Core {
         }
     }
 
-    /// Lets this node ask to be elected, once nobody can count on it any more and the group knows it.
+    /// Lets this node ask to be elected, once nobody can count on it any more, the group knows it, and it has been well for long
+    /// enough.
     pub(super) fn release_elections(&self) {
         if let Some(engine) = self.engine()
             && self.vote_refusal().is_none()
         {
-            engine.runtime_config().elect(true);
+            engine
+                .runtime_config()
+                .elect(self.election_objection().is_none());
             self.settle_election();
         }
     }

@@ -73,6 +73,13 @@ pub trait Condition: Send + Sync {
     /// What else an operator must know (links without authentication); one sentence each.
     fn warnings(&self) -> Vec<String>;
 
+    /// Seconds until the certificate expires that this node shows to the others, or that the member `name` has shown last; negative when it
+    /// has. `None` where there is none.
+    fn certificate_expires_in(&self, name: Option<&str>) -> Option<i64> {
+        let _ = name;
+        None
+    }
+
     /// Whom to listen to changed: names and addresses of members, of those that are to be, and of those that were a moment ago.
     fn members_changed(&self, names: &[String]);
 

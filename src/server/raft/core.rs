@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use super::brought::Brought;
 use super::config::{GroupConfig, GroupDeps};
 use super::exchange::{OldMember, Reports};
+use super::fitness::Fitness;
 use super::identity::Identity;
 use super::lease::Acks;
 use super::log::LogStore;
@@ -65,6 +66,8 @@ pub(super) struct Core {
     /// Why this node waits, or what is wrong; one sentence each.
     pub waiting: Mutex<Vec<String>>,
     pub alarms: Mutex<Vec<String>>,
+    /// Members whose decided state differs from this node's.
+    pub differing: Mutex<BTreeSet<String>>,
     /// The member that reads the fewest formats of commands, where those are fewer than this release writes.
     pub oldest: ArcSwapOption<OldMember>,
     /// Taken while a member is let in. Attempts whose node was written down as heard before it acknowledged anything.
@@ -82,6 +85,10 @@ pub(super) struct Core {
     pub process: u128,
     /// When this node last looked whether another process holds a copy of its directory (monotonic).
     pub looked_at: Mutex<Option<Duration>>,
+    /// Whether it is fit to lead.
+    pub fitness: Mutex<Fitness>,
+    /// Since when (monotonic) the store gives no sign of life.
+    pub store_error_since: Mutex<Option<Duration>>,
     me: AtomicU64,
     engine: ArcSwapOption<Engine>,
     engine_changed: watch::Sender<u64>,
@@ -118,11 +125,14 @@ impl Core {
             tasks: TaskTracker::new(),
             waiting: Mutex::default(),
             alarms: Mutex::default(),
+            differing: Mutex::default(),
             oldest: ArcSwapOption::empty(),
             admission: tokio::sync::Mutex::default(),
             is_stopping: AtomicBool::new(false),
             following: Mutex::default(),
             trusted: Mutex::default(),
+            fitness: Mutex::default(),
+            store_error_since: Mutex::default(),
             me: AtomicU64::new(0),
             engine: ArcSwapOption::empty(),
             engine_changed: watch::Sender::new(0),
@@ -307,8 +317,12 @@ impl Core {
     }
 
     fn is_yielded(&self, term: u64) -> bool {
-        lock(&self.yielded).is_some_and(|(yielded, at)| {
-            yielded == term && self.now().saturating_sub(at) < YIELDED_FOR
+        let yielded = *lock(&self.yielded);
+        yielded.is_some_and(|(yielded, at)| {
+            // While the log hangs the core does not learn who leads.
+            let lasts =
+                || self.now().saturating_sub(at) < YIELDED_FOR || self.log_ailment().is_some();
+            yielded == term && lasts()
         })
     }
 

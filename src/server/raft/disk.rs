@@ -13,6 +13,14 @@ pub trait LogDisk: Send + Sync {
     /// Where it is, for people.
     fn place(&self) -> &str;
 
+    /// Why what was asked for does not reach it now, while it goes on trying; one sentence. `None` while it is well.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    /// Its node is stopped: what it does not take now is not tried again.
+    fn stop_trying(&self) {}
+
     /// Appends entries and writes marks, all or nothing. Does not block; `answer` is called when they are on disk.
     ///
     /// # Errors
@@ -70,6 +78,14 @@ pub trait LogDisk: Send + Sync {
 impl LogDisk for GroupLog {
     fn place(&self) -> &str {
         self.place()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.trouble()
+    }
+
+    fn stop_trying(&self) {
+        self.stop_trying();
     }
 
     fn append(

@@ -21,14 +21,8 @@ use super::timing::Timing;
 use super::types::{Member, NodeId, Payload, PayloadKind};
 use super::v1;
 
-/// How long the store may fail before leadership is handed away; the process ends after 30 s of it.
-const STORE_FAILS_FOR: Duration = Duration::from_secs(5);
-
 /// How far a leader's clock may be from the members' median.
 const CLOCK_OFF: Duration = Duration::from_secs(5);
-
-/// How often a leader that is not fit tries to hand over.
-const HAND_OVER_EVERY: Duration = Duration::from_secs(10);
 
 /// Exchanges in a row that need a slower timing before it is taken.
 const OUTGROWN_TIMES: u32 = 5;
@@ -40,11 +34,11 @@ impl Core {
     /// The life of this node in its group, until it is told to stop.
     pub(super) async fn live(self: Arc<Self>) {
         self.tasks.spawn(Arc::clone(&self).watch_core());
+        self.tasks.spawn(Arc::clone(&self).keep_fit());
         if let Err(Ended) = self.bring_up().await {
             return;
         }
         let mut outgrown = 0;
-        let mut handed_over_at: Option<Duration> = None;
         let mut gave_way_at: Option<Duration> = None;
         while !self.stop.is_cancelled() {
             self.exchange().await;
@@ -58,7 +52,6 @@ impl Core {
                 self.note_heard(&engine, &metrics).await;
                 self.follow_desired(&engine, &metrics, &mut gave_way_at)
                     .await;
-                self.hand_over_when_unfit(&mut handed_over_at).await;
             } else {
                 *lock(&self.following) = None;
             }
@@ -291,30 +284,8 @@ impl Core {
         }
     }
 
-    async fn hand_over_when_unfit(&self, last: &mut Option<Duration>) {
-        let Some(why) = self.unfitness() else {
-            return;
-        };
-        let now = self.now();
-        if last.is_some_and(|last| now.saturating_sub(last) < HAND_OVER_EVERY) {
-            return;
-        }
-        *last = Some(now);
-        tracing::warn!(why, "hands leadership over");
-        if let Err(error) = self.hand_over(Successor::Anyone).await {
-            tracing::warn!(%error, "leadership could not be handed over");
-        }
-    }
-
-    /// Why this node should not lead.
-    pub(super) fn unfitness(&self) -> Option<String> {
-        let is_long = |since: Option<Duration>| {
-            since.is_some_and(|since| self.now().saturating_sub(since) >= STORE_FAILS_FOR)
-        };
-        // One that hangs is not seen to fail.
-        if is_long(*self.machine.failing().borrow()) || is_long(*self.machine.writing().borrow()) {
-            return Some("its store takes no writes".to_owned());
-        }
+    /// Why this node should not lead for its clock.
+    pub(super) fn clock_objection(&self) -> Option<String> {
         let ahead = self.clock_ahead()?;
         let off = Duration::from_micros(ahead.unsigned_abs());
         (off > CLOCK_OFF).then(|| {
@@ -378,14 +349,18 @@ impl Core {
                 .iter()
                 .map(|oldest| oldest.warning(self.config.formats.newest())),
         );
+        let objection = self.election_objection();
         if self.metrics().is_some()
-            && let Some(why) = self.unfitness()
+            && let Some(why) = self.clock_objection()
         {
             warnings.push(format!("this node should not lead: {why}"));
         }
-        if let Some(error) = self.deps.condition.store_error() {
+        if let Some(error) = self.deps.condition.store_error()
+            && !objection.as_ref().is_some_and(|told| told.contains(&error))
+        {
             warnings.push(error);
         }
+        warnings.extend(objection);
         warnings.extend(self.deps.condition.warnings());
         warnings
     }

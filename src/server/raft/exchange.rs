@@ -181,6 +181,7 @@ impl Core {
             sync_micros: micros(self.log.sync_time()),
             round_trip_micros: micros(self.measured_round_trip()),
             is_stopping: self.is_stopping.load(Ordering::Relaxed),
+            unfit: self.election_objection().unwrap_or_default(),
             members: self.members_message(),
             process: self.process.to_be_bytes().to_vec().into(),
             brings: match standing {
@@ -406,6 +407,7 @@ impl Core {
         let Some(index) = self.machine.digests().first_difference(&theirs) else {
             return;
         };
+        lock(&self.differing).insert(report.name.clone());
         let alarm = format!(
             "decided state of this node and of {} differs at entry {index}: one of them is damaged; \
              compare them, and let the wrong one begin anew with an empty RaftDataDir",

@@ -39,6 +39,9 @@ const PROPOSE_WITHIN: Duration = Duration::from_secs(10);
 /// Time for a round that confirms leadership.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 
+/// Time between two looks at what others say.
+const LOOKED_AT_EVERY: Duration = Duration::from_millis(50);
+
 /// Time for a snapshot to be written.
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(60);
 
@@ -175,6 +178,7 @@ impl RaftGroup {
     /// that fails is not waited for.
     pub async fn stop(&self) {
         self.core.stop.cancel();
+        self.core.log.disk().stop_trying();
         self.core.stop_engine().await;
         self.core.tasks.close();
         self.core.tasks.wait().await;
@@ -186,6 +190,11 @@ impl RaftGroup {
                 tracing::warn!("what was decided last is in the log only: the store does not take it; the next start stores it");
             }
         }
+    }
+
+    /// Whether this node would ask to be elected if nobody led: its disk and its store are well, and were for ten seconds.
+    pub fn may_be_elected(&self) -> bool {
+        self.core.election_objection().is_none()
     }
 
     /// Its inside, for tests of this module.
@@ -250,6 +259,10 @@ impl Group for RaftGroup {
         self.core.is_serving_leader()
     }
 
+    fn ails(&self) -> Option<String> {
+        self.core.ails()
+    }
+
     fn hand_over(&self, to: Successor) -> BoxFuture<'_, Result<(), GroupError>> {
         Box::pin(self.core.hand_over(to))
     }
@@ -297,6 +310,9 @@ impl Core {
         };
         let written = tokio::select! {
             written = engine.client_write(payload) => written,
+            why = self.given_up() => return Err(ProposeError::Unknown {
+                reason: format!("this node gave leadership away before it was done: {why}"),
+            }),
             () = self.sleep(PROPOSE_WITHIN) => return Err(ProposeError::Unknown {
                 reason: format!(
                     "a majority of the group did not take it in within {} s",
@@ -362,13 +378,14 @@ impl Core {
         let successor = self.successor(&metrics, &to)?;
         // From here on this node does not claim leadership, so that nobody hears of two.
         self.yield_term(term);
-        self.await_successor(&engine, successor).await
+        self.await_successor(&engine, successor, term).await
     }
 
     async fn await_successor(
         &self,
         engine: &Arc<Engine>,
         successor: NodeId,
+        term: u64,
     ) -> Result<(), GroupError> {
         engine
             .trigger()
@@ -379,16 +396,48 @@ impl Core {
             })?;
         let me = self.me();
         let patience = self.timing.load().election_max * 3 + Duration::from_secs(1);
-        let taken = engine
-            .wait(Some(patience))
-            .metrics(
-                |metrics| metrics.current_leader.is_some_and(|leader| leader != me),
-                "another node leads",
-            )
-            .await;
-        taken.map(drop).map_err(|_| GroupError::Unknown {
-            reason: "no other node took leadership over".to_owned(),
-        })
+        let wait = engine.wait(Some(patience));
+        let taken = wait.metrics(
+            |metrics| metrics.current_leader.is_some_and(|leader| leader != me),
+            "another node leads",
+        );
+        tokio::select! {
+            taken = taken => taken.map(drop).map_err(|_| GroupError::Unknown {
+                reason: "no other node took leadership over".to_owned(),
+            }),
+            // The core of a node whose log hangs learns of it when it does not hang any more.
+            () = self.another_is_said_to_lead(term) => Ok(()),
+        }
+    }
+
+    /// Completes when another member says that somebody leads since `term`, who is not this node.
+    async fn another_is_said_to_lead(&self, term: u64) {
+        let says_so = |report: &v1::Report| {
+            report.term > term && report.leader != 0 && report.leader != self.me()
+        };
+        loop {
+            let all = self.reports.all();
+            let mut reports = all.values().filter_map(|known| known.report.as_ref());
+            if reports.any(says_so) {
+                return;
+            }
+            self.sleep(LOOKED_AT_EVERY).await;
+        }
+    }
+
+    /// Completes, with what ails this node, when it does not lead any more and its log hangs: what it was asked to decide may be decided
+    /// by others, and this node may be the last to learn of it.
+    async fn given_up(&self) -> String {
+        let mut fence = self.fence.subscribe();
+        loop {
+            if fence.wait_for(Option::is_none).await.is_err() {
+                return std::future::pending().await;
+            }
+            if let Some(why) = self.log_ailment() {
+                return why;
+            }
+            self.sleep(LOOKED_AT_EVERY).await;
+        }
     }
 
     /// Who is to lead: among those that fit, one that is well and has most of the log.
@@ -427,13 +476,34 @@ impl Core {
                 .is_some_and(|report| report.is_stopping)
         };
         let any = matches!(to, Successor::Anyone);
-        candidates
+        let unfit = |name: &str| {
+            let known = self.reports.of(name).and_then(|known| known.report)?;
+            Some(known.unfit).filter(|unfit| !unfit.is_empty())
+        };
+        let mut refusal = None;
+        let candidates = candidates.filter(|member| match unfit(&member.name) {
+            // Leadership is given away before the other one refuses it: nobody would lead meanwhile.
+            Some(why) if !any => {
+                refusal = Some(format!(
+                    "{} is not fit to lead; it says: {why}",
+                    member.name
+                ));
+                false
+            }
+            Some(_) => false,
+            None => true,
+        });
+        let found = candidates
             .filter(|member| {
                 !any || (member.is_healthy == Some(true) && !is_stopping(&member.name))
             })
             .max_by_key(|member| (member.is_healthy, member.matched_index))
-            .map(|member| member.id)
-            .ok_or(GroupError::NoSuchMember { wanted })
+            .map(|member| member.id);
+        match (found, refusal) {
+            (Some(found), _) => Ok(found),
+            (None, Some(reason)) => Err(GroupError::Failed { reason }),
+            (None, None) => Err(GroupError::NoSuchMember { wanted }),
+        }
     }
 
     async fn take_snapshot(&self) -> Result<(), GroupError> {

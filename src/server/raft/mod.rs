@@ -15,6 +15,7 @@ mod doubles;
 mod duties;
 mod exchange;
 mod first_start;
+mod fitness;
 mod following;
 mod handle;
 mod hearing;
@@ -25,6 +26,7 @@ pub mod lost_majority;
 mod membership;
 mod network;
 pub mod peer;
+mod seal;
 mod service;
 mod state_machine;
 mod status;
@@ -39,6 +41,15 @@ pub use handle::RaftGroup;
 pub use network::grpc::{GrpcTransport, serve};
 pub use network::transport;
 pub use state_machine::{KnownInstances, OpenError};
+
+/// Texts of the metrics of this module.
+pub fn describe_metrics() {
+    peer::describe_metrics();
+    metrics::describe_gauge!(
+        "orchestrator_raft_unfit",
+        "1 while this node does not lead and does not ask to be elected, because its disk or its store does not take what it has to keep"
+    );
+}
 
 /// Types that `build.rs` makes of `proto/orchestrator/raft/v1`.
 pub mod v1 {

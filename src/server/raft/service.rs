@@ -158,6 +158,12 @@ impl Core {
 
     async fn transfer(&self, message: v1::TransferRequest) -> Result<v1::TransferResponse, String> {
         let engine = self.check(message.destination.as_ref())?;
+        // Sent to all members; whoever is not to lead learns of the transfer all the same.
+        if message.successor == self.me()
+            && let Some(refusal) = self.election_objection()
+        {
+            return Ok(v1::TransferResponse { refusal });
+        }
         let request = TransferLeaderRequest::<TypeConfig>::new(
             convert::needed_vote(message.from_leader).map_err(said)?,
             message.successor,

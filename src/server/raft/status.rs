@@ -112,8 +112,12 @@ impl Core {
         };
         let is_heard = heard_ago.is_some_and(|ago| ago < WELL_WITHIN);
         let store_is_well = match is_me {
-            true => Some(self.deps.condition.store_error().is_none()),
-            false => report.as_ref().map(|report| report.is_store_healthy),
+            true => Some(
+                self.deps.condition.store_error().is_none() && self.election_objection().is_none(),
+            ),
+            false => report
+                .as_ref()
+                .map(|report| report.is_store_healthy && report.unfit.is_empty()),
         };
         let matched = metrics.replication.as_ref().and_then(|all| all.get(&id));
         GroupMember {
@@ -130,6 +134,10 @@ impl Core {
                 (true, well) => well,
             },
             heard_ago,
+            certificate_expires_in_seconds: self
+                .deps
+                .condition
+                .certificate_expires_in(Some(member.name.as_str()).filter(|_| !is_me)),
             matched_index: match is_me && metrics.replication.is_some() {
                 true => metrics.last_log_index.map(index_of),
                 false => matched.copied().flatten().map(|last| index_of(last.index)),
@@ -147,6 +155,7 @@ impl Core {
             is_voter: false,
             is_healthy: Some(self.deps.condition.store_error().is_none()),
             heard_ago: Some(Duration::ZERO),
+            certificate_expires_in_seconds: self.deps.condition.certificate_expires_in(None),
             matched_index: None,
         }
     }

@@ -38,6 +38,10 @@ const HEARTBEAT_MIN: Duration = Duration::from_millis(50);
 /// The longest one that follows from measuring: a worse network is better fixed by its operator's own figures.
 const HEARTBEAT_MAX: Duration = Duration::from_secs(2);
 
+/// A sync that took longer says that the disk was ill (full, held, hanging), for which its node steps back, and nothing of how long syncs
+/// take: timing only ever gets slower while a node runs.
+pub(super) const SYNC_COUNTED_MAX: Duration = Duration::from_secs(1);
+
 /// Round trips that a heartbeat lasts: the library gives one up after a heartbeat, so with less none would arrive.
 const ROUND_TRIPS: u32 = 3;
 

@@ -78,6 +78,29 @@ pub enum Error {
         /// Where and how.
         detail: String,
     },
+    /// What the log of a node of a group holds makes no sense.
+    #[error(
+        "the log {store} of this node is damaged: {detail}; what it has forgotten may be a vote or a change that others count on, so it is \
+         not mended: keep a copy, empty the directory (RaftDataDir), and start this node again, which joins the group anew from the other \
+         nodes; never put a backup of the log in its place"
+    )]
+    DamagedLog {
+        /// The log.
+        store: String,
+        /// Where and how.
+        detail: String,
+    },
+    /// What a store holds that is written again from the log of its node makes no sense.
+    #[error(
+        "the store {store} is damaged: {detail}; keep a copy of it, move it away, and start again: this node writes it anew from its log and \
+         the other nodes"
+    )]
+    DamagedCopy {
+        /// The store.
+        store: String,
+        /// Where and how.
+        detail: String,
+    },
     /// Written by a release with a later schema.
     #[error(
         "the store {store} was written by a newer release (its schema is {found}, this release knows {known}); \
@@ -273,10 +296,36 @@ impl Error {
             | Self::Exposed { .. }
             | Self::NotADatabase { .. }
             | Self::Damaged { .. }
+            | Self::DamagedLog { .. }
+            | Self::DamagedCopy { .. }
             | Self::Newer { .. }
             | Self::ForeignMigration { .. }
             | Self::Failed { .. }
             | Self::Closed { .. } => ErrorKind::Fatal,
+        }
+    }
+
+    /// Of the log of a node of a group, for which other advice holds than for a store.
+    pub(super) fn of_log(self) -> Self {
+        match self {
+            Self::Damaged { store, detail } => Self::DamagedLog { store, detail },
+            Self::NotADatabase { store } => Self::DamagedLog {
+                store,
+                detail: "it is not a SQLite database any more".to_owned(),
+            },
+            other => other,
+        }
+    }
+
+    /// Of a store that is written again from a log, for which other advice holds than for one that is all there is.
+    pub(super) fn of_copy(self) -> Self {
+        match self {
+            Self::Damaged { store, detail } => Self::DamagedCopy { store, detail },
+            Self::NotADatabase { store } => Self::DamagedCopy {
+                store,
+                detail: "it is not a SQLite database any more".to_owned(),
+            },
+            other => other,
         }
     }
 

@@ -29,6 +29,7 @@ fn status(name: &str) -> GroupStatus {
             is_voter: true,
             is_healthy: None,
             heard_ago: None,
+            certificate_expires_in_seconds: None,
             matched_index: None,
         },
         role: GroupRole::Follower,

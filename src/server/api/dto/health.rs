@@ -66,6 +66,9 @@ pub struct HealthStatusDto<'a> {
     raft_advertise: &'a str,
     #[serde(rename = "RaftHealthyMembers")]
     raft_healthy_members: Option<&'a [String]>,
+    /// Ours: only where there is something to say.
+    #[serde(rename = "Warnings", skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
 }
 
 /// An error as clients get it: an object without fields. The text is in the envelope's message.
@@ -146,6 +149,7 @@ impl<'a> HealthStatusDto<'a> {
             raft_leader_uri: group.map_or("", |group| &group.leader_uri),
             raft_advertise: group.map_or("", |group| &group.name),
             raft_healthy_members: group.and_then(|group| group.healthy_members.as_deref()),
+            warnings: &report.warnings,
         }
     }
 }

@@ -53,6 +53,8 @@ struct MemberDto {
     is_healthy: Option<bool>,
     heard_seconds_ago: Option<f64>,
     matched_index: Option<u64>,
+    /// Of the certificate that it shows to other members; to a tenth, negative when it has expired.
+    certificate_expires_in_days: Option<f64>,
 }
 
 impl RaftStatusDto {
@@ -110,6 +112,7 @@ impl MemberDto {
             is_healthy: member.is_healthy,
             heard_seconds_ago: member.heard_ago.map(seconds),
             matched_index: member.matched_index,
+            certificate_expires_in_days: member.certificate_expires_in_seconds.map(days),
         }
     }
 }
@@ -117,6 +120,12 @@ impl MemberDto {
 /// To the millisecond.
 fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// To a tenth.
+fn days(seconds: i64) -> f64 {
+    const DAY: f64 = 24.0 * 3600.0;
+    (seconds as f64 / DAY * 10.0).floor() / 10.0
 }
 
 /// What the node is, where the predecessor's words do not tell.

@@ -138,7 +138,7 @@ impl Server {
         let Some(tls) = self.tls.as_ref().filter(|_| peer.remote.is_some()) else {
             return self.speak(stream, peer, connection).await;
         };
-        let acceptor = TlsAcceptor::from(tls.borrow().0.clone());
+        let acceptor = TlsAcceptor::from(tls.borrow().config.clone());
         let handshake = tokio::time::timeout(self.limits.handshake, acceptor.accept(stream));
         let evicted = connection.evicted.clone();
         let accepted = tokio::select! {

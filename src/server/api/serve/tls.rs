@@ -1,6 +1,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use orchestrator_core::domain::Timestamp;
 use rustls::RootCertStore;
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
 use rustls_pki_types::pem::PemObject;
@@ -47,7 +49,60 @@ pub enum TlsError {
 
 /// Loaded certificates, ready to accept connections with.
 #[derive(Clone)]
-pub struct TlsMaterial(pub(super) Arc<ServerConfig>);
+pub struct TlsMaterial {
+    pub(super) config: Arc<ServerConfig>,
+    /// File of the certificate.
+    file: PathBuf,
+    /// When the first certificate of the chain begins to hold and when it expires, in seconds since 1970.
+    begins_at: i64,
+    expires_at: i64,
+}
+
+const DAY: i64 = 24 * 3600;
+
+/// Time before the expiry from which on it is a warning; a third of the certificate's life where that is less, because certificates
+/// that a machine renews live for weeks or days, and are renewed when a third of that is left.
+const EXPIRY_WARNING: i64 = 30 * DAY;
+
+/// When a file was last changed, and how long it was then.
+pub type Stamp = Option<(SystemTime, u64)>;
+
+impl TlsFiles {
+    /// When each of them was last changed: a few calls of stat(2).
+    pub fn stamps(&self) -> Vec<Stamp> {
+        [&self.certificate, &self.private_key]
+            .into_iter()
+            .chain(&self.client_authority)
+            .map(|path| {
+                let meta = std::fs::metadata(path).ok()?;
+                Some((meta.modified().ok()?, meta.len()))
+            })
+            .collect()
+    }
+}
+
+impl TlsMaterial {
+    /// Seconds until the certificate expires; negative when it has.
+    pub fn expires_in_seconds(&self, now: Timestamp) -> i64 {
+        self.expires_at - now.as_micros() / 1_000_000
+    }
+
+    /// What an operator must know, where it expires soon.
+    pub fn warning(&self, now: Timestamp) -> Option<String> {
+        let left = self.expires_in_seconds(now);
+        let life = self.expires_at.saturating_sub(self.begins_at);
+        let when = match left {
+            left if left <= 0 => "has expired".to_owned(),
+            left if left > EXPIRY_WARNING.min(life / 3) => return None,
+            left if left < 2 * DAY => format!("expires in {} hours", left / 3600),
+            left => format!("expires in {} days", left / DAY),
+        };
+        Some(format!(
+            "the certificate in SSLCertFile ({}) {when}: clients refuse this node then",
+            self.file.display()
+        ))
+    }
+}
 
 impl TlsMaterial {
     /// Reads the files.
@@ -56,6 +111,7 @@ impl TlsMaterial {
     /// [`TlsError`] naming the key and the file.
     pub fn load(files: &TlsFiles) -> Result<Self, TlsError> {
         let chain = certificates("SSLCertFile", &files.certificate)?;
+        let (begins_at, expires_at) = validity(&chain, &files.certificate)?;
         let key = PrivateKeyDer::from_pem_file(&files.private_key).map_err(|error| {
             file_error(
                 "SSLPrivateKeyFile",
@@ -94,8 +150,28 @@ impl TlsMaterial {
                 reason: error.to_string(),
             })?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self(Arc::new(config)))
+        Ok(Self {
+            config: Arc::new(config),
+            file: files.certificate.clone(),
+            begins_at,
+            expires_at,
+        })
     }
+}
+
+/// Of the certificate that expires first.
+fn validity(chain: &[CertificateDer<'_>], path: &Path) -> Result<(i64, i64), TlsError> {
+    let mut first = (0, i64::MAX);
+    for certificate in chain {
+        let (_, parsed) = X509Certificate::from_der(certificate)
+            .map_err(|error| file_error("SSLCertFile", path, &error.to_string()))?;
+        let validity = parsed.validity();
+        let expires_at = validity.not_after.timestamp();
+        if expires_at < first.1 {
+            first = (validity.not_before.timestamp(), expires_at);
+        }
+    }
+    Ok(first)
 }
 
 fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -246,6 +246,7 @@ impl Fakes {
             health: Mutex::new(HealthReport {
                 is_healthy: true,
                 error: None,
+                warnings: Vec::new(),
                 is_leader: true,
                 token: "ab".repeat(32),
                 active_since: NOW.minus(Duration::from_secs(3600)),

@@ -40,6 +40,7 @@ pub(crate) fn member(id: u64) -> GroupMember {
         is_voter: true,
         is_healthy: None,
         heard_ago: Some(Duration::from_millis(40)),
+        certificate_expires_in_seconds: None,
         matched_index: None,
     }
 }

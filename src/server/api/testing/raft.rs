@@ -211,12 +211,12 @@ async fn the_status_has_the_predecessors_fields_first_and_then_ours() {
     assert_eq!(
         json["Members"][1],
         json!({"ID": "2", "Name": "orc2", "Address": "10.0.0.2:10008", "URI": "http://10.0.0.2:3000", "IsLeader": false,
-            "IsVoter": true, "IsHealthy": true, "HeardSecondsAgo": 0.04, "MatchedIndex": 41})
+            "IsVoter": true, "IsHealthy": true, "HeardSecondsAgo": 0.04, "MatchedIndex": 41, "CertificateExpiresInDays": null})
     );
     assert_eq!(
         json["Members"][2],
         json!({"ID": "18446744073709551615", "Name": "orc3", "Address": "10.0.0.3:10008", "URI": null, "IsLeader": false,
-            "IsVoter": false, "IsHealthy": null, "HeardSecondsAgo": null, "MatchedIndex": null})
+            "IsVoter": false, "IsHealthy": null, "HeardSecondsAgo": null, "MatchedIndex": null, "CertificateExpiresInDays": null})
     );
     assert_eq!(json["Configured"], json!(["orc1", "orc2", "orc3"]));
     assert_eq!(json["Warnings"], json!(["orc3 is not heard"]));

@@ -25,7 +25,7 @@ pub use http::{HttpAccess, Listen, ListenAddress, Routes, ServiceTls};
 pub use kv::{Consul, KeyValueStores};
 pub use naming::{HostNameResolve, Naming, ServerName};
 pub use network::Network;
-pub use raft::{RaftMember, RaftSettings, RaftTls};
+pub use raft::{RaftCredentials, RaftMember, RaftSettings, RaftTls};
 pub use recovery::{Hooks, Recovery, UnappliedRelayLog};
 pub use store::{MysqlStoreSettings, StoreChoice, StoreSettings};
 pub use topology::{TlsPolicy, TopologyConnection, TopologyIdentity, TopologyTls};
@@ -101,6 +101,8 @@ pub struct Live {
     pub reload: ReloadSettings,
     /// All members of the group, as written (`RaftNodes`).
     pub raft_nodes: Vec<String>,
+    /// By what members of the group make sure of each other.
+    pub raft_credentials: RaftCredentials,
 }
 
 /// Logging.
@@ -191,6 +193,7 @@ impl Live {
             hooks: Hooks::resolve(values),
             kv: KeyValueStores::resolve(values),
             raft_nodes: values.texts("RaftNodes"),
+            raft_credentials: RaftCredentials::resolve(values),
             reload: ReloadSettings {
                 directories: values
                     .texts("ConfigReloadDirectories")

@@ -29,18 +29,23 @@ pub struct RaftMember {
     pub default_port: u16,
     /// All members (`RaftNodes`).
     pub nodes: Vec<String>,
-    /// Certificates between members.
-    pub tls: Option<RaftTls>,
-    /// Secret of the members (`RaftSharedSecret`).
-    pub shared_secret: Option<Secret>,
-    /// Refuse to run without certificates or secret (`RaftRequireAuthentication`).
-    pub requires_authentication: bool,
     /// Fixed time between heartbeats (`RaftHeartbeatMilliseconds`).
     pub heartbeat: Option<Duration>,
     /// Fixed silence before an election (`RaftElectionMilliseconds`).
     pub election: Option<Duration>,
     /// URL of this node for the others (`HTTPAdvertise`), without a path.
     pub http: Option<String>,
+}
+
+/// By what members make sure of each other. A reload may replace it.
+#[derive(Clone, Debug, Default)]
+pub struct RaftCredentials {
+    /// Certificates between members.
+    pub tls: Option<RaftTls>,
+    /// Secrets of the members, the one that is shown first (`RaftSharedSecret`).
+    pub shared_secrets: Vec<Secret>,
+    /// Refuse to run without certificates or secret (`RaftRequireAuthentication`).
+    pub requires_authentication: bool,
 }
 
 /// Files of TLS between members.
@@ -82,14 +87,19 @@ impl RaftMember {
             advertise: advertise(values),
             default_port: u16::try_from(values.count("DefaultRaftPort")).unwrap_or(0),
             nodes: values.texts("RaftNodes"),
-            tls: RaftTls::resolve(values),
-            shared_secret: values
-                .some_text("RaftSharedSecret")
-                .map(|_| values.secret("RaftSharedSecret")),
-            requires_authentication: values.boolean("RaftRequireAuthentication"),
             heartbeat: fixed("RaftHeartbeatMilliseconds"),
             election: fixed("RaftElectionMilliseconds"),
             http: values.some_text("HTTPAdvertise"),
+        }
+    }
+}
+
+impl RaftCredentials {
+    pub(super) fn resolve(values: &Values) -> Self {
+        Self {
+            tls: RaftTls::resolve(values),
+            shared_secrets: values.secrets("RaftSharedSecret"),
+            requires_authentication: values.boolean("RaftRequireAuthentication"),
         }
     }
 }

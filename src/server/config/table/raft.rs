@@ -13,16 +13,11 @@ pub(super) const SECTION: Section = Section {
         Key::integer("DefaultRaftPort", 10008, 0..=65_535, "", "Port of a raft address written without one; 0 adds none.")
             .restart(),
         Key::texts("RaftNodes", "All members of the group, this node included; the same list on all of them."),
-        Key::text("RaftSSLCertFile", "", "Certificate for calls between members, PEM. With its key and RaftSSLCAFile, members prove themselves by certificates.").restart().ours(),
-        Key::text("RaftSSLPrivateKeyFile", "", "Its private key, PEM.").restart().ours(),
-        Key::text("RaftSSLCAFile", "", "Authorities that certificates of members are checked against, PEM.").restart().ours(),
-        Key::text("RaftSharedSecret", "", "Secret that all members know, where there are no certificates. ${NAME} takes it from an environment variable.")
-            .restart()
-            .secret()
-            .ours(),
-        Key::boolean("RaftRequireAuthentication", false, "Refuse to run without certificates or secret between members.")
-            .restart()
-            .ours(),
+        Key::text("RaftSSLCertFile", "", "Certificate for calls between members, PEM. With its key and RaftSSLCAFile, members prove themselves by certificates.").ours(),
+        Key::text("RaftSSLPrivateKeyFile", "", "Its private key, PEM.").ours(),
+        Key::text("RaftSSLCAFile", "", "Authorities that certificates of members are checked against, PEM.").ours(),
+        Key::secrets("RaftSharedSecret", 2, "Secret that all members know, where there are no certificates; while it is changed a list of the new one and the old one. ${NAME} takes one from an environment variable.").ours(),
+        Key::boolean("RaftRequireAuthentication", false, "Refuse to run without certificates or secret between members.").ours(),
         Key::integer("RaftHeartbeatMilliseconds", 0, 0..=60_000, "milliseconds", "Time between heartbeats of the leader; 0 follows measured round trips.")
             .restart()
             .ours(),

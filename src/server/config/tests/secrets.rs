@@ -205,3 +205,33 @@ fn no_secret_is_in_what_is_said_or_printed() {
     let errors = read(&wrong).expect_err("Debug is wrong");
     assert!(!format!("{errors:?} {errors}").contains(SECRET));
 }
+
+#[test]
+fn a_shared_secret_may_be_a_text_or_a_list_of_two_and_each_may_come_from_the_environment() {
+    let loaded = |json: &str| {
+        let source = FakeSource::default()
+            .file_with_mode(FILE, 0o600, &format!(r#"{{"RaftSharedSecret": {json}}}"#))
+            .variable_is("NEW", "from the environment");
+        read_from(&source)
+    };
+    let secrets = |json: &str| -> Vec<String> {
+        let settings = loaded(json).unwrap().settings;
+        let secrets = settings.live.raft_credentials.shared_secrets.into_iter();
+        secrets.map(|secret| secret.expose().to_owned()).collect()
+    };
+    assert_eq!(secrets(r#""one""#), ["one"]);
+    assert_eq!(secrets(r#""${NEW}""#), ["from the environment"]);
+    assert_eq!(
+        secrets(r#"["${NEW}", "old"]"#),
+        ["from the environment", "old"]
+    );
+    assert_eq!(secrets(r#"["", "old"]"#), ["old"]);
+    assert!(secrets(r#""""#).is_empty());
+    for (json, problem) in [
+        (r#"["a", "b", "c"]"#, "has 3 texts; it takes 2 at most"),
+        ("7", "a text, or a list of texts"),
+    ] {
+        let refused = problems(loaded(json));
+        assert!(refused[0].contains(problem), "{refused:?}");
+    }
+}

@@ -4,6 +4,7 @@
 //! memory for the nodes that follow closely and for apply; older ones are read from the file.
 
 mod cache;
+mod under_way;
 
 use std::fmt::Debug;
 use std::io;
@@ -18,8 +19,11 @@ use prost::Message as _;
 use tokio::sync::watch;
 
 use self::cache::Cache;
+use self::under_way::UnderWay;
 use super::convert;
 use super::disk::LogDisk;
+use super::seal::{self, seal};
+use super::timing::SYNC_COUNTED_MAX;
 use super::types::{
     Entry, GroupCell, LogId, TypeConfig, Vote, decode_entry, index_of, to_envelope,
 };
@@ -41,10 +45,13 @@ const MARKED_EVERY: Duration = Duration::from_secs(1);
 /// commands behind it.
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Pause before a full writer's queue is tried again, and how often: ten seconds in all. A disk that takes nothing for
-/// that long is broken, and the library is told so.
-const FULL_PAUSE: Duration = Duration::from_millis(2);
-const FULL_TRIES: u32 = 5_000;
+/// Pause before a full writer's queue is tried again, and how often: 35 seconds in all, which is longer than the disk itself is tried. One
+/// that takes nothing for that long is broken, and the library is told so.
+const FULL_PAUSE: Duration = Duration::from_millis(5);
+const FULL_TRIES: u32 = 7_000;
+
+/// Entries that are read at once when all are looked at.
+const LOOKED_AT_MAX: usize = 512;
 
 /// The log of this node. Clones share it.
 #[derive(Clone)]
@@ -114,11 +121,15 @@ struct Memory {
     state: Mutex<State>,
     /// How long the last syncs took, for the timing.
     sync: super::timing::Smoothed,
+    /// What the disk was asked for and has not answered.
+    under_way: UnderWay,
     clock: Arc<dyn orchestrator_core::ports::Clock>,
 }
 
 struct State {
     cache: Cache,
+    /// The last of our indices that was found missing between entries.
+    gap: Option<u64>,
     vote: Option<Vote>,
     last: Option<LogId>,
     purged: Option<LogId>,
@@ -131,20 +142,31 @@ struct State {
 
 impl State {
     fn read(disk: &dyn LogDisk, group: &GroupCell) -> io::Result<Self> {
-        let position = |name| -> io::Result<Option<LogId>> {
+        let mark = |name: &'static str| -> io::Result<Option<Vec<u8>>> {
             let bytes = disk.mark(name).map_err(failed)?;
+            if let Some(bytes) = &bytes {
+                seal::check(bytes).map_err(|error| damaged(disk, &format!("its {name}"), error))?;
+            }
+            Ok(bytes)
+        };
+        let position = |name| -> io::Result<Option<LogId>> {
+            let bytes = mark(name)?;
             bytes
                 .map(|bytes| convert::position_from_bytes(&bytes))
                 .transpose()
         };
-        let vote = disk.mark(VOTE).map_err(failed)?;
+        let vote = mark(VOTE)?;
         let purged = position(PURGED)?;
-        let last = match disk.bounds().map_err(failed)? {
-            None => purged,
-            Some((_, last)) => Some(entry_at(disk, group, last)?.log_id),
+        let (gap, last) = match disk.bounds().map_err(failed)? {
+            None => (None, purged),
+            Some((first, last)) => (
+                look_at_all(disk, first, last)?,
+                Some(entry_at(disk, group, last)?.log_id),
+            ),
         };
         Ok(Self {
             cache: Cache::starting_at(last.map_or(0, |last| last.index + 1)),
+            gap,
             vote: vote
                 .map(|bytes| v1::Vote::decode(bytes.as_slice()))
                 .transpose()
@@ -169,6 +191,47 @@ fn failed(error: store::Error) -> io::Error {
     io::Error::other(error)
 }
 
+/// What is wrong with `part` of the log on `disk`.
+fn damaged(disk: &dyn LogDisk, part: &str, error: impl std::fmt::Display) -> io::Error {
+    failed(store::Error::DamagedLog {
+        store: disk.place().to_owned(),
+        detail: format!("{part}: {error}"),
+    })
+}
+
+/// An entry that this node wrote, if it is still what it wrote.
+fn decode_written(disk: &dyn LogDisk, group: &GroupCell, bytes: &[u8]) -> io::Result<Entry> {
+    seal::check(bytes).map_err(|error| damaged(disk, "an entry", error))?;
+    decode_entry(group.get(), bytes)
+}
+
+/// Whether all entries from `first` to `last` are what was written, before anything relies on them. Returns the last index that is missing
+/// between them.
+fn look_at_all(disk: &dyn LogDisk, first: u64, last: u64) -> io::Result<Option<u64>> {
+    let (mut next, mut gap) = (first, None);
+    while next <= last {
+        let found = disk.entries(next, last, LOOKED_AT_MAX).map_err(failed)?;
+        if found.is_empty() {
+            return Ok(Some(last));
+        }
+        for bytes in found {
+            let broken = |error| damaged(disk, &format!("entry {next} or one after it"), error);
+            seal::check(&bytes).map_err(broken)?;
+            // A kind or a format that is too new is judged elsewhere.
+            let index = Envelope::from_bytes(&bytes).map_or(next, |envelope| envelope.index);
+            if index < next {
+                let reason = format!("entry {index} is in its place");
+                return Err(damaged(disk, &format!("entry {next}"), reason));
+            }
+            if index > next {
+                gap = Some(index - 1);
+            }
+            next = index + 1;
+        }
+    }
+    Ok(gap)
+}
+
 impl LogStore {
     /// Over this file.
     ///
@@ -187,6 +250,7 @@ impl LogStore {
                 flushed: Flushed::starting_at(state.last.map_or(0, |last| index_of(last.index))),
                 state: Mutex::new(state),
                 sync: super::timing::Smoothed::default(),
+                under_way: UnderWay::default(),
                 clock,
             }),
         })
@@ -226,6 +290,23 @@ impl LogStore {
         self.memory.flushed.set_over(false);
     }
 
+    /// Refuses a log that lacks entries which no snapshot has: `snapshot` is the place up to which there is one.
+    ///
+    /// # Errors
+    /// When entries are missing.
+    pub fn refuse_gap(&self, snapshot: Option<LogId>) -> io::Result<()> {
+        let covered = snapshot.map_or(0, |last| index_of(last.index));
+        let gap = self.lock().gap;
+        match gap.filter(|missing| *missing > covered) {
+            Some(missing) => Err(damaged(
+                self.disk(),
+                &format!("entry {missing}"),
+                "it is missing",
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Makes the log go on after `place`, up to which a snapshot has everything. The library removes what a snapshot has
     /// after it was installed, in a step of its own; a crash in between leaves entries of another history in the log, which
     /// the library would take for those of the snapshot when their term is greater, or when they end at its place. Returns
@@ -248,7 +329,7 @@ impl LogStore {
             let first_gone = index_of(place.index) + 1;
             self.disk.truncate_from(first_gone).map_err(failed)?;
         }
-        let mark = convert::position(place).encode_to_vec();
+        let mark = seal(convert::position(place).encode_to_vec());
         self.disk
             .purge_to(index_of(place.index), vec![(PURGED, mark)])
             .map_err(failed)?;
@@ -260,6 +341,11 @@ impl LogStore {
         self.memory.flushed.shrink_to(0);
         self.memory.flushed.grow_to(index_of(place.index));
         Ok(true)
+    }
+
+    /// Since when (monotonic) the disk owes an answer; `None` while it owes none.
+    pub fn stuck_since(&self) -> Option<Duration> {
+        self.memory.under_way.oldest()
     }
 
     /// How long a sync takes of late; zero before the first.
@@ -288,11 +374,7 @@ impl LogStore {
     /// When they cannot be read.
     pub fn entries_from(&self, first: u64, max: usize) -> io::Result<Vec<Entry>> {
         let found = self.disk.entries(first, u64::MAX, max).map_err(failed)?;
-        let group = self.memory.group.get();
-        found
-            .iter()
-            .map(|bytes| decode_entry(group, bytes))
-            .collect()
+        found.iter().map(|bytes| self.decode(bytes)).collect()
     }
 
     /// Place of the entry at the library's `index`, also of the last purged one. Blocks.
@@ -313,9 +395,7 @@ impl LogStore {
             .disk
             .entries(index_of(index), index_of(index), 1)
             .map_err(failed)?;
-        let entry = found
-            .first()
-            .map(|bytes| decode_entry(self.memory.group.get(), bytes));
+        let entry = found.first().map(|bytes| self.decode(bytes));
         Ok(entry.transpose()?.map(|entry| entry.log_id))
     }
 
@@ -328,9 +408,11 @@ impl LogStore {
             .disk
             .last_of_kind(kind_number(Kind::Membership), index_of(index))
             .map_err(failed)?;
-        found
-            .map(|bytes| decode_entry(self.memory.group.get(), &bytes))
-            .transpose()
+        found.map(|bytes| self.decode(&bytes)).transpose()
+    }
+
+    fn decode(&self, bytes: &[u8]) -> io::Result<Entry> {
+        decode_written(self.disk(), &self.memory.group, bytes)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -346,6 +428,18 @@ impl LogStore {
             .await
             .map_err(io::Error::other)?
             .map_err(failed)
+    }
+
+    /// A write that is waited for.
+    async fn write(
+        &self,
+        work: impl FnOnce(&dyn LogDisk) -> Result<(), store::Error> + Send + 'static,
+    ) -> io::Result<()> {
+        let memory = Arc::clone(&self.memory);
+        let asked = memory.under_way.begin(memory.clock.monotonic());
+        let written = self.blocking(work).await;
+        memory.under_way.end(asked);
+        written
     }
 
     async fn read(&self, first: u64, end: u64) -> io::Result<Vec<Entry>> {
@@ -364,10 +458,9 @@ impl LogStore {
         let bytes = self
             .blocking(move |disk| disk.entries(index_of(first), older_end, usize::MAX))
             .await?;
-        let group = self.memory.group.get();
         let mut entries: Vec<Entry> = bytes
             .iter()
-            .map(|bytes| decode_entry(group, bytes))
+            .map(|bytes| self.decode(bytes))
             .collect::<io::Result<_>>()?;
         entries.append(&mut newer);
         Ok(entries)
@@ -381,9 +474,10 @@ impl LogStore {
         callback: IOFlushed<TypeConfig>,
     ) -> io::Result<()> {
         let callback = Arc::new(Mutex::new(Some(callback)));
+        let asked = self.memory.under_way.begin(self.memory.clock.monotonic());
         for _ in 0..FULL_TRIES {
             let last = entries.last().map(|entry| entry.index);
-            let answer = self.answer(last, Arc::clone(&callback));
+            let answer = self.answer(last, asked, Arc::clone(&callback));
             match self
                 .disk
                 .append(Arc::clone(&entries), marks.clone(), Box::new(answer))
@@ -394,7 +488,7 @@ impl LogStore {
             }
         }
         Err(io::Error::other(
-            "the disk of the log took nothing for ten seconds",
+            "the disk of the log took nothing for 35 seconds",
         ))
     }
 
@@ -402,17 +496,21 @@ impl LogStore {
     fn answer(
         &self,
         last: Option<u64>,
+        asked: u64,
         callback: Arc<Mutex<Option<IOFlushed<TypeConfig>>>>,
     ) -> impl FnOnce(Result<(), store::Error>) + Send + 'static {
         let memory = Arc::clone(&self.memory);
         let began = memory.clock.monotonic();
         move |result| {
+            memory.under_way.end(asked);
             match (&result, last) {
                 (Ok(()), Some(last)) => {
                     memory.lock().cache.flushed_to(last);
                     memory.flushed.grow_to(last);
                     let took = memory.clock.monotonic().saturating_sub(began);
-                    memory.sync.note(took);
+                    if took < SYNC_COUNTED_MAX {
+                        memory.sync.note(took);
+                    }
                 }
                 (Ok(()), None) => {}
                 (Err(_), _) => memory.flushed.set_over(true),
@@ -430,9 +528,9 @@ impl LogStore {
 
 /// The marks of a log without entries that goes on after `place`, of a node that gave this vote.
 pub(super) fn marks_after(place: LogId, vote: &Vote) -> Vec<Mark> {
-    let position = convert::position(place).encode_to_vec();
+    let position = seal(convert::position(place).encode_to_vec());
     vec![
-        (VOTE, convert::vote(vote).encode_to_vec()),
+        (VOTE, seal(convert::vote(vote).encode_to_vec())),
         (PURGED, position.clone()),
         (COMMITTED, position),
     ]
@@ -443,7 +541,7 @@ fn entry_at(disk: &dyn LogDisk, group: &GroupCell, index: u64) -> io::Result<Ent
     let bytes = found
         .first()
         .ok_or_else(|| io::Error::other(format!("log entry {index} is missing")))?;
-    decode_entry(group.get(), bytes)
+    decode_written(disk, group, bytes)
 }
 
 /// The number of a kind, as the file's column has it.
@@ -460,7 +558,7 @@ fn record(envelope: &Envelope) -> GroupLogEntry {
     GroupLogEntry {
         index: envelope.index,
         kind: kind_number(envelope.kind),
-        envelope: envelope.to_bytes(),
+        envelope: seal(envelope.to_bytes()),
     }
 }
 
@@ -527,8 +625,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
-        let bytes = convert::vote(vote).encode_to_vec();
-        self.blocking(move |disk| disk.put(vec![(VOTE, bytes)]))
+        let bytes = seal(convert::vote(vote).encode_to_vec());
+        self.write(move |disk| disk.put(vec![(VOTE, bytes)]))
             .await?;
         self.lock().vote = Some(*vote);
         Ok(())
@@ -574,7 +672,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             {
                 state.is_committed_unsaved = false;
                 state.marked_at = Some(now);
-                let bytes = convert::position(committed).encode_to_vec();
+                let bytes = seal(convert::position(committed).encode_to_vec());
                 marks.push((COMMITTED, bytes));
             }
             (records, marks)
@@ -598,7 +696,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
         let first_gone = last_log_id.map_or(0, |last| last.index + 1);
-        self.blocking(move |disk| disk.truncate_from(index_of(first_gone)))
+        self.write(move |disk| disk.truncate_from(index_of(first_gone)))
             .await?;
         // `first_gone` is the library's index of the first that is gone, so ours of the last that is left.
         self.memory.flushed.shrink_to(first_gone);
@@ -611,8 +709,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {
-        let mark = convert::position(log_id).encode_to_vec();
-        self.blocking(move |disk| disk.purge_to(index_of(log_id.index), vec![(PURGED, mark)]))
+        let mark = seal(convert::position(log_id).encode_to_vec());
+        self.write(move |disk| disk.purge_to(index_of(log_id.index), vec![(PURGED, mark)]))
             .await?;
         self.memory.flushed.grow_to(index_of(log_id.index));
         let mut state = self.lock();

@@ -308,3 +308,66 @@ async fn an_entry_is_waited_for_until_it_is_on_disk_or_cannot_be() {
     let log = open(dir.path(), cell(9));
     log.flushed().wait_for(2).await.unwrap();
 }
+
+/// Changes what the file has, as damage or somebody's hand does.
+fn tamper(directory: &std::path::Path, sql: &str) {
+    let connection = rusqlite::Connection::open(directory.join("raft-log.sqlite3")).unwrap();
+    assert!(connection.execute(sql, []).unwrap() > 0, "{sql}");
+}
+
+fn refusal(directory: &std::path::Path) -> String {
+    let disk = GroupLog::open(directory, Timestamp::from_seconds(1)).unwrap();
+    let opened = LogStore::open(Arc::new(disk), cell(5), FakeClock::new());
+    let error = opened.and_then(|log| log.refuse_gap(None)).unwrap_err();
+    error.to_string()
+}
+
+async fn written(directory: &std::path::Path) {
+    let mut log = open(directory, cell(5));
+    log.save_vote(&Vote::new_committed(3, 7)).await.unwrap();
+    let entries: Vec<Entry> = (1..=5).map(|index| command(index, 40)).collect();
+    append(&mut log, entries).await;
+}
+
+#[tokio::test]
+async fn an_entry_or_a_vote_that_is_not_what_was_written_is_refused() {
+    for (sql, part) in [
+        (
+            "UPDATE group_log SET envelope = CAST(substr(envelope, 1, 30) || x'7f' || substr(envelope, 32) AS BLOB) WHERE entry_index = 4",
+            "entry 4",
+        ),
+        (
+            "UPDATE group_mark SET value = CAST(x'0809' || substr(value, 3) AS BLOB) WHERE name = 'vote'",
+            "its vote",
+        ),
+        ("DELETE FROM group_log WHERE entry_index = 3", "entry 3"),
+        (
+            "UPDATE group_log SET envelope = (SELECT envelope FROM group_log WHERE entry_index = 2) WHERE entry_index = 4",
+            "entry 4",
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path()).await;
+        tamper(dir.path(), sql);
+        let refusal = refusal(dir.path());
+        assert!(refusal.contains(part), "{sql}: {refusal}");
+        assert!(
+            refusal.contains("empty the directory (RaftDataDir)"),
+            "{refusal}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn entries_that_a_snapshot_has_may_be_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path()).await;
+    tamper(dir.path(), "DELETE FROM group_log WHERE entry_index = 3");
+    let log = open(dir.path(), cell(5));
+    assert!(
+        log.refuse_gap(Some(super::super::types::log_id(3, 7, 2)))
+            .is_err()
+    );
+    log.refuse_gap(Some(super::super::types::log_id(3, 7, 3)))
+        .unwrap();
+}

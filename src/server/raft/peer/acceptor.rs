@@ -182,21 +182,22 @@ async fn identify(shared: &Shared, stream: TcpStream, from: SocketAddr) -> Resul
         Credentials::Certificates(material) => {
             let stream = Bounded::new(stream, shared.limits.tls_bytes);
             let (stream, holder) = tls(material, stream).await?;
-            let member = holder
-                .names
-                .into_iter()
-                .find(|name| shared.is_member(&policy, name));
+            let mut names = holder.names.into_iter();
+            let member = names.find(|name| shared.is_member(&policy, name));
             let veto = member.is_none().then_some(Reason::Name);
             let (mut stream, card) = accept(stream, &me, veto).await?;
             stream.get_mut().0.lift();
+            if let Some(member) = &member {
+                shared.note_certificate(member, holder.validity);
+            }
             let identity = identity(from, Trust::Certificates, member, card);
             Ok(Known {
                 stream: Box::new(stream),
                 identity,
-                expires_at: Some(holder.expires_at),
+                expires_at: Some(holder.validity.expires_at),
             })
         }
-        Credentials::Secret(_) => plain(shared, stream, from, &me, None).await,
+        Credentials::Secrets(_) => plain(shared, stream, from, &me, None).await,
         Credentials::Addresses => {
             let is_known = shared.is_member_address(&policy, from.ip(), local).await;
             let veto = (!is_known).then_some(Reason::Address);

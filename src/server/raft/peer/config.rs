@@ -17,8 +17,9 @@ pub struct Config {
     pub own_name: String,
     /// `RaftSSLCertFile`, `RaftSSLPrivateKeyFile` and `RaftSSLCAFile`; `None` when none of them is set.
     pub tls: Option<TlsFiles>,
-    /// `RaftSharedSecret`; not used where there are certificates.
-    pub shared_secret: Option<Secret>,
+    /// `RaftSharedSecret`; not used where there are certificates. All are accepted; the first is shown, and the next where the other side
+    /// does not know that one.
+    pub shared_secrets: Vec<Secret>,
     /// `RaftRequireAuthentication`: without certificates and secret there is no start.
     pub require_authentication: bool,
     /// Bounds. Taken at the start only.

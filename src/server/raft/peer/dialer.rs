@@ -138,15 +138,45 @@ impl PeerDialer {
     async fn try_connect(&self, target: &Target) -> Result<PeerIo, DialError> {
         let policy = self.shared.policy.load_full();
         let member = host_of(&target.member);
-        let must_be_member = !matches!(policy.credentials, Credentials::Secret(_));
+        let must_be_member = !matches!(policy.credentials, Credentials::Secrets(_));
         if must_be_member && !self.shared.is_member(&policy, &member) {
             return Err(DialError::NotMember {
                 name: target.member.clone(),
             });
         }
-        let (stream, address) = self.reach(target, &policy).await?;
+        // While the secret is changed, whoever does not know the new one yet is shown the old one.
+        let tries = match &policy.credentials {
+            Credentials::Secrets(secrets) => secrets.len(),
+            Credentials::Certificates(_) | Credentials::Addresses => 1,
+        };
+        let mut outcome = self.try_with(target, &member, &policy, 0).await;
+        for number in 1..tries {
+            let is_unknown = matches!(
+                &outcome,
+                Err(DialError::NotTrusted {
+                    reason: Distrust::RefusedUs(Reason::WrongProof),
+                    ..
+                })
+            );
+            if !is_unknown {
+                break;
+            }
+            outcome = self.try_with(target, &member, &policy, number).await;
+        }
+        outcome
+    }
+
+    /// One connection, on which the secret with this number is shown.
+    async fn try_with(
+        &self,
+        target: &Target,
+        member: &str,
+        policy: &Policy,
+        secret: usize,
+    ) -> Result<PeerIo, DialError> {
+        let (stream, address) = self.reach(target, policy).await?;
         let within = self.shared.limits.dial_handshake;
-        let handshake = self.handshake(stream, address, &member, &policy);
+        let handshake = self.handshake(stream, address, member, policy, secret);
         let outcome = tokio::time::timeout(within, handshake).await;
         match outcome {
             Ok(Ok(peer)) => Ok(peer),
@@ -229,8 +259,10 @@ impl PeerDialer {
         address: SocketAddr,
         member: &str,
         policy: &Policy,
+        secret: usize,
     ) -> Result<PeerIo, Distrust> {
-        let me = self.shared.me(policy);
+        let mut me = self.shared.me(policy);
+        me.secrets = me.secrets.get(secret..).unwrap_or_default();
         let identity = |member: Option<String>, card: super::message::Card| PeerIdentity {
             address,
             trust: me.card.trust,
@@ -253,7 +285,8 @@ impl PeerDialer {
         let (mut stream, holder) = tls(material, stream, member).await?;
         let card = exchange::dial(&mut stream, &me).await?;
         stream.get_mut().0.lift();
-        let expiry = self.shared.at_expiry(holder.expires_at);
+        self.shared.note_certificate(member, holder.validity);
+        let expiry = self.shared.at_expiry(holder.validity.expires_at);
         let identity = identity(Some(member.to_owned()), card);
         Ok(PeerIo::new(Box::new(stream), identity, Some(expiry), None))
     }

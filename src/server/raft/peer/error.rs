@@ -90,6 +90,11 @@ pub enum Error {
         "RaftRequireAuthentication is true, but neither RaftSharedSecret nor RaftSSLCertFile, RaftSSLPrivateKeyFile and RaftSSLCAFile are set"
     )]
     NoAuthentication,
+    /// A reload would leave the peer port open to whoever has an address.
+    #[error(
+        "neither RaftSharedSecret nor RaftSSLCertFile, RaftSSLPrivateKeyFile and RaftSSLCAFile are set any more; a running node does not give up its authentication: set one of them, or restart it"
+    )]
+    GivesUpAuthentication,
 }
 
 /// Why a member was not reached.

@@ -18,8 +18,8 @@ const CONTEXT: &[u8] = b"orchestrator peer handshake v1\0";
 /// This node in a handshake.
 pub(super) struct Me<'a> {
     pub card: Card,
-    /// Used where the card says so.
-    pub secret: &'a Secret,
+    /// Used where the card says so: a dialer shows the first, an acceptor takes any.
+    pub secrets: &'a [Secret],
 }
 
 #[derive(Clone, Copy)]
@@ -62,17 +62,25 @@ where
         return Ok(peer);
     }
     let transcript = [hello_bytes.as_slice(), &answer_bytes];
-    match receive(stream).await?.map_err(malformed)?.0 {
-        Message::DialerProof(proof) if is_proof(me.secret, Role::Dialer, &transcript, &proof) => {}
-        Message::DialerProof(_) => return refuse(stream, Reason::WrongProof).await,
+    let secret = match receive(stream).await?.map_err(malformed)?.0 {
+        Message::DialerProof(proof) => {
+            let known = me.secrets.iter();
+            let shown = known
+                .filter(|secret| is_proof(secret, Role::Dialer, &transcript, &proof))
+                .next_back();
+            match shown {
+                Some(secret) => secret,
+                None => return refuse(stream, Reason::WrongProof).await,
+            }
+        }
         Message::Refusal(reason) => return Err(Distrust::RefusedUs(reason)),
         _ => return Err(malformed(ParseError::Kind)),
-    }
+    };
     // Only now is it known that the group it names is its own word.
     if is_other_group(&me.card, &peer) {
         return refuse(stream, Reason::OtherGroup).await;
     }
-    let proof = proof(me.secret, Role::Acceptor, &transcript);
+    let proof = proof(secret, Role::Acceptor, &transcript);
     send(stream, &Message::AcceptorProof(proof)).await?;
     Ok(peer)
 }
@@ -97,11 +105,14 @@ where
     }
     if me.card.trust == Trust::Secret {
         let transcript = [hello_bytes.as_slice(), &answer_bytes];
-        let ours = proof(me.secret, Role::Dialer, &transcript);
+        let Some(secret) = me.secrets.first() else {
+            return refuse(stream, Reason::WrongProof).await;
+        };
+        let ours = proof(secret, Role::Dialer, &transcript);
         send(stream, &Message::DialerProof(ours)).await?;
         match receive(stream).await?.map_err(malformed)?.0 {
             Message::AcceptorProof(theirs)
-                if is_proof(me.secret, Role::Acceptor, &transcript, &theirs) => {}
+                if is_proof(secret, Role::Acceptor, &transcript, &theirs) => {}
             Message::AcceptorProof(_) => return Err(Distrust::WeRefuse(Reason::WrongProof)),
             Message::Refusal(reason) => return Err(Distrust::RefusedUs(reason)),
             _ => return Err(malformed(ParseError::Kind)),

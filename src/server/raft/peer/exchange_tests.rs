@@ -30,14 +30,14 @@ async fn both(
     let dialing = async move {
         let me = Me {
             card: dialer.0,
-            secret: &dialer_secret,
+            secrets: std::slice::from_ref(&dialer_secret),
         };
         dial(&mut a, &me).await
     };
     let accepting = async move {
         let me = Me {
             card: acceptor.0,
-            secret: &acceptor_secret,
+            secrets: std::slice::from_ref(&acceptor_secret),
         };
         accept(&mut b, &me, None).await
     };
@@ -136,7 +136,7 @@ async fn acceptor(stream: &mut DuplexStream, nonce: u8) -> Result<Card, Distrust
     };
     let me = Me {
         card,
-        secret: &secret,
+        secrets: std::slice::from_ref(&secret),
     };
     accept(stream, &me, None).await
 }
@@ -145,7 +145,7 @@ async fn dialer(stream: &mut DuplexStream) -> Result<Card, Distrust> {
     let secret = secret(SECRET);
     let me = Me {
         card: card(Trust::Secret, 1),
-        secret: &secret,
+        secrets: std::slice::from_ref(&secret),
     };
     dial(stream, &me).await
 }
@@ -246,7 +246,7 @@ async fn nothing_a_stranger_gets_depends_on_the_secret() {
         let secret = secret(text);
         let me = Me {
             card: card(Trust::Secret, 2),
-            secret: &secret,
+            secrets: std::slice::from_ref(&secret),
         };
         let hello = Message::Hello(card(Trust::Secret, 1)).to_bytes();
         let guess = Message::DialerProof([0; 32]).to_bytes();

@@ -1,6 +1,6 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::acceptor::PeerAcceptor;
 use super::book::{AddressBook, LookUp, SystemLookUp};
-use super::config::{Config, Limits};
+use super::config::{Config, Limits, TlsFiles};
 use super::dialer::PeerDialer;
 use super::error::Error;
 use super::exchange::Me;
@@ -20,8 +20,9 @@ use super::names::{HostPort, hosts_of};
 use super::places::Places;
 use super::policy::{Credentials, Policy};
 use super::refusals::Refusals;
+use super::tls::Validity;
 
-/// How often the files of certificates are looked at. Renewals happen days before expiry; a person who has just copied
+/// How often the files of certificates are looked at: what renews them tells nobody. Renewals happen days before expiry; a person who has just copied
 /// them wants to see it.
 const FILES_LOOKED_AT: Duration = Duration::from_secs(10);
 
@@ -42,7 +43,26 @@ pub(super) struct Shared {
     pub book: Arc<AddressBook>,
     pub places: Arc<Places>,
     pub refusals: Refusals,
+    /// How long the certificates hold that members have shown last.
+    shown: Mutex<BTreeMap<String, Validity>>,
 }
+
+/// Another configuration that can be used, and is not in force yet.
+pub struct Prepared(Policy);
+
+/// By what members make sure of each other.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// `RaftSSLCertFile`, `RaftSSLPrivateKeyFile` and `RaftSSLCAFile`.
+    pub tls: Option<TlsFiles>,
+    /// `RaftSharedSecret`.
+    pub shared_secrets: Vec<Secret>,
+    /// `RaftRequireAuthentication`.
+    pub require_authentication: bool,
+}
+
+/// Time between two lines of the log that say the same of an expiry.
+const REMINDED_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// How the links are, for status, health and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +73,8 @@ pub struct PeerStatus {
     pub warnings: Vec<String>,
     /// Seconds until the certificate of this node expires, negative when it has; `None` without certificates.
     pub certificate_expires_in_seconds: Option<i64>,
+    /// The same of the certificates that members have shown last, by host.
+    pub shown_certificates_expire_in_seconds: BTreeMap<String, i64>,
     /// Connections of members that are open here.
     pub open: usize,
     /// Connections that are being identified.
@@ -96,6 +118,7 @@ impl PeerLinks {
             book: AddressBook::new(names, clock.clone()),
             places: Places::new(&limits),
             refusals: Refusals::new(clock.clone()),
+            shown: Mutex::default(),
             limits,
             clock,
         })))
@@ -132,29 +155,52 @@ impl PeerLinks {
     /// [`Error`].
     pub fn reload(&self, config: Config) -> Result<(), Error> {
         let policy = Policy::of(config, &self.0.clock)?;
-        let warnings = policy.warnings(&self.0.clock);
-        self.0.policy.store(Arc::new(policy));
-        for warning in warnings {
-            tracing::warn!("{warning}");
-        }
+        self.take(Prepared(policy));
         Ok(())
     }
 
-    /// Takes another list of `RaftNodes`; new connections are judged by it.
+    /// Reads another list of `RaftNodes` and other credentials, without taking them. Blocks for the files.
     ///
     /// # Errors
-    /// [`Error`]: certificates are read anew, and cannot be used.
-    pub fn set_nodes(&self, nodes: Vec<String>) -> Result<(), Error> {
+    /// [`Error`]: they cannot be used, or would give up authentication.
+    pub fn prepare(&self, nodes: Vec<String>, access: Access) -> Result<Prepared, Error> {
+        let current = self.0.policy.load();
         let config = Config {
             nodes,
-            ..self.0.policy.load().config.clone()
+            tls: access.tls,
+            shared_secrets: access.shared_secrets,
+            require_authentication: access.require_authentication,
+            ..current.config.clone()
         };
-        self.reload(config)
+        let policy = Policy::of(config, &self.0.clock)?;
+        let is_open = |policy: &Policy| policy.credentials.trust() == Trust::Addresses;
+        match is_open(&policy) && !is_open(&current) {
+            true => Err(Error::GivesUpAuthentication),
+            false => Ok(Prepared(policy)),
+        }
+    }
+
+    /// Takes what was prepared; new connections are judged by it.
+    pub fn take(&self, prepared: Prepared) {
+        let before = self.0.policy.load().credentials.trust();
+        let after = prepared.0.credentials.trust();
+        if before != after {
+            tracing::warn!(
+                %before, %after,
+                "members make sure of each other in another way now; those that do it in another way are refused"
+            );
+        }
+        let warnings = prepared.0.warnings(&self.0.clock);
+        self.0.policy.store(Arc::new(prepared.0));
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
     }
 
     /// Reloads when one of the files has changed, until stopped. For a task of its own.
     pub async fn follow_files(&self, stop: CancellationToken) {
         let mut seen = self.stamps();
+        let mut reminded_at = self.0.clock.monotonic();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -164,6 +210,21 @@ impl PeerLinks {
             if let Some(seconds) = status.certificate_expires_in_seconds {
                 metrics::gauge!("orchestrator_raft_certificate_expires_in_seconds")
                     .set(seconds as f64);
+            }
+            for (member, seconds) in status.shown_certificates_expire_in_seconds {
+                metrics::gauge!(
+                    "orchestrator_raft_peer_certificate_expires_in_seconds",
+                    "member" => member
+                )
+                .set(seconds as f64);
+            }
+            // What is said at the start and at a reload only is forgotten by the time that it matters.
+            let now = self.0.clock.monotonic();
+            if now.saturating_sub(reminded_at) >= REMINDED_EVERY {
+                reminded_at = now;
+                for warning in &status.warnings {
+                    tracing::warn!("{warning}");
+                }
             }
             let now = self.stamps();
             if now != seen {
@@ -208,10 +269,25 @@ impl PeerLinks {
         let policy = self.0.policy.load();
         let (open, unidentified) = self.0.places.open();
         let (refused, last_refusal) = self.0.refusals.seen();
+        let now = self.0.clock.now();
+        let shown = self.0.shown_certificates(&policy);
+        let mut warnings = policy.warnings(&self.0.clock);
+        warnings.extend(shown.iter().filter_map(|(member, validity)| {
+            let when = validity.warning(now)?;
+            Some(format!(
+                "the certificate that {member} showed last {when}: it is refused then, unless it has a new one by now"
+            ))
+        }));
+        let shown = shown.into_iter();
         PeerStatus {
             trust: policy.credentials.trust(),
-            warnings: policy.warnings(&self.0.clock),
-            certificate_expires_in_seconds: policy.expires_in(&self.0.clock),
+            warnings,
+            certificate_expires_in_seconds: policy
+                .validity()
+                .map(|validity| validity.expires_in(now)),
+            shown_certificates_expire_in_seconds: shown
+                .map(|(member, validity)| (member, validity.expires_in(now)))
+                .collect(),
             open,
             unidentified,
             refused,
@@ -242,10 +318,9 @@ impl Shared {
 
     /// How this node shows itself on a new connection.
     pub(super) fn me<'a>(&self, policy: &'a Policy) -> Me<'a> {
-        static NONE: std::sync::LazyLock<Secret> = std::sync::LazyLock::new(Secret::default);
-        let secret = match &policy.credentials {
-            Credentials::Secret(secret) => secret,
-            Credentials::Certificates(_) | Credentials::Addresses => &NONE,
+        let secrets = match &policy.credentials {
+            Credentials::Secrets(secrets) => secrets.as_slice(),
+            Credentials::Certificates(_) | Credentials::Addresses => &[],
         };
         Me {
             card: Card {
@@ -255,8 +330,29 @@ impl Shared {
                 nonce: random(),
                 name: card_name(&policy.config.own_name),
             },
-            secret,
+            secrets,
         }
+    }
+
+    /// A member has shown a certificate that holds so long.
+    pub(super) fn note_certificate(&self, member: &str, validity: Validity) {
+        self.shown().insert(member.to_owned(), validity);
+    }
+
+    /// What members have shown last; of those that are none any more it is forgotten.
+    fn shown_certificates(&self, policy: &Policy) -> BTreeMap<String, Validity> {
+        let mut shown = self.shown();
+        match policy.credentials {
+            Credentials::Certificates(_) => {
+                shown.retain(|member, _| self.is_member(policy, member));
+            }
+            Credentials::Secrets(_) | Credentials::Addresses => shown.clear(),
+        }
+        shown.clone()
+    }
+
+    fn shown(&self) -> MutexGuard<'_, BTreeMap<String, Validity>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a host, canonical, is one of a member.

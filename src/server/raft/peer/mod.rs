@@ -29,7 +29,10 @@
 //! HMAC-SHA-256(key = secret, "orchestrator peer handshake v1" · 0 · role u8 (1 dialer, 2 acceptor) · Hello · Answer)
 //! ```
 //!
-//! over the two messages as sent. What this is good for:
+//! over the two messages as sent. An acceptor takes any of its secrets (two, while the secret is changed) and proves itself by the one that was
+//! shown; a dialer that is refused for a wrong proof dials again and shows its next one.
+//!
+//! What this is good for:
 //! - the secret is never sent, and whoever merely connects gets nothing to try guesses on: the dialer proves itself first;
 //! - a proof of another connection does not fit, since each side draws a nonce of its own;
 //! - a proof sent back does not fit, since it has the other role; a whole handshake led back to its origin is known by the
@@ -61,7 +64,8 @@ pub use config::{Config, Limits, TlsFiles};
 pub use dialer::{PeerDialer, Target, dial_failure, server_builder};
 pub use error::{DialError, Distrust, Error};
 pub use io::{PeerIdentity, PeerIo};
-pub use links::{PeerLinks, PeerStatus};
+pub use links::{Access, PeerLinks, PeerStatus, Prepared};
 pub use message::{Reason, Trust};
+pub use names::host_of;
 pub(super) use names::is_host_and_port;
 pub use refusals::describe_metrics;

@@ -30,7 +30,7 @@ pub(in crate::raft) fn is_host_and_port(entry: &str) -> bool {
 }
 
 /// The host of an entry of `RaftNodes`, in its canonical form.
-pub(super) fn host_of(entry: &str) -> String {
+pub fn host_of(entry: &str) -> String {
     canonical(split(entry.trim()).0)
 }
 

@@ -8,13 +8,10 @@ use super::config::Config;
 use super::error::Error;
 use super::message::Trust;
 use super::names::hosts_of;
-use super::tls::Material;
+use super::tls::{Material, Validity};
 
 /// A secret with fewer characters can be tried out by whoever has overheard or provoked one handshake.
 const SECRET_LEAST: usize = 16;
-/// Time before the expiry of the certificate from which on it is a warning.
-const EXPIRY_WARNING_SECONDS: i64 = 14 * 24 * 3600;
-
 /// What is configured, as it is in force.
 pub(super) struct Policy {
     pub config: Config,
@@ -26,7 +23,8 @@ pub(super) struct Policy {
 /// What this node shows and asks for; the strictest that is configured.
 pub(super) enum Credentials {
     Certificates(Material),
-    Secret(Secret),
+    /// At least one.
+    Secrets(Vec<Secret>),
     Addresses,
 }
 
@@ -34,7 +32,7 @@ impl Credentials {
     pub(super) fn trust(&self) -> Trust {
         match self {
             Self::Certificates(_) => Trust::Certificates,
-            Self::Secret(_) => Trust::Secret,
+            Self::Secrets(_) => Trust::Secret,
             Self::Addresses => Trust::Addresses,
         }
     }
@@ -46,15 +44,16 @@ impl Policy {
     /// # Errors
     /// [`Error`].
     pub(super) fn of(config: Config, clock: &Arc<dyn Clock>) -> Result<Self, Error> {
-        let secret = config
-            .shared_secret
-            .clone()
-            .filter(|secret| !secret.is_empty());
-        let credentials = match (&config.tls, secret) {
-            (Some(files), _) => Credentials::Certificates(Material::load(files, clock)?),
-            (None, Some(secret)) => Credentials::Secret(secret),
-            (None, None) if config.require_authentication => return Err(Error::NoAuthentication),
-            (None, None) => Credentials::Addresses,
+        let secrets = config.shared_secrets.iter();
+        let secrets: Vec<Secret> = secrets
+            .filter(|secret| !secret.is_empty())
+            .cloned()
+            .collect();
+        let credentials = match &config.tls {
+            Some(files) => Credentials::Certificates(Material::load(files, clock)?),
+            None if !secrets.is_empty() => Credentials::Secrets(secrets),
+            None if config.require_authentication => return Err(Error::NoAuthentication),
+            None => Credentials::Addresses,
         };
         Ok(Self {
             hosts: hosts_of(&config.nodes),
@@ -63,13 +62,11 @@ impl Policy {
         })
     }
 
-    /// Seconds until the certificate of this node expires; negative when it has.
-    pub(super) fn expires_in(&self, clock: &Arc<dyn Clock>) -> Option<i64> {
+    /// How long the certificate of this node holds.
+    pub(super) fn validity(&self) -> Option<Validity> {
         match &self.credentials {
-            Credentials::Certificates(material) => {
-                Some(material.expires_at - clock.now().as_micros() / 1_000_000)
-            }
-            _ => None,
+            Credentials::Certificates(material) => Some(material.validity),
+            Credentials::Secrets(_) | Credentials::Addresses => None,
         }
     }
 
@@ -80,30 +77,48 @@ impl Policy {
             Credentials::Addresses => warnings.push(
                 "members are trusted by their address only: whoever can send from an address of a member can take over the group; set RaftSharedSecret, or RaftSSLCertFile, RaftSSLPrivateKeyFile and RaftSSLCAFile".to_owned(),
             ),
-            Credentials::Secret(secret) if secret.expose().chars().count() < SECRET_LEAST => {
-                warnings.push(format!(
-                    "RaftSharedSecret has fewer than {SECRET_LEAST} characters and can be guessed; make one with: openssl rand -hex 32"
-                ));
+            Credentials::Secrets(secrets) => {
+                if secrets.iter().any(|secret| secret.expose().chars().count() < SECRET_LEAST) {
+                    warnings.push(format!(
+                        "RaftSharedSecret has fewer than {SECRET_LEAST} characters and can be guessed; make one with: openssl rand -hex 32"
+                    ));
+                }
+                if secrets.len() > 1 {
+                    warnings.push(
+                        "RaftSharedSecret is being changed: the old one, its second, opens the peer port as well; take it out when all members have the new one".to_owned(),
+                    );
+                }
             }
-            Credentials::Certificates(material)
-                if !material.names.iter().any(|name| self.hosts.contains(name)) =>
-            {
-                warnings.push(format!(
-                    "the certificate in RaftSSLCertFile names {}, and no entry of RaftNodes is written so: the other members may refuse this node",
-                    listed(&material.names)
-                ));
+            Credentials::Certificates(material) => {
+                warnings.extend(self.warnings_of(material, clock));
             }
-            Credentials::Secret(_) | Credentials::Certificates(_) => {}
         }
-        match self.expires_in(clock) {
-            Some(seconds) if seconds <= 0 => warnings.push(
-                "the certificate in RaftSSLCertFile has expired: the other members refuse this node".to_owned(),
-            ),
-            Some(seconds) if seconds <= EXPIRY_WARNING_SECONDS => warnings.push(format!(
-                "the certificate in RaftSSLCertFile expires in {} hours; the other members refuse this node then",
-                seconds / 3600
-            )),
-            _ => {}
+        warnings
+    }
+
+    fn warnings_of(&self, material: &Material, clock: &Arc<dyn Clock>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !material.names.iter().any(|name| self.hosts.contains(name)) {
+            warnings.push(format!(
+                "the certificate in RaftSSLCertFile names {}, and no entry of RaftNodes is written so: the other members may refuse this node",
+                listed(&material.names)
+            ));
+        }
+        let Some(files) = &self.config.tls else {
+            return warnings;
+        };
+        let now = clock.now();
+        let file = files.certificate.display();
+        if let Some(when) = material.validity.warning(now) {
+            warnings.push(format!(
+                "the certificate in RaftSSLCertFile ({file}) {when}: the other members refuse this node then"
+            ));
+        }
+        let file = files.authority.display();
+        if let Some(when) = material.authorities.warning(now) {
+            warnings.push(format!(
+                "the last of the authorities in RaftSSLCAFile ({file}) {when}: no member is let in here then"
+            ));
         }
         warnings
     }

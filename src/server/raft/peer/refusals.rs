@@ -119,6 +119,10 @@ pub fn describe_metrics() {
         "orchestrator_raft_certificate_expires_in_seconds",
         "time until the certificate of the peer port expires; negative when it has"
     );
+    metrics::describe_gauge!(
+        "orchestrator_raft_peer_certificate_expires_in_seconds",
+        "the same of the certificate that a member showed last, by member"
+    );
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use orchestrator_core::domain::Timestamp;
 use orchestrator_core::ports::Clock;
 use rustls::client::{ClientConfig, Resumption};
 use rustls::crypto::CryptoProvider;
@@ -28,8 +29,10 @@ const AUTHORITY: &str = "RaftSSLCAFile";
 pub(super) struct Material {
     pub server: Arc<ServerConfig>,
     pub client: Arc<ClientConfig>,
-    /// When the first certificate of our own chain expires, in seconds since 1970.
-    pub expires_at: i64,
+    /// Of the certificate of our own chain that expires first.
+    pub validity: Validity,
+    /// Of the authority that expires last: several stand side by side while one takes the place of another.
+    pub authorities: Validity,
     /// Names in our own certificate.
     pub names: Vec<String>,
 }
@@ -39,8 +42,49 @@ pub(super) struct Material {
 pub(super) struct Holder {
     /// DNS and IP names, canonical. The common name is not among them: it is not a name of a host (RFC 9525, section 2).
     pub names: Vec<String>,
-    /// When it expires, in seconds since 1970.
+    /// How long it holds.
+    pub validity: Validity,
+}
+
+/// How long a certificate holds, in seconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Validity {
+    pub begins_at: i64,
     pub expires_at: i64,
+}
+
+const DAY: i64 = 24 * 3600;
+
+/// Time before the expiry of a certificate from which on it is a warning; a third of its life where that is less, because
+/// certificates that a machine renews live for weeks or days, and are renewed when a third of that is left.
+const EXPIRY_WARNING: i64 = 30 * DAY;
+
+impl Validity {
+    fn of(certificate: &X509Certificate<'_>) -> Self {
+        let validity = certificate.validity();
+        Self {
+            begins_at: validity.not_before.timestamp(),
+            expires_at: validity.not_after.timestamp(),
+        }
+    }
+
+    /// Seconds until it expires; negative when it has.
+    pub(super) fn expires_in(&self, now: Timestamp) -> i64 {
+        self.expires_at - now.as_micros() / 1_000_000
+    }
+
+    /// When it expires, in words, where that is soon: "expires in 9 days", "has expired".
+    pub(super) fn warning(&self, now: Timestamp) -> Option<String> {
+        let life = self.expires_at.saturating_sub(self.begins_at);
+        let left = self.expires_in(now);
+        let warns = EXPIRY_WARNING.min(life / 3);
+        match left {
+            left if left <= 0 => Some("has expired".to_owned()),
+            left if left > warns => None,
+            left if left < 2 * DAY => Some(format!("expires in {} hours", left / 3600)),
+            left => Some(format!("expires in {} days", left / DAY)),
+        }
+    }
 }
 
 impl Material {
@@ -52,11 +96,14 @@ impl Material {
         whole(files)?;
         refuse_readable(&files.private_key)?;
         let chain = certificates(CERTIFICATE, &files.certificate)?;
-        let expires_at = expiry_of_chain(&chain, &files.certificate)?;
+        let validity = validities(CERTIFICATE, &chain, &files.certificate)?
+            .into_iter()
+            .min_by_key(|validity| validity.expires_at)
+            .unwrap_or_default();
         let names = Holder::of(Some(&chain)).names;
         let key = PrivateKeyDer::from_pem_file(&files.private_key)
             .map_err(|error| private_key_error(&files.private_key, &error))?;
-        let roots = authorities(&files.authority)?;
+        let (roots, authorities) = authorities(&files.authority)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let time: Arc<dyn TimeProvider> = Arc::new(ClockTime(clock.clone()));
         let pair = |error: rustls::Error| Error::Pair {
@@ -77,7 +124,8 @@ impl Material {
         Ok(Self {
             server: Arc::new(without_resumption(server)),
             client: Arc::new(client),
-            expires_at,
+            validity,
+            authorities,
             names,
         })
     }
@@ -130,14 +178,19 @@ fn refuse_readable(path: &Path) -> Result<(), Error> {
     }
 }
 
-fn authorities(path: &Path) -> Result<Arc<RootCertStore>, Error> {
+fn authorities(path: &Path) -> Result<(Arc<RootCertStore>, Validity), Error> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(AUTHORITY, path)? {
+    let all = certificates(AUTHORITY, path)?;
+    let last = validities(AUTHORITY, &all, path)?
+        .into_iter()
+        .max_by_key(|validity| validity.expires_at)
+        .unwrap_or_default();
+    for certificate in all {
         roots
             .add(certificate)
             .map_err(|error| file_error(AUTHORITY, path, &error.to_string()))?;
     }
-    Ok(Arc::new(roots))
+    Ok((Arc::new(roots), last))
 }
 
 fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
@@ -150,14 +203,17 @@ fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'st
     }
 }
 
-fn expiry_of_chain(chain: &[CertificateDer<'_>], path: &Path) -> Result<i64, Error> {
-    let each = chain.iter().map(|certificate| {
+fn validities(
+    key: &'static str,
+    certificates: &[CertificateDer<'_>],
+    path: &Path,
+) -> Result<Vec<Validity>, Error> {
+    let each = certificates.iter().map(|certificate| {
         let (_, parsed) = X509Certificate::from_der(certificate)
-            .map_err(|error| file_error(CERTIFICATE, path, &error.to_string()))?;
-        Ok(parsed.validity().not_after.timestamp())
+            .map_err(|error| file_error(key, path, &error.to_string()))?;
+        Ok(Validity::of(&parsed))
     });
-    let all: Vec<i64> = each.collect::<Result<_, Error>>()?;
-    Ok(all.into_iter().min().unwrap_or(i64::MAX))
+    each.collect()
 }
 
 fn private_key_error(path: &Path, error: &rustls_pki_types::pem::Error) -> Error {
@@ -182,7 +238,7 @@ impl Holder {
     pub(super) fn of(chain: Option<&[CertificateDer<'_>]>) -> Self {
         let nobody = Self {
             names: Vec::new(),
-            expires_at: 0,
+            validity: Validity::default(),
         };
         let Some(first) = chain.and_then(<[_]>::first) else {
             return nobody;
@@ -196,7 +252,7 @@ impl Holder {
         };
         Self {
             names: names.collect(),
-            expires_at: parsed.validity().not_after.timestamp(),
+            validity: Validity::of(&parsed),
         }
     }
 }

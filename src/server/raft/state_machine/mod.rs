@@ -26,6 +26,7 @@ use orchestrator_core::decided::{
 };
 use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::planted::{Bug, is_planted};
+use orchestrator_core::ports::Clock;
 use prost::bytes::Bytes;
 use tokio::sync::watch;
 use tokio_stream::StreamExt as _;
@@ -44,6 +45,11 @@ use crate::store::{AppliedEntry, InstallMode};
 
 /// Most entries that are seen and answered together, so that the first does not wait long for the last.
 const BATCH_MAX: usize = 512;
+
+/// How long a snapshot is tried to be written that the disk does not take, as anything else that it does not take; and the pause between
+/// two tries: a snapshot may have some megabytes.
+const SNAPSHOT_TRIED_FOR: Duration = Duration::from_secs(30);
+const SNAPSHOT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The instances of this node, of which a snapshot carries the keys.
 pub trait KnownInstances: Send + Sync {
@@ -93,6 +99,43 @@ struct Inner {
     leading: ArcSwapOption<Leading>,
     digests: Digests,
     place: Mutex<Place>,
+    clock: Arc<dyn Clock>,
+    /// Why a snapshot cannot be written, while that is tried again.
+    snapshot_trouble: Mutex<Option<String>>,
+}
+
+impl Inner {
+    /// Writes a snapshot's file, and tries again while the disk does not take it: until then the log is kept as well.
+    ///
+    /// # Errors
+    /// When the disk does not take it for 30 s.
+    async fn keep_snapshot(self: &Arc<Self>, meta: Meta, bytes: Bytes) -> io::Result<()> {
+        let began = self.clock.monotonic();
+        loop {
+            let (inner, meta, bytes) = (Arc::clone(self), meta.clone(), bytes.clone());
+            let written = blocking(move || inner.files.write(&meta, &bytes)).await;
+            let Err(error) = written else {
+                self.set_snapshot_trouble(None);
+                return Ok(());
+            };
+            let sentence = format!(
+                "a snapshot cannot be written to {}: {error}; free some space there, or make it writable",
+                self.files.directory().display()
+            );
+            if self.clock.monotonic().saturating_sub(began) >= SNAPSHOT_TRIED_FOR {
+                return Err(io::Error::other(sentence));
+            }
+            self.set_snapshot_trouble(Some(sentence));
+            self.clock.sleep(SNAPSHOT_PAUSE).await;
+        }
+    }
+
+    fn set_snapshot_trouble(&self, trouble: Option<String>) {
+        *self
+            .snapshot_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
 }
 
 /// Where in the log the state is.
@@ -177,6 +220,22 @@ impl Machine {
     /// Since when a write to the store is under way (monotonic).
     pub fn writing(&self) -> watch::Receiver<Option<Duration>> {
         self.inner.store.writing()
+    }
+
+    /// Why a snapshot cannot be written, while that is tried again.
+    pub fn snapshot_trouble(&self) -> Option<String> {
+        let trouble = self.inner.snapshot_trouble.lock();
+        trouble.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What writing to the store fails with, while it fails.
+    pub fn trouble(&self) -> Option<String> {
+        self.inner.store.trouble()
+    }
+
+    /// Since when (monotonic) entries wait to be applied because too much waits for the store.
+    pub fn full_since(&self) -> watch::Receiver<Option<Duration>> {
+        self.inner.store.full_since()
     }
 
     /// Why the store takes nothing any more, once that is so.
@@ -454,9 +513,9 @@ impl RaftStateMachine<TypeConfig> for Machine {
     async fn install_snapshot(&mut self, meta: &Meta, bytes: Bytes) -> Result<(), io::Error> {
         let _turn = self.turn().await?;
         let inner = Arc::clone(&self.inner);
-        let meta_of_file = meta.clone();
+        let to_check = bytes.clone();
         let snapshot = blocking(move || {
-            let snapshot = Snapshot::from_bytes(&bytes).map_err(io::Error::other)?;
+            let snapshot = Snapshot::from_bytes(&to_check).map_err(io::Error::other)?;
             // One that was made before the group had a name says nothing about it.
             let group = Some(snapshot.group()).filter(|group| *group != NO_GROUP);
             let ours = inner.identity.group().get();
@@ -471,11 +530,11 @@ impl RaftStateMachine<TypeConfig> for Machine {
                 let founded = Founded { group, at: 0 };
                 inner.identity.found(founded).map_err(io::Error::other)?;
             }
-            // First the file: with it, a store that was not replaced any more is replaced after a restart.
-            inner.files.write(&meta_of_file, &bytes)?;
             Ok(snapshot)
         })
         .await?;
+        // First the file: with it, a store that was not replaced any more is replaced after a restart.
+        self.inner.keep_snapshot(meta.clone(), bytes).await?;
         let snapshot = Arc::new(snapshot);
         self.inner
             .store
@@ -524,20 +583,18 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         let group = inner.identity.group().get().unwrap_or(NO_GROUP);
         // The log is purged behind a snapshot: what the store lacks must not be what the log lost.
         inner.store.wait_for(state.applied_index).await?;
-        blocking(move || {
-            let snapshot = Snapshot::of(group, &state, inner.known.known());
-            let bytes = snapshot.to_bytes().map_err(io::Error::other)?;
-            inner.files.write(&meta, &bytes)?;
-            tracing::info!(
-                index = state.applied_index,
-                bytes = bytes.len(),
-                "wrote a snapshot of decided state"
-            );
-            Ok(openraft::Snapshot {
-                meta,
-                snapshot: Bytes::from(bytes),
-            })
-        })
-        .await
+        let (known, of) = (Arc::clone(&inner.known), Arc::clone(&state));
+        let bytes = blocking(move || {
+            let snapshot = Snapshot::of(group, &of, known.known());
+            snapshot.to_bytes().map_err(io::Error::other)
+        });
+        let snapshot = Bytes::from(bytes.await?);
+        inner.keep_snapshot(meta.clone(), snapshot.clone()).await?;
+        tracing::info!(
+            index = state.applied_index,
+            bytes = snapshot.len(),
+            "wrote a snapshot of decided state"
+        );
+        Ok(openraft::Snapshot { meta, snapshot })
     }
 }

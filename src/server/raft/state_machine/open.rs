@@ -42,7 +42,8 @@ pub enum OpenError {
     /// It knows more than the log.
     #[error(
         "the store {store} is at entry {applied}, and the log of this node (RaftDataDir) ends at {last}: \
-         they are not of one node, or the log was lost; move the store away, so that this node takes over the group's state"
+         they are not of one node, or the log has lost its end, and with it perhaps a vote that others count on; keep a copy of both, move \
+         the store away and empty RaftDataDir, and start this node again, which joins the group anew from the other nodes"
     )]
     Newer {
         /// The store.
@@ -99,6 +100,7 @@ impl Machine {
         };
         check_group(&identity, store.as_ref(), &state)?;
         let newest = snapshot.as_ref().and_then(|meta| meta.last_log_id);
+        log.refuse_gap(newest)?;
         if let Some(last) = newest.filter(|last| last.index >= raft_index_or_zero(&state))
             && log.follow_snapshot(last)?
         {
@@ -116,7 +118,7 @@ impl Machine {
             formats,
             not_understood: OnceLock::new(),
             identity,
-            store: WriteBehind::new(store, clock, state.applied_index),
+            store: WriteBehind::new(store, Arc::clone(&clock), state.applied_index),
             files,
             known,
             applied: watch::Sender::new(state.applied_index),
@@ -124,6 +126,8 @@ impl Machine {
             leading: ArcSwapOption::empty(),
             digests: Digests::default(),
             place: Mutex::new(place),
+            clock,
+            snapshot_trouble: Mutex::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),

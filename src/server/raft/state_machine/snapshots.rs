@@ -7,9 +7,11 @@ use openraft::SnapshotMeta;
 use orchestrator_core::decided::Snapshot;
 use prost::Message as _;
 use prost::bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 
 use super::super::convert;
 use super::super::membership::MembershipRecord;
+use super::super::seal::{self, seal};
 use super::super::types::{StoredMembership, TypeConfig};
 use super::super::v1;
 
@@ -34,6 +36,11 @@ impl SnapshotFiles {
         Self {
             directory: directory.to_owned(),
         }
+    }
+
+    /// Where they are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Writes a snapshot, durable when it returns, and removes older ones. Blocks.
@@ -82,7 +89,13 @@ impl SnapshotFiles {
     }
 
     fn put(&self, path: &Path, meta: &Meta, bytes: &[u8]) -> io::Result<()> {
-        let head = head_of(meta, bytes.len())?.encode_length_delimited_to_vec();
+        let head = v1::SnapshotHead {
+            digest: digest(bytes),
+            ..head_of(meta, bytes.len())?
+        };
+        let head = seal(head.encode_to_vec());
+        let mut length = Vec::new();
+        prost::encode_length_delimiter(head.len(), &mut length).map_err(io::Error::other)?;
         let mut unfinished = path.as_os_str().to_owned();
         unfinished.push(UNFINISHED);
         let unfinished = PathBuf::from(unfinished);
@@ -97,6 +110,7 @@ impl SnapshotFiles {
         if ours.uid() != wanted.uid() {
             fchown(&file, Some(wanted.uid()), Some(wanted.gid()))?;
         }
+        file.write_all(&length)?;
         file.write_all(&head)?;
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -121,7 +135,8 @@ impl SnapshotFiles {
         let bytes = Bytes::from(fs::read(&path)?);
         parse(bytes).map(Some).map_err(|error| {
             io::Error::other(format!(
-                "the snapshot {} is damaged: {error}; move the directory away to begin this node anew from the others",
+                "the snapshot {} is damaged: {error}; keep a copy, empty the directory (RaftDataDir), and start this node again, which \
+                 joins the group anew from the other nodes",
                 path.display()
             ))
         })
@@ -152,7 +167,12 @@ pub(in super::super) fn head_of(meta: &Meta, length: usize) -> io::Result<v1::Sn
         membership_at: meta.last_membership.log_id().map(convert::position),
         membership: membership.into(),
         length: length as u64,
+        digest: Bytes::new(),
     })
+}
+
+fn digest(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(&Sha256::digest(bytes))
 }
 
 /// What a head says.
@@ -169,7 +189,13 @@ pub(in super::super) fn meta_from(head: &v1::SnapshotHead) -> io::Result<Meta> {
 }
 
 fn parse(mut bytes: Bytes) -> io::Result<(Meta, Bytes)> {
-    let head = v1::SnapshotHead::decode_length_delimited(&mut bytes).map_err(io::Error::other)?;
+    let length = prost::decode_length_delimiter(&mut bytes).map_err(io::Error::other)?;
+    if length > bytes.len() {
+        return Err(io::Error::other("its head is longer than the file"));
+    }
+    let head = bytes.split_to(length);
+    seal::check(&head).map_err(io::Error::other)?;
+    let head = v1::SnapshotHead::decode(head).map_err(io::Error::other)?;
     if bytes.len() as u64 != head.length {
         return Err(io::Error::other(format!(
             "{} bytes instead of {}",
@@ -177,7 +203,11 @@ fn parse(mut bytes: Bytes) -> io::Result<(Meta, Bytes)> {
             head.length
         )));
     }
-    // The whole is checked against its digest before anything relies on it.
+    // Its own digest is of decided state, and not of the group and of the known instances.
+    if !head.digest.is_empty() && head.digest != digest(&bytes) {
+        return Err(io::Error::other(seal::Broken));
+    }
+    // That one is checked as well before anything relies on it.
     Snapshot::from_bytes(&bytes).map_err(io::Error::other)?;
     Ok((meta_from(&head)?, bytes))
 }
@@ -226,10 +256,41 @@ mod tests {
         let (meta, bytes) = snapshot(9);
         files.write(&meta, &bytes).unwrap();
         let path = files.files().unwrap().remove(0);
-        let mut bytes = fs::read(&path).unwrap();
-        bytes.pop();
-        fs::write(&path, bytes).unwrap();
+        let good = fs::read(&path).unwrap();
+        let mut found = 0;
+        for position in 0..good.len() {
+            let mut bytes = good.clone();
+            bytes[position] ^= 0x40;
+            fs::write(&path, bytes).unwrap();
+            match files.read() {
+                // A seal that is no seal any more says nothing of the rest, which is whole.
+                Ok(read) => assert_eq!(read.unwrap().1.to_vec(), snapshot(9).1, "{position}"),
+                Err(error) => {
+                    found += 1;
+                    assert!(error.to_string().contains("raft-snapshot-"), "{error}");
+                }
+            }
+        }
+        assert!(found >= good.len() - 6, "{found} of {}", good.len());
+        fs::write(&path, &good[..good.len() - 1]).unwrap();
         let error = files.read().unwrap_err().to_string();
-        assert!(error.contains("raft-snapshot-"), "{error}");
+        assert!(
+            error.contains("raft-snapshot-") && error.contains("empty the directory"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_snapshot_of_an_earlier_release_has_no_seal_and_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = SnapshotFiles::in_directory(dir.path());
+        let (meta, bytes) = snapshot(9);
+        let mut old = head_of(&meta, bytes.len())
+            .unwrap()
+            .encode_length_delimited_to_vec();
+        old.extend(&bytes);
+        fs::write(files.path_of(&meta), old).unwrap();
+        let (_, read) = files.read().unwrap().unwrap();
+        assert_eq!(read.to_vec(), bytes);
     }
 }

@@ -1,5 +1,5 @@
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use orchestrator_core::decided::Snapshot;
@@ -24,6 +24,8 @@ pub(super) struct StoreWriter {
     failing: watch::Sender<Option<Duration>>,
     /// Since when (monotonic) a write is under way; `None` while there is none.
     writing: watch::Sender<Option<Duration>>,
+    /// What it fails with.
+    trouble: Arc<Mutex<Option<String>>>,
 }
 
 impl StoreWriter {
@@ -33,6 +35,7 @@ impl StoreWriter {
             clock,
             failing: watch::Sender::new(None),
             writing: watch::Sender::new(None),
+            trouble: Arc::default(),
         }
     }
 
@@ -44,6 +47,16 @@ impl StoreWriter {
     /// Since when a write is under way: one that does not end is not seen to fail.
     pub fn writing(&self) -> watch::Receiver<Option<Duration>> {
         self.writing.subscribe()
+    }
+
+    /// What writing fails with.
+    pub fn trouble(&self) -> Option<String> {
+        let trouble = self.trouble.lock();
+        trouble.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     /// Writes applied entries.
@@ -90,6 +103,7 @@ impl StoreWriter {
                     .map_err(io::Error::other)?;
             let error = match result {
                 Ok(()) => {
+                    self.set_trouble(None);
                     self.failing
                         .send_if_modified(|since| since.take().is_some());
                     return Ok(());
@@ -101,6 +115,7 @@ impl StoreWriter {
             if is_hopeless || failing_for >= TRIED_FOR {
                 return Err(io::Error::other(error));
             }
+            self.set_trouble(Some(error.to_string()));
             if self.failing.borrow().is_none() {
                 tracing::error!(%error, "what was decided cannot be stored; trying again for 30 s");
                 self.failing.send_replace(Some(began));

@@ -40,6 +40,8 @@ struct Inner {
     stored: watch::Sender<u64>,
     /// Why nothing is written any more.
     broken: watch::Sender<Option<String>>,
+    /// Since when (monotonic) somebody waits for room.
+    full_since: watch::Sender<Option<Duration>>,
     /// Ends a pause.
     hurry: Notify,
 }
@@ -77,6 +79,7 @@ impl WriteBehind {
             waiting: Mutex::default(),
             stored: watch::Sender::new(stored),
             broken: watch::Sender::new(None),
+            full_since: watch::Sender::new(None),
             hurry: Notify::new(),
         }))
     }
@@ -91,6 +94,16 @@ impl WriteBehind {
         self.0.writer.writing()
     }
 
+    /// What the last write failed with, while writing fails.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.writer.trouble()
+    }
+
+    /// Since when (monotonic) more waits than may, so that whoever applies waits, too.
+    pub fn full_since(&self) -> watch::Receiver<Option<Duration>> {
+        self.0.full_since.subscribe()
+    }
+
     /// The last entry that the store has, as it grows.
     pub fn stored(&self) -> watch::Receiver<u64> {
         self.0.stored.subscribe()
@@ -101,13 +114,21 @@ impl WriteBehind {
         self.0.broken.subscribe()
     }
 
-    /// Completes when more entries may be pushed: not while too much waits already, nor while writing fails. A node that
-    /// cannot store should not go on as if it could.
+    /// Completes when more entries may be pushed: not while too much waits already. While writing fails it goes on: what is applied
+    /// is in the log of a majority, so that whoever waits for an answer need not wait for this node's store as well.
     ///
     /// # Errors
     /// When nothing is written any more.
     pub async fn wait_for_room(&self) -> io::Result<()> {
-        self.wait_until(Self::has_room).await
+        if self.has_room() && self.0.broken.borrow().is_none() {
+            return Ok(());
+        }
+        self.0
+            .full_since
+            .send_replace(Some(self.0.clock.monotonic()));
+        let waited = self.wait_until(Self::has_room).await;
+        self.0.full_since.send_replace(None);
+        waited
     }
 
     /// Takes entries that were applied, in order.
@@ -169,9 +190,8 @@ impl WriteBehind {
 
     fn has_room(&self) -> bool {
         let waiting = self.lock();
-        let is_well = self.0.writer.failing().borrow().is_none();
         !waiting.is_being_written
-            || is_well && waiting.entries.len() < WAITING_MAX && waiting.bytes < BYTES_MAX
+            || waiting.entries.len() < WAITING_MAX && waiting.bytes < BYTES_MAX
     }
 
     /// `stored` is sent whenever `is_so` or `broken` may have changed.
@@ -275,21 +295,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn while_the_store_fails_nothing_more_is_taken() {
+    async fn while_the_store_fails_entries_are_taken_until_too_much_waits() {
         let (behind, store, clock) = behind(vec![Next::Refuses(full())]);
         take(&behind, vec![entry(1)]).await.unwrap();
         let mut failing = behind.failing();
         failing.wait_for(Option::is_some).await.unwrap();
-        let second = {
+        assert!(behind.trouble().unwrap().contains("its disk is full"));
+        let many = WAITING_MAX as u64 + 1;
+        take(&behind, (2..=many).map(entry).collect())
+            .await
+            .unwrap();
+        assert_eq!(*behind.full_since().borrow(), None);
+        let one_more = {
             let behind = behind.clone();
-            tokio::spawn(async move { take(&behind, vec![entry(2)]).await })
+            tokio::spawn(async move { take(&behind, vec![entry(many + 1)]).await })
         };
+        let mut full = behind.full_since();
+        full.wait_for(Option::is_some).await.unwrap();
         clock.until_somebody_sleeps().await;
-        assert!(!second.is_finished());
+        assert!(!one_more.is_finished());
         clock.advance(1);
-        second.await.unwrap().unwrap();
+        one_more.await.unwrap().unwrap();
+        assert_eq!(*behind.full_since().borrow(), None);
         behind.wait_for_all().await.unwrap();
-        assert_eq!(stored(&store), 2);
+        assert_eq!(stored(&store), many + 1);
+        assert_eq!(behind.trouble(), None);
     }
 
     #[tokio::test]

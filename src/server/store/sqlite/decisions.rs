@@ -82,7 +82,10 @@ impl SqliteStore {
             group: GroupId::from_number(ids.unique()),
         };
         let connection = prepare(path, durability(*is_derived), *pages_max, identity, now)
-            .map_err(|fault| fault.at(&store))?;
+            .map_err(|fault| match is_derived {
+                true => fault.at(&store).of_copy(),
+                false => fault.at(&store),
+            })?;
         Ok(Self {
             log_entries_kept: *log_entries_kept,
             is_derived: *is_derived,

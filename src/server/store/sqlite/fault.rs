@@ -23,11 +23,28 @@ pub(in crate::store) fn from_sqlite(store: String, error: &rusqlite::Error) -> E
             _ => Error::Io {
                 store,
                 detail: match error.sqlite_error() {
-                    Some(code) => format!("{detail} (SQLite code {})", code.extended_code),
+                    Some(code) => format!(
+                        "{detail} (SQLite code {}){}",
+                        code.extended_code,
+                        in_words(code.extended_code)
+                    ),
                     None => detail,
                 },
             },
         },
+    }
+}
+
+/// What an operator can look at.
+fn in_words(code: i32) -> &'static str {
+    match code {
+        rusqlite::ffi::SQLITE_IOERR_WRITE => {
+            ": the system refuses to write; its file system may have become read-only, or its disk fails"
+        }
+        rusqlite::ffi::SQLITE_IOERR_READ | rusqlite::ffi::SQLITE_IOERR_SHORT_READ => {
+            ": the system refuses to read; its disk may fail"
+        }
+        _ => "",
     }
 }
 

@@ -42,8 +42,9 @@ pub type Mark = (&'static str, Vec<u8>);
 /// The log of a node of a group, and the marks beside it, in a SQLite file of its own.
 ///
 /// Writes are made in the order in which they are asked for, those that wait together in one transaction with one sync;
-/// each is durable before it is answered. After a failed sync nothing is written any more. It knows bytes only: what an
-/// entry or a mark means is the business of the raft module.
+/// each is durable before it is answered. What the disk does not take now (it is full, or held) is tried for 30 s, and what
+/// follows waits behind it: an entry without the one before it would be a gap. After a failed sync nothing is written any more.
+/// It knows bytes only: what an entry or a mark means is the business of the raft module.
 pub struct GroupLog {
     store: String,
     // Closed in this order: readers, writer, lock.
@@ -62,10 +63,10 @@ impl GroupLog {
         let store = path.display().to_string();
         let lock = Lock::take(&path)?;
         prepare_file(&path)?;
-        let connection = prepare(&path, now).map_err(|fault| fault.at(&store))?;
+        let connection = prepare(&path, now).map_err(|fault| fault.at(&store).of_log())?;
         Ok(Self {
             readers: Readers::new(path),
-            writer: Writer::start(store.clone(), connection, None)?,
+            writer: Writer::start_patient(store.clone(), connection)?,
             _lock: lock,
             store,
         })
@@ -74,6 +75,17 @@ impl GroupLog {
     /// Where it is, for people.
     pub fn place(&self) -> &str {
         &self.store
+    }
+
+    /// Why what was asked for does not reach the disk now, while it is tried again; one sentence.
+    pub fn trouble(&self) -> Option<String> {
+        let trouble = self.writer.trouble()?;
+        Some(trouble.of_log().to_string())
+    }
+
+    /// From now on what the disk does not take is not tried again.
+    pub fn stop_trying(&self) {
+        self.writer.stop_trying();
     }
 
     /// Appends entries and writes marks, in one transaction. `answer` is called when they are on disk, from the writer's
@@ -95,7 +107,8 @@ impl GroupLog {
             }
             write_marks(connection, &marks)
         };
-        self.writer.enqueue(work, answer)
+        self.writer
+            .enqueue(work, move |result| answer(result.map_err(Error::of_log)))
     }
 
     /// Removes entries from `index` on. Blocks until that is on disk.
@@ -103,7 +116,7 @@ impl GroupLog {
     /// # Errors
     /// [`Error`] when it did not come about.
     pub fn truncate_from(&self, index: u64) -> Result<(), Error> {
-        self.writer.run(move |connection| {
+        self.write(move |connection| {
             connection.execute(TRUNCATE, params![meta::index(index)?])?;
             Ok(())
         })
@@ -114,7 +127,7 @@ impl GroupLog {
     /// # Errors
     /// [`Error`] when it did not come about.
     pub fn purge_to(&self, index: u64, marks: Vec<Mark>) -> Result<(), Error> {
-        self.writer.run(move |connection| {
+        self.write(move |connection| {
             connection.execute(PURGE, params![meta::index(index)?])?;
             write_marks(connection, &marks)
         })
@@ -125,8 +138,7 @@ impl GroupLog {
     /// # Errors
     /// [`Error`] when it did not come about.
     pub fn put(&self, marks: Vec<Mark>) -> Result<(), Error> {
-        self.writer
-            .run(move |connection| write_marks(connection, &marks))
+        self.write(move |connection| write_marks(connection, &marks))
     }
 
     /// The mark with this name.
@@ -186,11 +198,18 @@ impl GroupLog {
         })
     }
 
+    fn write(
+        &self,
+        work: impl FnMut(&Connection) -> Result<(), Fault> + Send + 'static,
+    ) -> Result<(), Error> {
+        self.writer.run(work).map_err(Error::of_log)
+    }
+
     fn read<T>(&self, work: impl Fn(&Connection) -> Result<T, Fault>) -> Result<T, Error> {
         self.writer.check_usable()?;
         self.readers
             .read(work)
-            .map_err(|fault| fault.at(&self.store))
+            .map_err(|fault| fault.at(&self.store).of_log())
     }
 }
 

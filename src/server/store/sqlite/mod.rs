@@ -13,6 +13,7 @@ mod log;
 mod meta;
 mod migrations;
 mod observations;
+mod patience;
 mod place;
 mod readers;
 mod rows;

@@ -3,10 +3,11 @@ use std::sync::{Arc, OnceLock};
 
 use rusqlite::Connection;
 
-use super::super::Error;
 use super::super::fault::Fault;
 use super::super::own_thread::OwnThread;
+use super::super::{Error, ErrorKind};
 use super::fault::is_sync_failure;
+use super::patience::Patience;
 
 /// Most jobs in one transaction, so that the first of them does not wait long for the last.
 const GROUP_MAX: usize = 64;
@@ -26,6 +27,14 @@ pub(super) type Reopen = Box<dyn FnMut(&Error) -> Result<Connection, Error> + Se
 pub(super) struct Writer {
     thread: OwnThread<Box<dyn Job>>,
     failed: Arc<OnceLock<Error>>,
+    patience: Option<Arc<Patience>>,
+}
+
+impl Drop for Writer {
+    /// Before the thread is waited for.
+    fn drop(&mut self) {
+        self.stop_trying();
+    }
 }
 
 impl Writer {
@@ -35,16 +44,50 @@ impl Writer {
         connection: Connection,
         reopen: Option<Reopen>,
     ) -> Result<Self, Error> {
+        Self::start_with(store, connection, reopen, None)
+    }
+
+    /// Starts the thread of a store whose writers do not try again by themselves: what the disk does not take now is tried for a
+    /// while, and what was asked for later waits behind it.
+    pub fn start_patient(store: String, connection: Connection) -> Result<Self, Error> {
+        Self::start_with(store, connection, None, Some(Arc::default()))
+    }
+
+    fn start_with(
+        store: String,
+        connection: Connection,
+        reopen: Option<Reopen>,
+        patience: Option<Arc<Patience>>,
+    ) -> Result<Self, Error> {
         let failed = Arc::new(OnceLock::new());
         let mut loop_ = Loop {
             store: store.clone(),
             connection,
             reopen,
             failed: Arc::clone(&failed),
+            patience: patience.clone(),
             until_checkpoint: CHECKPOINT_EVERY,
         };
         let thread = OwnThread::start(store, "store-writer", move |queue| loop_.run(queue))?;
-        Ok(Self { thread, failed })
+        Ok(Self {
+            thread,
+            failed,
+            patience,
+        })
+    }
+
+    /// From now on what the disk does not take is not tried again.
+    pub fn stop_trying(&self) {
+        if let Some(patience) = &self.patience {
+            patience.end();
+        }
+    }
+
+    /// Why what was asked for does not reach the disk now, while it is tried again.
+    pub fn trouble(&self) -> Option<Error> {
+        self.patience
+            .as_ref()
+            .and_then(|patience| patience.trouble())
     }
 
     /// Refuses once a sync failed: what this process still reads may not be what the disk has.
@@ -139,6 +182,7 @@ struct Loop {
     reopen: Option<Reopen>,
     /// Set by a failed sync; nothing is written any more.
     failed: Arc<OnceLock<Error>>,
+    patience: Option<Arc<Patience>>,
     until_checkpoint: u32,
 }
 
@@ -147,7 +191,10 @@ impl Loop {
         while let Ok(first) = queue.recv() {
             let mut group = vec![first];
             group.extend(queue.try_iter().take(GROUP_MAX - 1));
-            let outcome = self.settle(&mut group);
+            let outcome = match self.patience.clone() {
+                Some(patience) => patience.try_until_done(|| self.settle(&mut group)),
+                None => self.settle(&mut group),
+            };
             for job in group {
                 job.answer(outcome.clone());
             }
@@ -216,8 +263,11 @@ impl Loop {
 
     /// Whether the whole transaction goes with the job that had this error.
     fn takes_all_with_it(&self, error: &Error) -> bool {
-        // SQLite ends the whole transaction by itself after some errors, such as a full disk.
-        self.connection.is_autocommit() || self.reopen.is_some() && is_damage(error)
+        // SQLite ends the whole transaction by itself after some errors, such as a full disk. Where it does not, the others of a
+        // patient writer must not be written without the one before them either.
+        self.connection.is_autocommit()
+            || self.reopen.is_some() && is_damage(error)
+            || self.patience.is_some() && error.kind() == ErrorKind::Retryable
     }
 
     fn execute(&self, sql: &str) -> Result<(), Error> {
@@ -436,6 +486,83 @@ mod tests {
     }
 
     #[test]
+    fn a_patient_writer_keeps_the_order_of_what_a_full_disk_did_not_take() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch("CREATE TABLE t (a INTEGER PRIMARY KEY, b BLOB)")
+            .unwrap();
+        let writer = Writer::start_patient("s".to_owned(), connection).unwrap();
+        let limit = |pages: i64| {
+            move |c: &Connection| {
+                c.pragma_update_and_check(None, "max_page_count", pages, |row| {
+                    row.get::<_, i64>(0)
+                })?;
+                Ok(())
+            }
+        };
+        writer.run(limit(3)).unwrap();
+        let (sender, answers) = sync_channel(10);
+        let mut refusals = 0;
+        let large = sender.clone();
+        writer
+            .enqueue(
+                move |c| {
+                    // Somebody makes room after the third try.
+                    refusals += 1;
+                    if refusals > 3 {
+                        limit(1_000)(c)?;
+                    }
+                    c.execute("INSERT INTO t VALUES (1, zeroblob(100000))", [])?;
+                    Ok(())
+                },
+                move |result| large.send((1, result)).unwrap(),
+            )
+            .unwrap();
+        writer
+            .enqueue(
+                |c| {
+                    c.execute("INSERT INTO t (a) VALUES (2)", [])?;
+                    Ok(c.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0))?)
+                },
+                move |result| {
+                    sender
+                        .send((2, result.map(|count| assert_eq!(count, 2))))
+                        .unwrap()
+                },
+            )
+            .unwrap();
+        let mut seen_trouble = false;
+        while !seen_trouble {
+            seen_trouble = matches!(writer.trouble(), Some(Error::Full { .. }));
+            std::thread::yield_now();
+        }
+        assert_eq!(answers.recv().unwrap(), (1, Ok(())));
+        assert_eq!(answers.recv().unwrap(), (2, Ok(())));
+        assert_eq!(writer.trouble(), None);
+        assert_eq!(count(&writer), 2);
+    }
+
+    #[test]
+    fn a_patient_writer_does_not_keep_its_store_from_being_closed() {
+        let connection = Connection::open_in_memory().unwrap();
+        let writer = Writer::start_patient("s".to_owned(), connection).unwrap();
+        let (sender, answers) = sync_channel(1);
+        let work = |_: &Connection| -> Result<(), Fault> {
+            Err(Fault::Known(Error::Full {
+                store: "s".to_owned(),
+            }))
+        };
+        writer
+            .enqueue(work, move |result| sender.send(result).unwrap())
+            .unwrap();
+        while writer.trouble().is_none() {
+            std::thread::yield_now();
+        }
+        drop(writer);
+        assert!(matches!(answers.recv().unwrap(), Err(Error::Full { .. })));
+    }
+
+    #[test]
     fn after_a_failed_sync_nothing_is_written_any_more() {
         let connection = Connection::open_in_memory().unwrap();
         let mut loop_ = Loop {
@@ -443,6 +570,7 @@ mod tests {
             connection,
             reopen: None,
             failed: Arc::default(),
+            patience: None,
             until_checkpoint: CHECKPOINT_EVERY,
         };
         let sync_failed = rusqlite::Error::SqliteFailure(

@@ -255,7 +255,8 @@ async fn an_expired_node_is_refused_and_comes_back_with_new_files() {
     assert!((86_390..=86_400).contains(&left), "{left}");
     let warnings = peer.status().warnings;
     assert!(
-        warnings[0].starts_with("the certificate in RaftSSLCertFile expires in 2"),
+        warnings[0].starts_with("the certificate in RaftSSLCertFile (")
+            && warnings[0].contains("cert.pem) expires in 2"),
         "{warnings:?}"
     );
     let channel = peer.dialer().channel(node.target_as("node1"));
@@ -293,6 +294,71 @@ async fn an_expired_node_is_refused_and_comes_back_with_new_files() {
     assert!(peer.status().warnings.is_empty());
     stop.cancel();
     following.await.unwrap();
+}
+
+#[tokio::test]
+async fn expiry_is_a_warning_in_the_last_thirty_days_or_the_last_third_of_a_life() {
+    let authority = Authority::new();
+    let clock = TestClock::start();
+    // The clock stands at 2030-01-01.
+    for (from, to, warns) in [
+        ((2029, 2, 1), (2030, 1, 30), true),
+        ((2029, 2, 1), (2030, 2, 5), false),
+        ((2029, 12, 1), (2030, 1, 10), true),
+        ((2029, 12, 20), (2030, 1, 12), false),
+    ] {
+        let files = Files(tempfile::tempdir().unwrap());
+        let mut params = CertificateParams::new(vec!["node2".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(from.0, from.1, from.2);
+        params.not_after = date_time_ymd(to.0, to.1, to.2);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &authority.issuer).unwrap();
+        files.put("cert.pem", &certificate.pem());
+        files.put("key.pem", &key.serialize_pem());
+        files.put("ca.pem", &authority.pem);
+        let peer = tls_links("127.0.1.2:0", &files, &clock);
+        let warnings = peer.status().warnings;
+        assert_eq!(!warnings.is_empty(), warns, "{to:?}: {warnings:?}");
+    }
+}
+
+#[tokio::test]
+async fn expiry_is_known_of_members_that_showed_their_certificates_to_either_side() {
+    let authority = Authority::new();
+    let (node, _files, clock) = node1(&authority);
+    let files = authority.issue(&["node2"], 2030, None);
+    authority.write(&files, &["node2"], 2031, None);
+    let peer = tls_links("127.0.1.2:0", &files, &clock);
+    peer.dialer()
+        .connect(&node.target_as("node1"))
+        .await
+        .unwrap();
+    let of = |links: &PeerLinks| links.status().shown_certificates_expire_in_seconds;
+    let year = 365 * 24 * 3600;
+    let seen: Vec<_> = of(&peer).into_iter().collect();
+    assert!(
+        matches!(&seen[..], [(name, left)] if name == "node1" && (year - 10..=year).contains(left)),
+        "{seen:?}"
+    );
+    let seen: Vec<String> = of(&node.links).into_keys().collect();
+    assert_eq!(seen, ["node2"]);
+    clock.pass_days(350);
+    let warnings = peer.status().warnings;
+    assert!(
+        warnings
+            .iter()
+            .any(|told| told
+                .starts_with("the certificate that node1 showed last expires in 15 days")),
+        "{warnings:?}"
+    );
+    // Whoever is no member any more is nobody's concern.
+    let access = Access {
+        tls: Some(files.paths()),
+        ..Access::default()
+    };
+    let prepared = peer.prepare(vec!["node2".into()], access).unwrap();
+    peer.take(prepared);
+    assert!(of(&peer).is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 use super::support::*;
 use crate::raft::peer::*;
 use orchestrator_core::decided::GroupId;
+use orchestrator_core::domain::Secret;
 
 const SECRET: &str = "a secret of the group, long enough";
 
@@ -83,6 +84,48 @@ async fn a_secret_is_changed_without_ending_what_is_open() {
     peer.reload(secret_config("127.0.1.2:0", next)).unwrap();
     assert!(peer.dialer().connect(&node.target()).await.is_ok());
     echo(&channel, "after").await.unwrap();
+}
+
+#[tokio::test]
+async fn while_a_secret_is_changed_members_with_either_or_both_reach_each_other() {
+    let next = "the next secret, long enough too";
+    let stages: [&[&str]; 3] = [&[SECRET], &[next, SECRET], &[next]];
+    for (at_node, at_peer) in [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2), (2, 1), (2, 2)] {
+        let node = Node::start(links(secrets_config("127.0.1.1:0", stages[at_node])));
+        let peer = links(secrets_config("127.0.1.2:0", stages[at_peer]));
+        let channel = peer.dialer().channel(node.target());
+        let answer = echo(&channel, "hello").await;
+        assert!(answer.is_ok(), "{at_node} {at_peer}: {:?}", answer.err());
+    }
+    for (at_node, at_peer) in [(0, 2), (2, 0)] {
+        let node = Node::start(links(secrets_config("127.0.1.1:0", stages[at_node])));
+        let peer = links(secrets_config("127.0.1.2:0", stages[at_peer]));
+        let error = peer.dialer().connect(&node.target()).await.err().unwrap();
+        assert_eq!(error.to_string(), refused(node.address, Reason::WrongProof));
+    }
+    let both = links(secrets_config("127.0.1.1:0", stages[1]));
+    assert!(
+        both.status().warnings[0].starts_with("RaftSharedSecret is being changed"),
+        "{:?}",
+        both.status()
+    );
+}
+
+#[test]
+fn a_running_node_does_not_give_up_its_authentication() {
+    let node = links(secret_config("127.0.1.1:0", SECRET));
+    let none = node.prepare(Vec::new(), Access::default()).err();
+    assert!(
+        matches!(none, Some(Error::GivesUpAuthentication)),
+        "{none:?}"
+    );
+    let other = Access {
+        shared_secrets: vec![Secret::new("the next secret, long enough too")],
+        ..Access::default()
+    };
+    let prepared = node.prepare(Vec::new(), other).unwrap();
+    node.take(prepared);
+    assert_eq!(node.status().trust, Trust::Secret);
 }
 
 #[test]

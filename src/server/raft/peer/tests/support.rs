@@ -103,7 +103,7 @@ pub fn config(bind: &str) -> Config {
         nodes: vec!["127.0.1.1".into(), "127.0.1.2".into()],
         own_name: bind.to_owned(),
         tls: None,
-        shared_secret: None,
+        shared_secrets: Vec::new(),
         require_authentication: false,
         limits: Limits::default(),
     }
@@ -111,7 +111,14 @@ pub fn config(bind: &str) -> Config {
 
 pub fn secret_config(bind: &str, secret: &str) -> Config {
     Config {
-        shared_secret: Some(Secret::new(secret)),
+        shared_secrets: vec![Secret::new(secret)],
+        ..config(bind)
+    }
+}
+
+pub fn secrets_config(bind: &str, secrets: &[&str]) -> Config {
+    Config {
+        shared_secrets: secrets.iter().map(|secret| Secret::new(*secret)).collect(),
         ..config(bind)
     }
 }
