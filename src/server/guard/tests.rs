@@ -289,6 +289,7 @@ fn member(id: u64, heard_ago: Duration) -> GroupMember {
         is_healthy: None,
         heard_ago: Some(heard_ago),
         matched_index: None,
+        certificate_expires_in_seconds: None,
     }
 }
 
