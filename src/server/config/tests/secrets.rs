@@ -210,7 +210,7 @@ fn no_secret_is_in_what_is_said_or_printed() {
 fn a_shared_secret_may_be_a_text_or_a_list_of_two_and_each_may_come_from_the_environment() {
     let loaded = |json: &str| {
         let source = FakeSource::default()
-            .file_with_mode(FILE, 0o600, &format!(r#"{{"RaftSharedSecret": {json}}}"#))
+            .file_with_mode(FILE, 0o600, format!(r#"{{"RaftSharedSecret": {json}}}"#))
             .variable_is("NEW", "from the environment");
         read_from(&source)
     };

@@ -64,10 +64,10 @@ where
     let transcript = [hello_bytes.as_slice(), &answer_bytes];
     let secret = match receive(stream).await?.map_err(malformed)?.0 {
         Message::DialerProof(proof) => {
-            let known = me.secrets.iter();
-            let shown = known
-                .filter(|secret| is_proof(secret, Role::Dialer, &transcript, &proof))
-                .next_back();
+            let shown = me
+                .secrets
+                .iter()
+                .find(|secret| is_proof(secret, Role::Dialer, &transcript, &proof));
             match shown {
                 Some(secret) => secret,
                 None => return refuse(stream, Reason::WrongProof).await,
