@@ -243,7 +243,8 @@ impl Group {
         .await
     }
 
-    /// Waits until the leader knows all members as well, and all of them hear it, so that each can be asked.
+    /// Waits until the leader knows all members as well, and all of them hear it, so that each can be asked. Nodes beside the three that the
+    /// group was begun with are not waited for.
     ///
     /// # Errors
     /// When that is not so after half a minute.
@@ -256,7 +257,7 @@ impl Group {
                 members.len() == MEMBERS && members.iter().all(|m| m["IsHealthy"] == true),
                 "{status}"
             );
-            for node in &self.nodes {
+            for node in self.nodes.iter().take(MEMBERS) {
                 let heard = node.get("/api/raft-leader").await?;
                 ensure!(
                     heard.is_ok() && heard.json == status["Leader"],

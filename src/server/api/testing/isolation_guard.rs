@@ -33,12 +33,12 @@ async fn what_it_did_and_why_it_did_nothing_else_is_shown() {
         json!({
             "is_on": true,
             "data_center": "north",
-            "cut_off_since": "2023-11-14T22:13:20Z",
+            "cut_off_since": "2023-11-14T22:13:20.000Z",
             "why_nothing_is_closed": null,
             "primaries": [
                 {
                     "server": {"hostname": "db1", "port": 3306},
-                    "closed_at": "2023-11-14T22:13:30Z",
+                    "closed_at": "2023-11-14T22:13:30.000Z",
                     "why_it_is_not_closed": null,
                 },
                 {

@@ -161,9 +161,9 @@ async fn no_replica_is_told_to_reconnect_to_one_that_another_node_hears() {
     assert_eq!(told.count(), 0);
 }
 
-/// The primary is silent to this node, and so is more than half of all that it asked.
-async fn own_link_is_down(world: &World) {
-    world.pass(Duration::from_secs(5)).await;
+/// The primary is silent to this node, and so is more than half of all that it asked. To be so before a node starts, or the
+/// primary is replaced.
+fn own_link_is_down(world: &World) {
     world.fleet.set_power("a", Power::Silent);
     let not_ours = Beat::of(Standing::NotOurs, world.clock.now());
     world.beats.set(not_ours);
@@ -177,8 +177,8 @@ async fn a_leader_whose_own_link_is_down_hands_over_to_who_hears_primaries_and_s
         ("node3", YES, 5),
         ("node4", NOBODY, 60_000),
     ]);
+    own_link_is_down(&world);
     let node = world.start("node1", 1);
-    own_link_is_down(&world).await;
     world
         .until("leadership is handed over", || {
             !world.others.handed_to().is_empty()
@@ -197,8 +197,8 @@ async fn leadership_is_handed_over_once_a_minute_at_most() {
     world.others.set(&[("node2", YES, 5)]);
     let refused = "it did not happen in time".to_owned();
     *world.others.takes_nothing.lock().unwrap() = Some(refused);
+    own_link_is_down(&world);
     let node = world.start("node1", 1);
-    own_link_is_down(&world).await;
     world.pass(Duration::from_secs(50)).await;
     assert_eq!(world.others.handed_to(), ["node2"]);
     let all = node.recoveries.nothing_done();
@@ -221,8 +221,8 @@ async fn what_other_nodes_do_not_hear_either_is_not_our_own_link() {
     world
         .others
         .set(&[("node2", NO, 510), ("node3", NOBODY, 60_000)]);
+    own_link_is_down(&world);
     let _node = world.start("node1", 1);
-    own_link_is_down(&world).await;
     world.ended().await;
     assert!(world.others.handed_to().is_empty());
     assert_eq!(world.fleet.writable().len(), 1);
@@ -232,11 +232,15 @@ async fn what_other_nodes_do_not_hear_either_is_not_our_own_link() {
 async fn where_nobody_answers_it_stays_our_own_link() {
     let world = World::of(SIMPLE);
     world.others.set(&[("node2", NOBODY, 60_000)]);
+    own_link_is_down(&world);
     let node = world.start("node1", 1);
-    own_link_is_down(&world).await;
     world.pass(Duration::from_secs(60)).await;
-    assert!(world.recoveries().is_empty());
-    assert!(world.others.handed_to().is_empty());
     let all = node.recoveries.nothing_done();
+    assert!(
+        world.recoveries().is_empty(),
+        "{:?}, {all:?}",
+        world.recoveries()
+    );
+    assert!(world.others.handed_to().is_empty());
     assert!(all[0].why.contains("link of this node"), "{all:?}");
 }
