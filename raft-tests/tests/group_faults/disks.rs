@@ -73,7 +73,8 @@ impl Ground {
     async fn in_memory(kept: Kept) -> Result<Self> {
         let mut disks = Vec::new();
         for _ in 0..3 {
-            disks.push(SmallDisk::in_memory(8).await?);
+            // More than writers fill by themselves on a quick machine.
+            disks.push(SmallDisk::in_memory(64).await?);
         }
         Self::with(kept, disks).await
     }
