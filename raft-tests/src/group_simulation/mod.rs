@@ -3,6 +3,7 @@
 //!
 //! Not to be confused with [`crate::world::group`], which is a twin of the group for the model simulation.
 
+mod breaking;
 pub mod clients;
 pub mod disk;
 pub mod invariants;

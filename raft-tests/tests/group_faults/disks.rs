@@ -219,34 +219,27 @@ async fn a_leader_that_is_ill_for_a_while(
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_whose_log_has_no_space_steps_back_and_is_well_when_it_has() -> Result<()> {
-    let ground = Ground::in_memory(Kept::Log).await?;
-    let (group, disks) = (&ground.group, &ground.disks);
-    let sentence = "cannot grow: its disk is full; free some space";
+/// The disk on which the leader keeps its log or its store is full for a while.
+async fn a_leader_without_space_for(kept: Kept) -> Result<()> {
+    let ground = Ground::in_memory(kept).await?;
     a_leader_that_is_ill_for_a_while(
-        group,
+        &ground.group,
         &ground.stores,
-        sentence,
-        async |ill| disks[ill].fill(),
-        async |ill| disks[ill].make_room(),
+        "cannot grow: its disk is full; free some space",
+        async |ill| ground.disks[ill].fill(),
+        async |ill| ground.disks[ill].make_room(),
     )
     .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_log_has_no_space_steps_back_and_is_well_when_it_has() -> Result<()> {
+    a_leader_without_space_for(Kept::Log).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_whose_store_has_no_space_steps_back_and_is_well_when_it_has() -> Result<()> {
-    let ground = Ground::in_memory(Kept::Store).await?;
-    let (group, disks) = (&ground.group, &ground.disks);
-    let sentence = "cannot grow: its disk is full; free some space";
-    a_leader_that_is_ill_for_a_while(
-        group,
-        &ground.stores,
-        sentence,
-        async |ill| disks[ill].fill(),
-        async |ill| disks[ill].make_room(),
-    )
-    .await
+    a_leader_without_space_for(Kept::Store).await
 }
 
 /// Another program has begun to write to a file of the leader, and does not end: a `sqlite3` shell, a backup.

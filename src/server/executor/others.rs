@@ -1,6 +1,7 @@
 //! Whether other nodes of the group hear a primary that this one does not.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::planted::{Bug, is_planted};
@@ -10,38 +11,57 @@ use tokio::task::JoinSet;
 
 use super::{Deps, metrics};
 
-/// Asks all of them, and waits for their answers as long as they may take. Each sends a beat after it was asked, so that what it
-/// hears is younger than all that speaks against the primary. Who does not answer in time says nothing.
-///
-/// # Errors
-/// That somebody hears it.
-pub(super) async fn nobody_hears(deps: &Deps, primary: &InstanceKey) -> Result<(), Blocked> {
+/// Asks all of them about each of `primaries`, and returns what those say who answer `within` that time. Each sends a beat after it was
+/// asked, so that what it hears is younger than all that speaks against the primary.
+pub(super) async fn ask_all(
+    deps: &Deps,
+    primaries: &[InstanceKey],
+    within: Duration,
+) -> Vec<(String, InstanceKey, Answered)> {
     let mut asked = JoinSet::new();
-    let within = deps.others.answer_within();
     for name in deps.others.to_ask() {
-        let asking = deps.others.ask(&name, primary, within);
-        asked.spawn(async move { (name, asking.await) });
+        for primary in primaries {
+            let asking = deps.others.ask(&name, primary, within);
+            let (name, primary) = (name.clone(), primary.clone());
+            asked.spawn(async move { Some((name, primary, asking.await?)) });
+        }
     }
-    if asked.is_empty() || is_planted(Bug::OthersNotAsked) {
-        return Ok(());
+    let mut said = Vec::new();
+    if asked.is_empty() {
+        return said;
     }
-    let mut by = BTreeSet::new();
     let time = deps.clock.sleep(within);
     tokio::pin!(time);
     loop {
         tokio::select! {
             biased;
             answer = asked.join_next() => match answer {
-                Some(Ok((name, Some(Answered::Yes)))) => {
-                    by.insert(name);
-                }
-                Some(_) => {}
-                None => break,
+                Some(Ok(answer)) => said.extend(answer),
+                // A task that panicked has told the log; its node has not answered.
+                Some(Err(_)) => {}
+                None => return said,
             },
-            () = &mut time => break,
+            () = &mut time => return said,
         }
     }
-    if by.is_empty() {
+}
+
+/// Whether none of them hears a primary; they are asked now.
+///
+/// # Errors
+/// That somebody hears it.
+pub(super) async fn nobody_hears(deps: &Deps, primary: &InstanceKey) -> Result<(), Blocked> {
+    let said = ask_all(
+        deps,
+        std::slice::from_ref(primary),
+        deps.others.answer_within(),
+    )
+    .await;
+    let yes = said
+        .into_iter()
+        .filter(|(_, _, said)| *said == Answered::Yes);
+    let by: BTreeSet<String> = yes.map(|(name, ..)| name).collect();
+    if by.is_empty() || is_planted(Bug::OthersNotAsked) {
         return Ok(());
     }
     metrics::heard_elsewhere();

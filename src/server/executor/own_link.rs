@@ -11,8 +11,8 @@ use std::time::Duration;
 use orchestrator_core::beats::{BeatPolicy, Beats, Standing};
 use orchestrator_core::domain::{Fence, InstanceKey};
 use orchestrator_core::ports::Answered;
-use tokio::task::JoinSet;
 
+use super::others::ask_all;
 use super::recovery_loop::Shared;
 use super::{Deps, metrics};
 
@@ -71,35 +71,19 @@ impl Heard {
     }
 }
 
-/// Waits for answers as long as they may take. Who does not answer in time says nothing.
 async fn ask(deps: &Deps, primaries: &[InstanceKey]) -> Heard {
-    let mut asked = JoinSet::new();
     // One that hears nothing needs the whole time of a beat to say so.
     let within = deps.others.answer_within() + BeatPolicy::ANSWER_WITHIN;
-    for name in deps.others.to_ask() {
-        for primary in primaries {
-            let asking = deps.others.ask(&name, primary, within);
-            let (name, primary) = (name.clone(), primary.clone());
-            asked.spawn(async move { (name, primary, asking.await) });
-        }
-    }
     let mut heard = Heard::default();
-    let time = deps.clock.sleep(within);
-    tokio::pin!(time);
-    loop {
-        tokio::select! {
-            biased;
-            answer = asked.join_next() => match answer {
-                Some(Ok((name, _, Some(Answered::Yes)))) => *heard.by.entry(name).or_default() += 1,
-                Some(Ok((_, primary, Some(Answered::No)))) => {
-                    heard.silent.insert(primary);
-                }
-                Some(_) => {}
-                None => return heard,
-            },
-            () = &mut time => return heard,
+    for (name, primary, said) in ask_all(deps, primaries, within).await {
+        match said {
+            Answered::Yes => *heard.by.entry(name).or_default() += 1,
+            Answered::No => {
+                heard.silent.insert(primary);
+            }
         }
     }
+    heard
 }
 
 async fn hand_over(shared: &Shared, fence: Fence, node: &str, hears: usize, of: usize) {

@@ -7,16 +7,17 @@
 //! * `driver/` is the adapter of the SQL driver, `dialect.rs` knows what each version calls its statements and variables, `probe/` holds one
 //!   file for each step of a probe.
 //!
-//! What a probe costs in round trips, on a connection that is open (tests hold both replicas' numbers on real servers):
+//! A probe costs **one round trip** on a connection that is open: its statements go as one text (`probe/ahead.rs`; `raft-tests` counts
+//! them on real servers). The statements of it:
 //!
-//! | server | round trips |
+//! | server | statements |
 //! |---|---|
-//! | MariaDB 10.11, source or replica | 5: variables, counters, replica status, end of the binary log, process list |
-//! | MySQL 8.4 and 9.x | 6: the same, and the variables of plugins that may not be there |
-//! | MySQL 9.x replica | 7: and whether credentials are stored |
+//! | MariaDB 10.11, source or replica | 4: variables, counters with the end of the binary log, replica status, process list |
+//! | MySQL 8.4 and 9.x | 6: the same, the end of the binary log, and the variables of plugins that may not be there |
+//! | MySQL 9.x replica | 7: and whether credentials are stored; 8 with heartbeats, where the performance schema is on |
 //!
-//! The first probe on a connection asks the version too. A log that is off, replicas listed by `SHOW REPLICAS` and
-//! configured queries change the number by one each.
+//! The first probe on a connection asks the version before. A configured query that is not one plain `SELECT`, and one that was refused, are
+//! a round trip each.
 //!
 //! It does not decide when to probe or what to change, and keeps no picture. Nothing outside of `change/` changes a server.
 

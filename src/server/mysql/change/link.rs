@@ -95,11 +95,11 @@ async fn understood(on: &mut Statements<'_>, answer: &Answer) -> Result<Option<L
 /// The same, of a server that has to have a source.
 pub(super) async fn must(on: &mut Statements<'_>) -> Result<Link, ChangeError> {
     let link = read(on).await?;
-    some(on, link)
+    required(on, link)
 }
 
 /// The link of a server that has to have one.
-pub(super) fn some(on: &Statements<'_>, link: Option<Link>) -> Result<Link, ChangeError> {
+pub(super) fn required(on: &Statements<'_>, link: Option<Link>) -> Result<Link, ChangeError> {
     link.ok_or_else(|| on.unsupported("it replicates from nobody"))
 }
 

@@ -148,7 +148,7 @@ async fn send(
     let verb = on.dialect.change_source();
     let statement = format!("{verb} {}{for_channel}", options.join(", "));
     let now = link::after(on, &statement).await?;
-    link::some(on, now)
+    link::required(on, now)
 }
 
 fn address(on: &Statements<'_>, host: &str, port: u16) -> Result<Vec<String>, ChangeError> {

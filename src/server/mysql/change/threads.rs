@@ -21,7 +21,7 @@ pub(super) async fn start_applier(on: &mut Statements<'_>) -> Result<(), ChangeE
     }
     refuse_dropping(on, &link, link.receiver_is_stopped())?;
     let now = send(on, "START", APPLIER, &link).await?;
-    let now = link::some(on, now)?;
+    let now = link::required(on, now)?;
     if now.applier_is_stopped() {
         return Err(on.not_seen(format!("the applier does not run{}", now.errors())));
     }
@@ -85,7 +85,7 @@ pub(super) async fn start_replication(on: &mut Statements<'_>) -> Result<(), Cha
     let replica = on.dialect.replica();
     let start = format!("START {replica}{}", link.for_channel);
     let now = link::after(on, &start).await?;
-    let now = link::some(on, now)?;
+    let now = link::required(on, now)?;
     for (thread, is_stopped) in [
         ("receiver", now.receiver_is_stopped()),
         ("applier", now.applier_is_stopped()),
@@ -117,7 +117,7 @@ pub(super) async fn quiet(on: &mut Statements<'_>, link: &Link) -> Result<Stoppe
     let mut now = link.clone();
     if !link.receiver_is_stopped() {
         let after = stop(on, RECEIVER, link).await?;
-        now = link::some(on, after)?;
+        now = link::required(on, after)?;
         stopped.receiver = true;
     }
     now = match all_applied(on, now).await {
@@ -130,7 +130,7 @@ pub(super) async fn quiet(on: &mut Statements<'_>, link: &Link) -> Result<Stoppe
     };
     if !now.applier_is_stopped() {
         let after = stop(on, APPLIER, link).await?;
-        now = link::some(on, after)?;
+        now = link::required(on, after)?;
         stopped.applier = true;
     }
     // It was read with both stopped, and is final.
