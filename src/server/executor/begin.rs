@@ -1,14 +1,17 @@
 //! From a finding to a registered recovery: written down, let through, looked at again, planned, connected, registered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use orchestrator_core::analysis::{Finding, Stalls, asserted_dead};
 use orchestrator_core::decided::codec::encode;
-use orchestrator_core::decided::{Command, Origin, RegisterRecovery, Reply};
-use orchestrator_core::domain::{Fence, InstanceKey, RecoveryId, RecoveryKind, RecoverySessionId};
-use orchestrator_core::recovery::plan::{Plan, Progress, plan_for};
+use orchestrator_core::decided::{Command, Origin, RecoveryStepCommand, RegisterRecovery, Reply};
+use orchestrator_core::domain::{
+    Fence, InstanceKey, Phase, RecoveryId, RecoveryKind, RecoverySessionId,
+};
+use orchestrator_core::legacy::hooks::HookList;
+use orchestrator_core::recovery::plan::{Action, Plan, Progress, StepState, plan_for};
 use orchestrator_core::recovery::ranking::{Ranking, rank};
 use orchestrator_core::recovery::{Demand, DemandLevel, recovery_for, servers_touched};
 use tracing::Instrument as _;
@@ -19,13 +22,16 @@ use super::look::View;
 use super::others::nobody_hears;
 use super::proposing::Undecided;
 use super::recovery_loop::Shared;
-use super::run::{Beginning, Ended, Run};
+use super::run::{Beginning, Ended, Pending, Run, is_decided};
 use super::scope::{Lost, Scope};
-use super::sessions::{Opened, open_all};
+use super::sessions::{Looking, Opened, Opening};
 use super::{Config, Deps, WhyNot};
 
 /// How long a closer look is good for. What follows it is one command, and hooks: those may take long, and then it is looked again.
 const LOOK_LASTS: Duration = Duration::from_millis(500);
+
+/// How long it holds that nobody hears a primary: members that are far away need about as long for saying so.
+const HEARD_LASTS: Duration = Duration::from_millis(250);
 
 /// A recovery that is wanted.
 #[derive(Clone, Debug)]
@@ -35,6 +41,8 @@ pub(super) struct Wanted {
     /// Who asked for it; empty where nobody did.
     pub who: String,
     pub whence: String,
+    /// Its servers are connected to while it is looked into whether it may begin: far away, that takes as long.
+    pub connects_ahead: bool,
 }
 
 /// What came of a recovery that was begun.
@@ -51,6 +59,8 @@ struct Intent {
     view: View,
     plan: Plan,
     ranking: Option<Ranking>,
+    /// When it was known that nobody hears the primary.
+    heard_at: Duration,
 }
 
 /// Begins a recovery and carries it out.
@@ -63,22 +73,36 @@ pub(super) async fn recover(
     wanted: Wanted,
     stalls: Stalls,
 ) -> Result<Begun, WhyNot> {
+    let deps = &shared.deps;
     let config = shared.config();
-    let intent = intent(&shared, &config, fence, &wanted, &stalls).await?;
-    let scope = Scope {
-        deps: Arc::clone(&shared.deps),
+    let view = View::take(deps, &stalls);
+    let finding = finding(&view, &config, &wanted)?;
+    let mut scope = Scope {
+        deps: Arc::clone(deps),
         config,
-        id: intent.id,
+        id: detection::id_of(deps, &view, &finding),
         fence,
     };
-    let Some(_own) = shared.own(intent.id) else {
+    let mut opening = Opening::of(scope.clone());
+    let is_forced = wanted.demand.level != DemandLevel::Automatic;
+    let may_begin = view.gate(&finding, &scope.config, is_forced).is_ok();
+    if wanted.connects_ahead && may_begin && scope.leads().await.is_ok() {
+        opening.begin(finding.facts.replicas.all.iter().cloned());
+    }
+    let intent = intent(&scope, (view, finding), &wanted, &stalls).await?;
+    let id = intent.id;
+    if id != scope.id {
+        // Those that are open say that they are another's.
+        scope.id = id;
+        opening = Opening::of(scope.clone());
+    }
+    let Some(_own) = shared.own(id) else {
         return Err(WhyNot::UnderWay);
     };
-    let span = tracing::info_span!("recovery", id = %intent.id, fence = fence.number());
-    let id = intent.id;
+    let span = tracing::info_span!("recovery", id = %id, fence = fence.number());
     let steps = intent.plan.steps.iter();
     let changed: BTreeSet<InstanceKey> = steps.map(|step| step.on.clone()).collect();
-    let begun = register(&shared, scope, intent, &wanted);
+    let begun = register(&shared, scope, intent, opening, &wanted);
     let run = begun.instrument(span.clone()).await?;
     shared.reasons.forget(&wanted.subject);
     let ended = run.carry_out().instrument(span).await;
@@ -94,16 +118,13 @@ pub(super) async fn recover(
 }
 
 async fn intent(
-    shared: &Arc<Shared>,
-    config: &Arc<Config>,
-    fence: Fence,
+    scope: &Scope,
+    (view, finding): (View, Finding),
     wanted: &Wanted,
     stalls: &Stalls,
 ) -> Result<Intent, WhyNot> {
-    let deps = &shared.deps;
+    let Scope { deps, config, .. } = scope;
     let is_forced = wanted.demand.level != DemandLevel::Automatic;
-    let view = View::take(deps, stalls);
-    let finding = finding(&view, config, wanted)?;
     let may_begin = view.gate(&finding, config, is_forced).is_ok();
     let looked_at = deps.clock.monotonic();
     // Side by side: far away, each of them takes as long as the other.
@@ -117,7 +138,8 @@ async fn intent(
         },
     );
     heard?;
-    let id = detection::write_down(deps, config, fence, &view, &finding, &wanted.demand).await?;
+    let heard_at = deps.clock.monotonic();
+    let id = detection::write_down(scope, &view, &finding, &wanted.demand).await?;
     view.gate(&finding, config, is_forced)?;
     let age = deps.clock.monotonic().saturating_sub(looked_at);
     if !may_begin || age > LOOK_LASTS {
@@ -143,6 +165,7 @@ async fn intent(
         view,
         plan,
         ranking,
+        heard_at,
     })
 }
 
@@ -196,6 +219,7 @@ async fn register(
     shared: &Arc<Shared>,
     scope: Scope,
     intent: Intent,
+    mut opening: Opening,
     wanted: &Wanted,
 ) -> Result<Run, WhyNot> {
     let not_leading = |why: Lost| WhyNot::NotLeading(why.to_string());
@@ -206,11 +230,19 @@ async fn register(
         .iter()
         .map(|step| step.on.clone())
         .collect();
-    // Once more, and as late as can be: what was done since may have taken its time.
+    opening.begin(servers.iter().cloned());
+    // Once more, and as late as can be, where what was done since has taken its time.
+    let now = scope.deps.clock.monotonic();
+    let is_known = now.saturating_sub(intent.heard_at) < HEARD_LASTS;
     let (opened, heard) = tokio::join!(
         biased;
-        open_all(&scope, servers),
-        heard_elsewhere(&scope.deps, wanted),
+        opening.finish(&servers),
+        async {
+            match is_known {
+                true => Ok(()),
+                false => heard_elsewhere(&scope.deps, wanted).await,
+            }
+        },
     );
     heard?;
     has_the_important_ones(&intent.plan, &opened)?;
@@ -237,16 +269,56 @@ async fn register(
         let recovery = decided.recoveries.get(&id);
         recovery.is_some_and(|it| it.fence == fence)
     };
-    match scope.deps.decide(fence, origin, command, is_ours).await {
+    // The first look over each connection needs no record.
+    let sessions = opened.sessions.into_iter();
+    let looking = sessions.map(|(server, session)| (server, Looking::over(session)));
+    let looking: BTreeMap<InstanceKey, Looking> = looking.collect();
+    let (decided, stop_is_recorded) = tokio::join!(
+        biased;
+        scope.deps.decide(fence, origin, command, is_ours),
+        record_stops(&scope, &intent),
+    );
+    match decided {
         Ok(Reply::Done | Reply::Unchanged | Reply::Acknowledged(_) | Reply::Imported { .. }) => {}
         Ok(Reply::Refused(why)) | Err(Undecided::Refused(why)) => return Err(why.into()),
         Err(why @ Undecided::NotLeading) => return Err(WhyNot::NotLeading(why.to_string())),
         Err(why @ Undecided::InVain(_)) => return Err(WhyNot::Unknown(why.to_string())),
     }
-    begin(scope, intent, opened)
+    begin(scope, intent, looking, stop_is_recorded)
 }
 
-fn begin(scope: Scope, intent: Intent, opened: Opened) -> Result<Run, WhyNot> {
+/// Proposes, behind the command that registers it and without waiting for that, to write down that receivers may have been stopped: the next
+/// thing that is done, where no hooks come before. Refused where the other is; whether it is decided.
+async fn record_stops(scope: &Scope, intent: &Intent) -> bool {
+    let now = scope.now();
+    let steps = intent.plan.steps.iter().enumerate();
+    let stops = steps
+        .filter(|(_, step)| step.action == Action::StopReceiver && step.phase == Phase::Registered);
+    let begun = stops.map(|(number, _)| (number, StepState::Begun(now)));
+    let mut pending = Pending {
+        steps: begun.collect(),
+        ..Pending::default()
+    };
+    let are_hooks_first = !scope.config.hooks.of(HookList::BeforeFailover).is_empty();
+    if are_hooks_first || pending.is_empty() {
+        return false;
+    }
+    let Ok(news) = pending.take() else {
+        return false;
+    };
+    let (id, fence) = (scope.id, scope.fence);
+    let wanted = news.clone();
+    let record = RecoveryStepCommand::Record { fence, news };
+    let recorded = scope.step(record, move |decided| is_decided(decided, id, &wanted));
+    recorded.await.is_ok()
+}
+
+fn begin(
+    scope: Scope,
+    intent: Intent,
+    sessions: BTreeMap<InstanceKey, Looking>,
+    stop_is_recorded: bool,
+) -> Result<Run, WhyNot> {
     let decided = scope.deps.decisions.decided();
     let recovery = decided.recoveries.get(&scope.id).cloned();
     let recovery =
@@ -260,10 +332,11 @@ fn begin(scope: Scope, intent: Intent, opened: Opened) -> Result<Run, WhyNot> {
     Ok(Run::new(Beginning {
         progress: Progress::registered(),
         stale: recovery.stale_sessions.clone(),
-        sessions: opened.sessions,
+        sessions,
         ranking: intent.ranking,
         dead_seen: intent.view.picture.observation(dead).cloned(),
         is_resumed: false,
+        stop_is_recorded,
         recovery,
         plan: intent.plan,
         scope,

@@ -49,6 +49,7 @@ pub(super) async fn carry_out(
         },
         who,
         whence,
+        connects_ahead: true,
     };
     let begun = recover(shared, fence, wanted, stalls).await;
     let answer = match begun {

@@ -12,6 +12,7 @@ use orchestrator_core::recovery::hooks::HookMoment;
 
 use super::look::{View, domain_of, is_named};
 use super::moments::{Hooks, command_of};
+use super::scope::Scope;
 use super::{Config, Deps, WhyNot, metrics};
 
 /// The detection that a finding is written down as, where it is.
@@ -29,23 +30,35 @@ pub(super) fn active<'a>(
     })
 }
 
-/// Writes a finding down, unless it is; then hooks run. Returns the id for a recovery of it. A failing hook ends the list and holds
-/// up nothing.
+/// The id for a recovery of a finding: that of its detection, unless a recovery had it already.
+pub(super) fn id_of(deps: &Deps, view: &View, finding: &Finding) -> RecoveryId {
+    match active(&view.decided, finding, view.now) {
+        Some(known) => unused(deps, known.recovery),
+        None => RecoveryId::from_number(deps.ids.unique()),
+    }
+}
+
+/// Writes a finding down, unless it is; then hooks run. Returns the id for a recovery of it, which is that of `scope` unless somebody else was
+/// first. A failing hook ends the list and holds up nothing.
 ///
 /// # Errors
 /// [`WhyNot`].
 pub(super) async fn write_down(
-    deps: &Arc<Deps>,
-    config: &Arc<Config>,
-    fence: Fence,
+    scope: &Scope,
     view: &View,
     finding: &Finding,
     demand: &Demand,
 ) -> Result<RecoveryId, WhyNot> {
-    if let Some(known) = active(&view.decided, finding, view.now) {
-        return Ok(unused(deps, known.recovery));
+    let Scope {
+        deps,
+        config,
+        id,
+        fence,
+    } = scope;
+    let (id, fence) = (*id, *fence);
+    if active(&view.decided, finding, view.now).is_some() {
+        return Ok(id);
     }
-    let id = RecoveryId::from_number(deps.ids.unique());
     let now = deps.clock.now();
     // Where configuration wants no such time, it is written down again with the next look.
     let active_for = config.detection_block_period.max(config.look_every);

@@ -27,6 +27,9 @@ use super::{Config, Deps, WhyNot, detection, left_stopped, lost, metrics, own_li
 /// How many polls a start waits at most until every known server was asked once.
 const START_POLLS: u32 = 3;
 
+/// How often servers may be connected to ahead for one primary.
+const CONNECT_AHEAD_AT_MOST_ONCE_IN: Duration = Duration::from_secs(10);
+
 /// What the loop and its tasks share.
 pub(super) struct Shared {
     pub deps: Arc<Deps>,
@@ -164,6 +167,7 @@ impl RecoveryLoop {
             reconnecting: JoinSet::new(),
             stalls: Stalls::default(),
             canaries: BTreeMap::new(),
+            connected_ahead: BTreeMap::new(),
             beats_seen: 0,
             has_started: false,
             fence: None,
@@ -221,6 +225,8 @@ struct Rounds {
     stalls: Stalls,
     /// When a replica of a silent primary was told to reconnect, by primary.
     canaries: BTreeMap<InstanceKey, Duration>,
+    /// When servers were connected to ahead of a recovery, by primary.
+    connected_ahead: BTreeMap<InstanceKey, Duration>,
     /// The version of beats that was looked at last.
     beats_seen: u64,
     started_at: Timestamp,
@@ -441,6 +447,7 @@ impl Rounds {
             demand: Demand::default(),
             who: String::new(),
             whence: String::new(),
+            connects_ahead: self.may_connect_ahead(&finding.subject),
         };
         self.tasks.spawn(async move {
             let _at_work = at_work;
@@ -449,6 +456,19 @@ impl Rounds {
                 shared.reasons.keep(nothing_done(&finding, &why, now));
             }
         });
+    }
+
+    /// Whether servers may be connected to before it is known that a recovery begins. Where it does not, it is tried again with each look, and
+    /// servers would be logged in to each time.
+    fn may_connect_ahead(&mut self, subject: &InstanceKey) -> bool {
+        let now = self.shared.deps.clock.monotonic();
+        self.connected_ahead
+            .retain(|_, at| now.saturating_sub(*at) < CONNECT_AHEAD_AT_MOST_ONCE_IN);
+        let may = !self.connected_ahead.contains_key(subject);
+        if may {
+            self.connected_ahead.insert(subject.clone(), now);
+        }
+        may
     }
 
     /// How many known servers were not asked since the start; none once it is over.

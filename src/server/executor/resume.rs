@@ -48,6 +48,7 @@ pub(super) async fn resume(
                 stale,
                 ranking: None,
                 is_resumed: true,
+                stop_is_recorded: false,
                 recovery,
                 scope,
             });

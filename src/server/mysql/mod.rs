@@ -19,6 +19,9 @@
 //! The first probe on a connection asks the version before. A configured query that is not one plain `SELECT`, and one that was refused, are
 //! a round trip each.
 //!
+//! A change costs **one** where what it depends on was seen a moment ago (two round trips at most): the statement, what is read of it and the
+//! observation that follows are one text. Else the replica's status is read before. A change of source waits for the applier in between, and stops threads one by one.
+//!
 //! It does not decide when to probe or what to change, and keeps no picture. Nothing outside of `change/` changes a server.
 
 mod beat;

@@ -1,17 +1,18 @@
 //! One server of a recovery: a task of its own with the connection, so that a slow server slows nobody else.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use orchestrator_core::domain::InstanceKey;
+use orchestrator_core::domain::{InstanceKey, Observation};
 use orchestrator_core::ports::{Change, ServerSession};
 use orchestrator_core::recovery::plan::StepNumber;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::report::Report;
 use crate::executor::scope::{Lost, Scope};
-use crate::executor::sessions::OPEN_TIME;
+use crate::executor::sessions::{Looking, OPEN_TIME};
 
 /// How often a server is looked at while something is expected of it: what an applier needs for the last transactions is
 /// some milliseconds.
@@ -41,6 +42,8 @@ pub(super) enum Order {
         /// It may be made although the old primary is back and not closed.
         beside_old_primary: bool,
     },
+    /// Look now: what was waited for is decided.
+    Look,
     /// Look often.
     Attend,
     /// Look rarely.
@@ -57,6 +60,8 @@ pub(super) struct Hand {
     pub reports: mpsc::Sender<Report>,
     /// The old primary is back and not closed: nothing is changed anywhere else.
     pub halt: Arc<AtomicBool>,
+    /// Something is being decided: the next order comes after that, and finds the connection idle.
+    pub holds: Arc<AtomicBool>,
     /// Bounds how many hands connect at once.
     pub connecting: Arc<Semaphore>,
 }
@@ -64,36 +69,50 @@ pub(super) struct Hand {
 /// Nobody listens any more.
 struct Over;
 
+/// A connection, and what was seen over it.
+type Opened = (Box<dyn ServerSession>, Option<Observation>);
+
 impl Hand {
     /// Works until the run is over. Dropping the future closes the connection.
-    pub async fn work(mut self, mut session: Option<Box<dyn ServerSession>>) {
+    pub async fn work(mut self, looking: Option<Looking>) {
+        let Err(Over) = self.try_to_work(looking).await;
+    }
+
+    async fn try_to_work(&mut self, mut looking: Option<Looking>) -> Result<Infallible, Over> {
         let mut is_attending = true;
         loop {
-            let opened_before = match session.take() {
-                Some(open) => match self.after_stale(open).await {
-                    Ok(open) => open,
-                    Err(Over) => return,
-                },
+            let opened_before = match looking.take() {
+                Some(looking) => self.opened_before(looking).await?,
                 None => None,
             };
-            let open = match opened_before {
-                Some(open) => open,
-                None => match self.connect().await {
-                    Ok(open) => open,
-                    Err(Over) => return,
-                },
+            let (open, seen) = match opened_before {
+                Some(opened) => opened,
+                None => (self.connect().await?, None),
             };
             let connection_id = open.connection_id();
-            if self.serve(open, &mut is_attending).await.is_err() {
-                return;
-            }
-            // Nobody knows what becomes of a statement on a connection that is lost; it is ended before another is opened.
-            self.stale.push(connection_id);
-            let server = self.server.clone();
-            if self.tell(Report::Closed { server }).await.is_err() {
-                return;
-            }
+            self.serve(open, seen, &mut is_attending).await?;
+            self.closed(connection_id).await?;
         }
+    }
+
+    /// Nobody knows what becomes of a statement on a connection that is lost; it is ended before another is opened.
+    async fn closed(&mut self, connection_id: u64) -> Result<(), Over> {
+        self.stale.push(connection_id);
+        let server = self.server.clone();
+        self.tell(Report::Closed { server }).await
+    }
+
+    /// A connection over which a look is under way, and what was seen. `None`: another is needed.
+    async fn opened_before(&mut self, looking: Looking) -> Result<Option<Opened>, Over> {
+        let connection_id = looking.connection_id;
+        let Some((open, Ok(seen))) = looking.looked().await else {
+            self.closed(connection_id).await?;
+            return Ok(None);
+        };
+        // What was seen while others might change something here says nothing.
+        let is_valid = self.stale.is_empty();
+        let open = self.after_stale(open).await?;
+        Ok(open.map(|open| (open, is_valid.then_some(seen))))
     }
 
     /// A connection of before, once those that are stale are ended: nothing is said over it before that. `None`: it is
@@ -189,11 +208,16 @@ impl Hand {
     async fn serve(
         &mut self,
         mut session: Box<dyn ServerSession>,
+        mut seen_before: Option<Observation>,
         is_attending: &mut bool,
     ) -> Result<(), Over> {
         loop {
-            let Ok(seen) = session.observe().await else {
-                return Ok(());
+            let seen = match seen_before.take() {
+                Some(seen) => seen,
+                None => match session.observe().await {
+                    Ok(seen) => seen,
+                    Err(_) => return Ok(()),
+                },
             };
             let (server, seen) = (self.server.clone(), Box::new(seen));
             self.tell(Report::Seen { server, seen }).await?;
@@ -201,12 +225,11 @@ impl Hand {
                 true => LOOK,
                 false => IDLE_LOOK,
             };
-            let order = tokio::select! {
-                biased;
-                order = self.orders.recv() => order.ok_or(Over)?,
-                () = self.scope.deps.clock.sleep(pause) => continue,
+            let Some(order) = self.order(pause).await? else {
+                continue;
             };
             match order {
+                Order::Look => {}
                 Order::Rest => *is_attending = false,
                 Order::Attend => *is_attending = true,
                 Order::Make { connection_id, .. } if connection_id != session.connection_id() => {
@@ -225,6 +248,23 @@ impl Hand {
                 }
             }
         }
+    }
+
+    /// The next order; `None` when there is none after a pause, which is longer while something is being decided.
+    async fn order(&mut self, pause: Duration) -> Result<Option<Order>, Over> {
+        let clock = Arc::clone(&self.scope.deps.clock);
+        let rest = IDLE_LOOK.saturating_sub(pause);
+        for pause in [pause, rest] {
+            tokio::select! {
+                biased;
+                order = self.orders.recv() => return order.ok_or(Over).map(Some),
+                () = clock.sleep(pause) => {}
+            }
+            if !self.holds.load(Ordering::SeqCst) {
+                return Ok(None);
+            }
+        }
+        Ok(None)
     }
 
     async fn make(
@@ -264,7 +304,7 @@ impl Hand {
                 let server = self.server.clone();
                 self.tell(Report::Withheld { server }).await
             }
-            Order::Attend | Order::Rest => Ok(()),
+            Order::Look | Order::Attend | Order::Rest => Ok(()),
         }
     }
 

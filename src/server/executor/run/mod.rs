@@ -24,7 +24,6 @@ use orchestrator_core::beats::Beats;
 use orchestrator_core::domain::{
     InstanceKey, InstanceRecord, Observation, Picture, Recovery, RecoveryOutcome, RecoverySessionId,
 };
-use orchestrator_core::ports::ServerSession;
 use orchestrator_core::recovery::plan::{Action, Next, OldPrimary, Plan, Progress, next};
 use orchestrator_core::recovery::ranking::Ranking;
 use orchestrator_core::topology::Topology;
@@ -32,10 +31,11 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use self::pending::Pending;
+pub(super) use self::pending::{Pending, is_decided};
 use self::report::Report;
 use self::steps::Server;
 use super::scope::{Lost, Scope};
+use super::sessions::Looking;
 
 /// How often it asks what comes next while nothing is heard: deadlines pass unheard.
 const TICK: Duration = Duration::from_millis(50);
@@ -54,7 +54,7 @@ pub(super) struct Beginning {
     pub plan: Plan,
     pub progress: Progress,
     /// Connections that were opened for it, and are written down.
-    pub sessions: BTreeMap<InstanceKey, Box<dyn ServerSession>>,
+    pub sessions: BTreeMap<InstanceKey, Looking>,
     /// Connections of earlier runs, to be ended first.
     pub stale: Vec<RecoverySessionId>,
     /// How the replicas stood; `None` where an earlier leadership made the plan.
@@ -63,6 +63,8 @@ pub(super) struct Beginning {
     pub dead_seen: Option<Arc<Observation>>,
     /// An earlier run has worked on it.
     pub is_resumed: bool,
+    /// It is written down that a receiver may have been stopped, ahead of that: whoever takes it over believes it, and this run knows better.
+    pub stop_is_recorded: bool,
 }
 
 /// How a recovery ended.
@@ -105,6 +107,8 @@ pub(super) struct Run {
     reporter: mpsc::Sender<Report>,
     tasks: JoinSet<()>,
     halt: Arc<AtomicBool>,
+    /// Something is being decided, and nothing that is seen meanwhile leads to anything: hands that are not looking wait.
+    holds: Arc<AtomicBool>,
     connecting: Arc<Semaphore>,
     stale: BTreeMap<InstanceKey, Vec<u64>>,
     /// It is written down that a receiver may have been stopped.
@@ -145,7 +149,8 @@ impl Run {
         let has_steps = !beginning.progress.steps.is_empty();
         let is_past_first = beginning.recovery.phase > orchestrator_core::domain::Phase::Registered;
         let mut run = Self {
-            stop_is_recorded: stop_is_recorded(&beginning.plan, &beginning.progress),
+            stop_is_recorded: beginning.stop_is_recorded
+                || stop_is_recorded(&beginning.plan, &beginning.progress),
             scope: beginning.scope,
             recovery: beginning.recovery,
             plan: beginning.plan,
@@ -169,6 +174,7 @@ impl Run {
             reporter,
             tasks: JoinSet::new(),
             halt: Arc::new(AtomicBool::new(false)),
+            holds: Arc::new(AtomicBool::new(false)),
             connecting: Arc::new(Semaphore::new(CONNECT_AT_ONCE)),
             stale,
             // Steps are begun after these hooks have run, and never before.
@@ -204,15 +210,15 @@ impl Run {
     }
 
     /// Gives every server of the plan a hand, unless it has one.
-    fn hire(&mut self, mut sessions: BTreeMap<InstanceKey, Box<dyn ServerSession>>) {
+    fn hire(&mut self, mut sessions: BTreeMap<InstanceKey, Looking>) {
         let wanted: BTreeSet<InstanceKey> =
             self.plan.steps.iter().map(|step| step.on.clone()).collect();
         for server in wanted {
             if self.servers.contains_key(&server) {
                 continue;
             }
-            let session = sessions.remove(&server);
-            let connection = session.as_ref().map(|session| session.connection_id());
+            let looking = sessions.remove(&server);
+            let connection = looking.as_ref().map(|looking| looking.connection_id);
             let (orders, to_do) = mpsc::channel(hand::ORDERS_MAX);
             let hand = hand::Hand {
                 scope: self.scope.clone(),
@@ -221,9 +227,10 @@ impl Run {
                 orders: to_do,
                 reports: self.reporter.clone(),
                 halt: Arc::clone(&self.halt),
+                holds: Arc::clone(&self.holds),
                 connecting: Arc::clone(&self.connecting),
             };
-            self.spawn(hand.work(session));
+            self.spawn(hand.work(looking));
             self.servers.insert(server, Server::new(orders, connection));
         }
     }
@@ -247,6 +254,7 @@ impl Run {
     }
 
     async fn wait(&mut self) -> Result<(), Lost> {
+        self.let_look();
         let deps = Arc::clone(&self.scope.deps);
         let report = tokio::select! {
             biased;

@@ -9,7 +9,7 @@ use orchestrator_core::recovery::plan::{StepNumber, StepState};
 
 /// It waits for the next command, so that few commands are needed before a server is writable.
 #[derive(Default)]
-pub(super) struct Pending {
+pub(in crate::executor) struct Pending {
     pub steps: BTreeMap<StepNumber, StepState>,
     pub opened: Vec<RecoverySessionId>,
     pub ended: Vec<RecoverySessionId>,
@@ -51,7 +51,11 @@ fn some_of<T>(lines: &mut Vec<T>) -> Vec<T> {
 }
 
 /// Whether these news are decided, as far as that can be read; notes are not looked for.
-pub(super) fn is_decided(decided: &Decided, id: RecoveryId, news: &RecoveryNews) -> bool {
+pub(in crate::executor) fn is_decided(
+    decided: &Decided,
+    id: RecoveryId,
+    news: &RecoveryNews,
+) -> bool {
     let Some(recovery) = decided.recoveries.get(&id) else {
         return false;
     };

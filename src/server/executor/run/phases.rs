@@ -32,12 +32,11 @@ impl Run {
         let news = self.take_pending()?;
         let (id, fence) = (self.scope.id, self.scope.fence);
         let enter = RecoveryStepCommand::Enter { fence, phase, news };
-        self.scope
-            .step(enter, move |decided| {
-                let recovery = decided.recoveries.get(&id);
-                recovery.is_some_and(|it| it.phase >= phase && it.fence == fence)
-            })
-            .await?;
+        self.decide_step(enter, move |decided| {
+            let recovery = decided.recoveries.get(&id);
+            recovery.is_some_and(|it| it.phase >= phase && it.fence == fence)
+        })
+        .await?;
         tracing::info!(?phase, "the recovery is in its next phase");
         self.progress.phase = phase;
         self.refresh();
@@ -71,8 +70,7 @@ impl Run {
             news,
         };
         // Whatever of it was not decided is when it is proposed again.
-        self.scope
-            .step(publish, move |decided| is_decided(decided, id, &wanted))
+        self.decide_step(publish, move |decided| is_decided(decided, id, &wanted))
             .await?;
         let outcome = RecoveryOutcome::Succeeded;
         self.hooks_after = Stage::Over;

@@ -1,8 +1,9 @@
 //! Steps: begun, ordered, ordered again.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use orchestrator_core::decided::RecoveryStepCommand;
+use orchestrator_core::decided::{Decided, RecoveryStepCommand};
 use orchestrator_core::domain::{InstanceKey, Phase};
 use orchestrator_core::ports::Change;
 use orchestrator_core::recovery::plan::{Action, StepNumber, StepState, done_again};
@@ -106,6 +107,14 @@ impl Server {
     pub fn idle_connection(&self) -> Option<u64> {
         let is_idle = self.ordered.is_none() && !self.is_in_doubt;
         self.connection.filter(|_| is_idle)
+    }
+
+    /// Has it looked at now, unless it has something to do.
+    pub fn look_now(&self) {
+        if self.ordered.is_none() {
+            // Where orders wait already, it looks after them.
+            let _ = self.orders.try_send(Order::Look);
+        }
     }
 
     fn is_free(&self, now: Duration) -> bool {
@@ -260,6 +269,26 @@ impl Run {
         }
     }
 
+    /// Decides something about the recovery. Until it is known what comes next, nobody begins to look.
+    ///
+    /// # Errors
+    /// [`Lost`].
+    pub(super) async fn decide_step(
+        &mut self,
+        step: RecoveryStepCommand,
+        took_effect: impl Fn(&Decided) -> bool + Send,
+    ) -> Result<(), Lost> {
+        self.holds.store(true, Ordering::SeqCst);
+        self.scope.step(step, took_effect).await
+    }
+
+    /// Nothing is to be done now but to look.
+    pub(super) fn let_look(&mut self) {
+        if self.holds.swap(false, Ordering::SeqCst) {
+            self.servers.values().for_each(Server::look_now);
+        }
+    }
+
     /// Decides all that is known and not decided yet.
     pub(super) async fn flush(&mut self) -> Result<(), Lost> {
         while !self.pending.is_empty() {
@@ -267,8 +296,7 @@ impl Run {
             let news = self.take_pending()?;
             let (id, wanted) = (self.scope.id, news.clone());
             let record = RecoveryStepCommand::Record { fence, news };
-            self.scope
-                .step(record, move |decided| is_decided(decided, id, &wanted))
+            self.decide_step(record, move |decided| is_decided(decided, id, &wanted))
                 .await?;
         }
         Ok(())

@@ -148,6 +148,11 @@ impl Fleet {
         self.lock().servers[&key(name)].seen.clone()
     }
 
+    /// How many connections were opened to it for changes.
+    pub fn connections(&self, name: &str) -> u64 {
+        self.lock().servers[&key(name)].connections
+    }
+
     pub fn log(&self) -> Vec<Entry> {
         self.lock().log.clone()
     }

@@ -87,6 +87,7 @@ async fn a_primary_that_another_node_hears_is_left_alone_until_it_does_not() {
     let world = World::of(SIMPLE);
     let all = [("node2", YES, 5), ("node3", NO, 5)];
     world.others.set(&all);
+    let before = world.fleet.connections("b");
     let node = world.start("node1", 1);
     world.pass(Duration::from_secs(5)).await;
     world.fleet.set_power("a", Power::Down);
@@ -100,12 +101,33 @@ async fn a_primary_that_another_node_hears_is_left_alone_until_it_does_not() {
     assert!(is_quiet, "nobody is told of it");
     let all = node.recoveries.nothing_done();
     assert!(all[0].why.contains("node2 hears a:3306 now"), "{all:?}");
+    let connections = world.fleet.connections("b") - before;
+    assert!(
+        (1..=3).contains(&connections),
+        "logged in {connections} times in 20 s for nothing"
+    );
     world.others.set(&[("node2", NO, 5), ("node3", NO, 5)]);
     let (_, ended) = world.ended().await;
     assert_eq!(
         ended.end.as_ref().unwrap().outcome,
         RecoveryOutcome::Succeeded
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_primary_that_another_node_hears_after_hooks_were_told_is_left_alone() {
+    let world = World::of(SIMPLE);
+    world.others.set(&[("node2", NO, 5)]);
+    world.hooks.take(Duration::from_secs(2));
+    let _node = world.start("node1", 1);
+    world
+        .until("hooks run", || !world.hooks.lines().is_empty())
+        .await;
+    assert!(world.recoveries().is_empty());
+    world.others.set(&[("node2", YES, 5)]);
+    world.pass(Duration::from_secs(20)).await;
+    assert!(world.recoveries().is_empty());
+    assert!(world.fleet.log().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,13 +48,18 @@ impl Link {
     }
 }
 
-/// Reads the link. `None` on a server that replicates from nobody.
+/// Reads the link, unless it was read a moment ago. `None` on a server that replicates from nobody.
 ///
 /// # Errors
 /// [`ChangeError::Unsupported`] for a server with several sources: none of them is *the* source.
 pub(super) async fn read(on: &mut Statements<'_>) -> Result<Option<Link>, ChangeError> {
-    let question = on.dialect.show_replica_status();
-    let answer = on.read(question, MAX_CHANNELS).await?;
+    let answer = match on.known_status() {
+        Some(answer) => answer,
+        None => {
+            let question = on.dialect.show_replica_status();
+            on.read(question, MAX_CHANNELS).await?
+        }
+    };
     understood(on, &answer).await
 }
 

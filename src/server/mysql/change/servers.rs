@@ -3,13 +3,13 @@ use std::time::Duration;
 
 use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::ports::{
-    Beyond, BoxFuture, ChangeError, Histories, OnBehalfOf, Resolver, ServerSession, Servers,
+    Beyond, BoxFuture, ChangeError, Clock, Histories, OnBehalfOf, Resolver, ServerSession, Servers,
 };
 use tokio::time::timeout;
 
 use super::ended::{self, Enders, FLEETING, NAME};
 use super::history;
-use super::session::Session;
+use super::session::{ServerClock, Session};
 use super::statements::{not_connected, refused, tag, unreachable};
 use crate::mysql::dialect::Dialect;
 use crate::mysql::{Bounds, Conn, Connector, DriverError, Purpose};
@@ -56,8 +56,9 @@ impl MysqlServers {
         let SetUp {
             id,
             dialect,
+            server_clock,
             fleeting,
-        } = set_up(&mut conn, server).await?;
+        } = set_up(&mut conn, server, &**self.shared.connector.clock()).await?;
         let failed = |error: DriverError| from_driver(server, &error);
         if let Some(fleeting) = fleeting {
             let clock = &**self.shared.connector.clock();
@@ -82,7 +83,7 @@ impl MysqlServers {
             server.clone(),
             conn,
             id,
-            dialect,
+            (dialect, server_clock),
             tag(on_behalf_of),
         ))
     }
@@ -186,20 +187,25 @@ impl Histories for MysqlServers {
 struct SetUp {
     id: u64,
     dialect: Dialect,
+    server_clock: ServerClock,
     /// The session that is to be ended before anybody works there.
     fleeting: Option<u64>,
 }
 
 /// Makes a new connection one of ours: with the settings that statements here rely on, under a name that says which session it is,
 /// with limits on waiting.
-async fn set_up(conn: &mut Conn, server: &InstanceKey) -> Result<SetUp, ChangeError> {
+async fn set_up(
+    conn: &mut Conn,
+    server: &InstanceKey,
+    clock: &dyn Clock,
+) -> Result<SetUp, ChangeError> {
     let failed = |error: DriverError| from_driver(server, &error);
     // One text, for one round trip.
     let text = format!(
         "SET NAMES utf8mb4; \
          SET SESSION sql_mode = '', time_zone = '+00:00', lock_wait_timeout = {LOCK_WAIT_SECONDS}, wait_timeout = {IDLE_SECONDS}; \
          SELECT CONNECTION_ID() AS id, GET_LOCK(CONCAT('{NAME}', CONNECTION_ID()), 0) AS is_named, \
-         IS_USED_LOCK('{FLEETING}') AS fleeting, \
+         IS_USED_LOCK('{FLEETING}') AS fleeting, UNIX_TIMESTAMP(NOW(6)) AS now, \
          @@global.version AS version, @@global.version_comment AS version_comment"
     );
     let answers = conn.query_all(&text, &Bounds::of_several(1, 3)).await;
@@ -215,6 +221,11 @@ async fn set_up(conn: &mut Conn, server: &InstanceKey) -> Result<SetUp, ChangeEr
     Ok(SetUp {
         id,
         dialect: Dialect::detect(&text("version"), &text("version_comment")),
+        server_clock: ServerClock {
+            // Illegible, it is long ago, and is read again.
+            showed: text("now").parse().unwrap_or(0.0),
+            at: clock.monotonic(),
+        },
         fleeting: text("fleeting").parse().ok(),
     })
 }

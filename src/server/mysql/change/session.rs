@@ -27,6 +27,23 @@ pub(super) struct Session {
     dialect: Dialect,
     tag: String,
     learnt: Learnt,
+    server_clock: ServerClock,
+}
+
+/// A server's clock, as it was read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ServerClock {
+    /// In seconds since 1970.
+    pub(super) showed: f64,
+    /// When the answer was there, by the monotonic clock: the server read its own before.
+    pub(super) at: Duration,
+}
+
+impl ServerClock {
+    /// What it shows at a later moment, or a little less.
+    pub(super) fn at(self, moment: Duration) -> f64 {
+        self.showed + moment.saturating_sub(self.at).as_secs_f64()
+    }
 }
 
 impl Session {
@@ -35,7 +52,7 @@ impl Session {
         key: InstanceKey,
         conn: Conn,
         id: u64,
-        dialect: Dialect,
+        (dialect, server_clock): (Dialect, ServerClock),
         tag: String,
     ) -> Self {
         Self {
@@ -45,6 +62,7 @@ impl Session {
             id,
             learnt: Learnt::of(dialect.clone()),
             dialect,
+            server_clock,
             tag,
         }
     }
@@ -98,6 +116,7 @@ impl Session {
         let ends_at = self.shared.connector.clock().monotonic() + limit;
         let mut on = Statements {
             conn: &mut self.conn,
+            learnt: &mut self.learnt,
             key: &self.key,
             dialect: &self.dialect,
             shared: &self.shared,
@@ -117,7 +136,7 @@ impl Session {
             }
             Change::ForgetSource => repoint::forget_source(on).await,
             Change::Detach => repoint::detach(on).await,
-            Change::MakeWritable => settings::make_writable(on).await,
+            Change::MakeWritable => settings::make_writable(on, &mut self.server_clock).await,
             Change::Close => close::close(on).await,
             Change::SemiSyncSource(wanted) => settings::semi_sync_source(on, *wanted).await,
             Change::SemiSyncReplica(wanted) => settings::semi_sync_replica(on, *wanted).await,
@@ -152,5 +171,20 @@ impl ServerSession for Session {
         let span =
             tracing::debug_span!("change", instance = %self.key, connection_id = self.id, ?change);
         Box::pin(self.make_within(change, deadline).instrument(span))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_goes_on_and_never_back() {
+        let clock = ServerClock {
+            showed: 1_800_000_000.5,
+            at: Duration::from_secs(20),
+        };
+        assert!((clock.at(Duration::from_secs(23)) - 1_800_000_003.5).abs() < 1e-6);
+        assert!((clock.at(Duration::from_secs(10)) - 1_800_000_000.5).abs() < 1e-6);
     }
 }

@@ -1,24 +1,55 @@
 //! Settings of a server: writable, and the two halves of semi-sync.
 
+use std::time::Duration;
+
 use orchestrator_core::ports::ChangeError;
 
+use super::session::ServerClock;
 use super::statements::Statements;
 use crate::mysql::Answer;
 use crate::mysql::dialect::{Dialect, Names, semi_sync};
 
+/// For how long it is relied on that a server's clock goes as ours does: most recoveries are over by then.
+const CLOCK_LASTS: Duration = Duration::from_secs(30);
+
 /// Takes writes. The statement has no effect when the server reads it after the deadline, by its own clock: a hanging server that
 /// goes on must not become writable because of what it was told before. (Sessions have a time zone without summer time, so that no hour comes twice.)
-pub(super) async fn make_writable(on: &mut Statements<'_>) -> Result<(), ChangeError> {
-    let left = on.left();
-    let answer = on.read_one(&read_only_question(on.dialect)).await?;
+///
+/// Its clock was read when the session was opened, or is read now where that is long ago. Where it has been set since, the statement may have no
+/// effect, and is sent once more by what it shows then.
+pub(super) async fn make_writable(
+    on: &mut Statements<'_>,
+    clock: &mut ServerClock,
+) -> Result<(), ChangeError> {
+    let ends_at = on.ends_at;
+    if on.now().saturating_sub(clock.at) > CLOCK_LASTS {
+        let question = read_only_question(on.dialect);
+        let answer = on.read_one(&question).await?;
+        *clock = server_clock(on, &answer)?;
+    }
+    let answer = try_to_make_writable(on, clock.at(ends_at)).await?;
     if ReadOnly::of(&answer) == ReadOnly::OFF {
         return Ok(());
     }
-    let now = answer.first().and_then(|row| row.text("now"));
-    let now: f64 = now
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| on.not_seen("a clock that cannot be read"))?;
-    let until = now + left.as_secs_f64();
+    *clock = server_clock(on, &answer)?;
+    let answer = try_to_make_writable(on, clock.at(ends_at)).await?;
+    match ReadOnly::of(&answer) {
+        ReadOnly::OFF => Ok(()),
+        _ => Err(on.not_seen("it is still read-only")),
+    }
+}
+
+fn server_clock(on: &Statements<'_>, answer: &Answer) -> Result<ServerClock, ChangeError> {
+    let showed = answer.first().and_then(|row| row.text("now"));
+    let showed = showed.and_then(|text| text.parse().ok());
+    Ok(ServerClock {
+        showed: showed.ok_or_else(|| on.not_seen("a clock that cannot be read"))?,
+        at: on.now(),
+    })
+}
+
+/// Says so, to mean something until the server's clock shows `until`, and reads what came of it.
+async fn try_to_make_writable(on: &mut Statements<'_>, until: f64) -> Result<Answer, ChangeError> {
     let off = |variable: &str| {
         format!("{variable} = IF(UNIX_TIMESTAMP(NOW(6)) < {until:.6}, 0, @@global.{variable})")
     };
@@ -29,11 +60,7 @@ pub(super) async fn make_writable(on: &mut Statements<'_>) -> Result<(), ChangeE
     settings.push(off("read_only"));
     let set = format!("SET GLOBAL {}", settings.join(", GLOBAL "));
     let question = read_only_question(on.dialect);
-    let answer = on.change_and_read(&set, &question, 1).await?;
-    match ReadOnly::of(&answer) {
-        ReadOnly::OFF => Ok(()),
-        _ => Err(on.not_seen("it is still read-only")),
-    }
+    on.change_and_read(&set, &question, 1).await
 }
 
 /// `read_only` and `super_read_only`.

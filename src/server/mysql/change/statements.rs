@@ -5,6 +5,7 @@ use orchestrator_core::ports::{ChangeError, OnBehalfOf};
 
 use super::servers::Shared;
 use crate::mysql::dialect::Dialect;
+use crate::mysql::probe::Learnt;
 use crate::mysql::{Answer, Bounds, Conn, DriverError};
 
 /// Between two looks at a server that has to come to a state by itself.
@@ -21,6 +22,8 @@ pub(super) fn tag(on_behalf_of: OnBehalfOf) -> String {
 /// Sends the statements of one change, in order, over one connection.
 pub(super) struct Statements<'a> {
     pub(super) conn: &'a mut Conn,
+    /// What was seen over it, and when: what is sent here may change that.
+    pub(super) learnt: &'a mut Learnt,
     pub(super) key: &'a InstanceKey,
     pub(super) dialect: &'a Dialect,
     pub(super) shared: &'a Shared,
@@ -38,6 +41,7 @@ impl Statements<'_> {
         statement: &str,
         max_rows: usize,
     ) -> Result<Answer, ChangeError> {
+        self.learnt.forget();
         let answer = self.conn.query(statement, max_rows).await;
         answer.map_err(|error| match (self.has_sent, &error) {
             // What was changed before is not seen; that nothing was is what a refusal would say.
@@ -58,6 +62,7 @@ impl Statements<'_> {
 
     /// A statement that changes something.
     pub(super) async fn change(&mut self, statement: &str) -> Result<(), ChangeError> {
+        self.learnt.forget();
         self.has_sent = true;
         let text = format!("{} {statement}", self.tag);
         match self.conn.query(&text, 1).await {
@@ -68,30 +73,72 @@ impl Statements<'_> {
     }
 
     /// A statement that changes something, and a question about what came of it: one text, and one round trip. The server leaves the
-    /// question out where it refuses the change.
+    /// question out where it refuses the change. Whatever an observation asks goes along, so that the one that follows costs none.
     pub(super) async fn change_and_read(
         &mut self,
         statement: &str,
         question: &str,
         max_rows: usize,
     ) -> Result<Answer, ChangeError> {
+        /// The change, and the question.
+        const OWN: usize = 2;
+        self.learnt.forget();
         self.has_sent = true;
-        let text = format!("{} {statement}; {question}", self.tag);
+        let mut text = format!("{} {statement}; {question}", self.tag);
+        let mut bounds = Bounds::of_several(max_rows, OWN);
+        let config = self.shared.connector.config();
+        let ahead = self.learnt.ahead(&config);
+        let ahead = ahead.and_then(|ahead| Some((ahead.text()?, ahead)));
+        let mut ahead = ahead.map(|(more, ahead)| {
+            text.push_str(";\n");
+            text.push_str(&more);
+            let along = ahead.bounds();
+            bounds.rows = max_rows.max(along.rows);
+            bounds.result_sets = OWN + along.result_sets;
+            ahead
+        });
+        let began = self.now();
         let mut answers = Vec::new();
-        let bounds = Bounds::of_several(max_rows, 2);
-        let asked = self
-            .conn
-            .query_each(&text, &bounds, |answer| answers.push(answer));
-        match asked.await {
-            Err(error) if answers.is_empty() && is_definite(&error) => {
-                Err(refused(self.key, &error))
+        let asked = self.conn.query_each(&text, &bounds, |answer| {
+            match (answers.len() < OWN, &mut ahead) {
+                (false, Some(ahead)) => ahead.answered(answer),
+                _ => answers.push(answer),
             }
-            Err(error) => Err(self.unknown(&error)),
-            Ok(()) => match (answers.len(), answers.pop()) {
-                (2, Some(answer)) => Ok(answer),
-                _ => Err(self.not_seen("not one answer for each statement")),
-            },
+        });
+        let outcome = asked.await;
+        match (outcome, answers.len()) {
+            (Err(error), 0) if is_definite(&error) => return Err(refused(self.key, &error)),
+            (Err(error), 0 | 1) => return Err(self.unknown(&error)),
+            (Ok(()), 0 | 1) => return Err(self.not_seen("not one answer for each statement")),
+            // What is asked of this server next fails. What came of the change is known all the same.
+            (Err(error), _) if !error.leaves_connection_usable() => ahead = None,
+            (Err(error), _) => {
+                if let Some(ahead) = &mut ahead {
+                    ahead.refused(error);
+                }
+            }
+            (Ok(()), _) => {
+                if let Some(ahead) = &mut ahead {
+                    ahead.ended();
+                }
+            }
         }
+        let took = self.now().saturating_sub(began);
+        if let Some(ahead) = ahead {
+            let clock = self.shared.connector.clock();
+            self.learnt.came(ahead, took, &**clock);
+        }
+        match answers.pop() {
+            Some(answer) if answer.len() <= max_rows => Ok(answer),
+            _ => Err(self.not_seen(format!("more than {max_rows} rows"))),
+        }
+    }
+
+    /// What the replica said of its link a moment ago, over this connection and before anything was sent by this change.
+    pub(super) fn known_status(&mut self) -> Option<Answer> {
+        let clock = self.shared.connector.clock();
+        let known = self.learnt.status(&**clock);
+        known.filter(|_| !self.has_sent)
     }
 
     /// What is left of the deadline.
@@ -99,7 +146,7 @@ impl Statements<'_> {
         self.ends_at.saturating_sub(self.now())
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.shared.connector.clock().monotonic()
     }
 

@@ -58,7 +58,7 @@ pub(super) struct Habits {
 
 /// The statements of one probe, and what came of those that were sent ahead.
 #[derive(Default)]
-pub(super) struct Ahead {
+pub(in crate::mysql) struct Ahead {
     statements: Vec<Statement>,
     is_one_by_one: bool,
     /// Those that are sent, by their number.
@@ -94,7 +94,7 @@ impl Ahead {
     }
 
     /// The text to send; `None` where it would have fewer than two statements.
-    pub(super) fn text(&self) -> Option<String> {
+    pub(in crate::mysql) fn text(&self) -> Option<String> {
         let texts: Vec<&str> = self
             .sent
             .iter()
@@ -103,7 +103,7 @@ impl Ahead {
         (texts.len() > 1).then(|| texts.join(";\n"))
     }
 
-    pub(super) fn bounds(&self) -> Bounds {
+    pub(in crate::mysql) fn bounds(&self) -> Bounds {
         // Rows as of the longest answer among them; whoever takes one has a bound of its own.
         Bounds::of_several(MAX_REPLICAS, self.sent.len())
     }
@@ -114,7 +114,7 @@ impl Ahead {
         under_way.map_or("", |number| self.statements[*number].step)
     }
 
-    pub(super) fn answered(&mut self, answer: Answer) {
+    pub(in crate::mysql) fn answered(&mut self, answer: Answer) {
         if let Some(number) = self.sent.get(self.answered) {
             self.answers[*number] = Some(Ok(answer));
         }
@@ -122,7 +122,7 @@ impl Ahead {
     }
 
     /// All has come.
-    pub(super) fn ended(&mut self) {
+    pub(in crate::mysql) fn ended(&mut self) {
         if self.answered != self.sent.len() {
             // Nobody knows which answer belongs to which statement.
             self.answers.iter_mut().for_each(|answer| *answer = None);
@@ -131,7 +131,7 @@ impl Ahead {
     }
 
     /// The server refused the first that is not answered, and left out those after it.
-    pub(super) fn refused(&mut self, error: DriverError) {
+    pub(in crate::mysql) fn refused(&mut self, error: DriverError) {
         self.is_in_doubt = self.answered == 0;
         if let (false, Some(number)) = (self.is_in_doubt, self.sent.get(self.answered)) {
             self.answers[*number] = Some(Err(error));

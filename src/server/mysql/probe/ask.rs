@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use orchestrator_core::ports::Clock;
+
 use super::ahead::Ahead;
 use crate::mysql::failure::StepError;
 use crate::mysql::{Answer, Conn, DriverError};
@@ -27,34 +31,77 @@ impl Progress {
 pub(super) struct Asker<'a> {
     conn: &'a mut Conn,
     pub(super) progress: &'a mut Progress,
-    /// What was asked ahead.
-    ahead: Ahead,
+    clock: &'a dyn Clock,
+    /// What was asked ahead; `None` before anything was.
+    ahead: Option<Ahead>,
+    /// When that was answered, and when the last statement was, by the monotonic clock.
+    ahead_at: Duration,
+    answered_at: Duration,
+    /// How long what was asked ahead took.
+    round_trip: Option<Duration>,
+    /// What was answered about the link.
+    status: Option<Status>,
+}
+
+/// What a replica said of its link.
+pub(super) struct Status {
+    pub(super) answer: Answer,
+    /// When the answer had come at the latest, by the monotonic clock.
+    pub(super) at: Duration,
+    /// How long a round trip takes, where that was seen.
+    pub(super) round_trip: Option<Duration>,
 }
 
 impl<'a> Asker<'a> {
-    pub(super) fn new(conn: &'a mut Conn, progress: &'a mut Progress) -> Self {
+    pub(super) fn new(
+        conn: &'a mut Conn,
+        progress: &'a mut Progress,
+        clock: &'a dyn Clock,
+    ) -> Self {
         Self {
             conn,
             progress,
-            ahead: Ahead::default(),
+            clock,
+            ahead: None,
+            ahead_at: Duration::ZERO,
+            answered_at: Duration::ZERO,
+            round_trip: None,
+            status: None,
         }
+    }
+
+    /// What is asked ahead was answered already, with something else.
+    pub(super) fn has_come(&mut self, ahead: Ahead, at: Duration) {
+        self.ahead = Some(ahead);
+        self.ahead_at = at;
     }
 
     /// Sends statements that are likely to be asked as one text, so that they cost one round trip together. What comes of it is taken by
     /// [`Asker::must`] and the others when they ask for it; what comes after one that the server refuses is
-    /// asked there, alone.
-    pub(super) async fn ask_ahead(&mut self, mut ahead: Ahead) -> Result<(), StepError> {
+    /// asked there, alone. Nothing is sent where the answers have come already.
+    pub(super) async fn ask_ahead(
+        &mut self,
+        ahead: impl FnOnce() -> Ahead,
+    ) -> Result<(), StepError> {
+        if self.ahead.is_some() {
+            return Ok(());
+        }
+        let mut ahead = ahead();
         if let Some(text) = ahead.text() {
             self.progress.round_trips += 1;
             self.progress.step = ahead.step();
             let progress = &mut *self.progress;
             let bounds = ahead.bounds();
+            let began = self.clock.monotonic();
             let outcome = self.conn.query_each(&text, &bounds, |answer| {
                 ahead.answered(answer);
                 progress.step = ahead.step();
                 progress.has_answered = true;
             });
-            match outcome.await {
+            let outcome = outcome.await;
+            self.ahead_at = self.clock.monotonic();
+            self.round_trip = Some(self.ahead_at.saturating_sub(began));
+            match outcome {
                 Ok(()) => ahead.ended(),
                 Err(error) if error.leaves_connection_usable() => ahead.refused(error),
                 Err(error) => {
@@ -63,13 +110,26 @@ impl<'a> Asker<'a> {
                 }
             }
         }
-        self.ahead = ahead;
+        self.ahead = Some(ahead);
         Ok(())
     }
 
     /// What was asked ahead, and what of it was asked for.
     pub(super) fn take_ahead(&mut self) -> Ahead {
-        std::mem::take(&mut self.ahead)
+        self.ahead.take().unwrap_or_default()
+    }
+
+    /// Keeps what was answered about the link just now, for [`Asker::take_status`].
+    pub(super) fn keep_status(&mut self, answer: Answer) {
+        self.status = Some(Status {
+            answer,
+            at: self.answered_at,
+            round_trip: self.round_trip,
+        });
+    }
+
+    pub(super) fn take_status(&mut self) -> Option<Status> {
+        self.status.take()
     }
 
     /// A statement that has to succeed.
@@ -80,7 +140,10 @@ impl<'a> Asker<'a> {
         max_rows: usize,
     ) -> Result<Answer, StepError> {
         self.progress.step = step;
-        let answer = match self.ahead.take(statement) {
+        let ahead = self.ahead.as_mut();
+        let known = ahead.and_then(|ahead| ahead.take(statement));
+        self.answered_at = self.ahead_at;
+        let answer = match known {
             Some(Ok(answer)) if answer.len() > max_rows => Err(DriverError::TooLarge {
                 what: "rows",
                 limit: max_rows,
@@ -89,8 +152,9 @@ impl<'a> Asker<'a> {
             None => {
                 self.progress.round_trips += 1;
                 let answer = self.conn.query(statement, max_rows).await;
-                if answer.is_ok() {
-                    self.ahead.was_answered_alone(statement);
+                self.answered_at = self.clock.monotonic();
+                if let (Ok(_), Some(ahead)) = (&answer, &mut self.ahead) {
+                    ahead.was_answered_alone(statement);
                 }
                 answer
             }

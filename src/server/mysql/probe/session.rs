@@ -1,19 +1,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orchestrator_core::domain::{InstanceKey, Observation, ProbeFailure, ProbeFailureKind};
-use orchestrator_core::ports::{BoxFuture, ProbeSession, Prober, Resolver};
+use orchestrator_core::domain::{
+    InstanceKey, Observation, ProbeFailure, ProbeFailureKind, Timestamp,
+};
+use orchestrator_core::ports::{BoxFuture, Clock, ProbeSession, Prober, Resolver};
 use tokio::time::timeout;
 use tracing::Instrument;
 
-use super::ask::{Asker, Progress};
+use super::ahead::Ahead;
+use super::ask::{Asker, Progress, Status};
 use super::identity::Profile;
 use super::names::{Named, resolve_all};
-use super::steps::{Raw, ask_all};
+use super::steps::{Raw, all_statements, ask_all};
 use super::{detect, replicas};
 use crate::mysql::dialect::Dialect;
 use crate::mysql::failure::{StepError, failure, was_closed_meanwhile};
-use crate::mysql::{Config, Conn, Connector, Purpose};
+use crate::mysql::{Answer, Config, Conn, Connector, Purpose};
 
 /// Probes MySQL and MariaDB servers, each over one connection that is kept between probes.
 pub struct MysqlProber {
@@ -121,7 +124,11 @@ impl Session {
     }
 
     async fn ask_over(&mut self, mut kept: Kept, config: &Config) -> Result<Raw, StepError> {
-        let mut asker = Asker::new(&mut kept.conn, &mut self.progress);
+        let mut asker = Asker::new(
+            &mut kept.conn,
+            &mut self.progress,
+            &**self.shared.connector.clock(),
+        );
         let mut profile = match kept.profile.take() {
             Some(profile) => profile,
             None => Profile::learn(&mut asker, config).await?,
@@ -173,14 +180,66 @@ async fn named(resolver: &dyn Resolver, config: &Config, raw: Raw) -> Observatio
     seen
 }
 
-/// What a server was found to be, kept by whoever observes it over a connection of its own.
+/// What a server was found to be, and what it said last, kept by whoever observes it over a connection of its own.
 #[derive(Default)]
-pub(in crate::mysql) struct Learnt(Option<Profile>);
+pub(in crate::mysql) struct Learnt {
+    profile: Option<Profile>,
+    came: Option<Came>,
+    status: Option<Status>,
+    /// How long the last text of an observation took.
+    round_trip: Duration,
+}
+
+/// Answers to the statements of the next observation, which came with those of something else.
+struct Came {
+    ahead: Ahead,
+    took: Duration,
+    at: Timestamp,
+    at_monotonic: Duration,
+}
+
+/// What came is not read later than this: whoever looks at a server does so at once after a change.
+const CAME_LASTS: Duration = Duration::from_millis(50);
+
+/// A status is not known for longer than this, however slowly the server answers.
+const STATUS_LASTS_MAX: Duration = Duration::from_millis(200);
 
 impl Learnt {
     /// Of a server that is known to be no proxy, and to speak this dialect.
     pub(in crate::mysql) fn of(dialect: Dialect) -> Self {
-        Self(Some(Profile::of(dialect, None)))
+        Self {
+            profile: Some(Profile::of(dialect, None)),
+            ..Self::default()
+        }
+    }
+
+    /// The statements of the next observation, to be sent with something else.
+    pub(in crate::mysql) fn ahead(&self, config: &Config) -> Option<Ahead> {
+        let profile = self.profile.as_ref()?;
+        let is_proxy = profile.maxscale.is_some();
+        (!is_proxy).then(|| Ahead::of(all_statements(profile, config), profile.habits))
+    }
+
+    /// They are answered, `took` after they were sent. The next observation is made of that, where it follows at once.
+    pub(in crate::mysql) fn came(&mut self, ahead: Ahead, took: Duration, clock: &dyn Clock) {
+        self.came = Some(Came {
+            ahead,
+            took,
+            at: clock.now(),
+            at_monotonic: clock.monotonic(),
+        });
+    }
+
+    /// Something is sent that may change what was seen.
+    pub(in crate::mysql) fn forget(&mut self) {
+        (self.came, self.status) = (None, None);
+    }
+
+    /// What the replica said of its link, if that is little older than an answer would be: by two round trips.
+    pub(in crate::mysql) fn status(&mut self, clock: &dyn Clock) -> Option<Answer> {
+        let status = self.status.take()?;
+        let age = clock.monotonic().saturating_sub(status.at);
+        (age <= (self.round_trip * 2).min(STATUS_LASTS_MAX)).then_some(status.answer)
     }
 }
 
@@ -200,26 +259,41 @@ pub(in crate::mysql) async fn observe_over(
     let began = clock.monotonic();
     let limit = config.read_timeout;
     let mut progress = Progress::START;
-    let mut asker = Asker::new(conn, &mut progress);
+    learnt.status = None;
+    let came = learnt.came.take();
+    let came = came.filter(|came| began.saturating_sub(came.at_monotonic) <= CAME_LASTS);
+    let mut asker = Asker::new(conn, &mut progress, &**clock);
+    let known = came.map(|came| {
+        asker.has_come(came.ahead, came.at_monotonic);
+        (came.took, came.at)
+    });
     let asked = async {
-        let mut profile = match learnt.0.take() {
+        let mut profile = match learnt.profile.take() {
             Some(profile) => profile,
             None => Profile::learn(&mut asker, &config).await?,
         };
         let raw = ask_all(&mut asker, &config, key, &mut profile).await?;
-        learnt.0 = Some(profile);
-        Ok(raw)
+        learnt.profile = Some(profile);
+        Ok((raw, asker.take_status()))
     };
-    let raw = match timeout(limit, asked).await {
-        Ok(Ok(raw)) => raw,
+    let (raw, status) = match timeout(limit, asked).await {
+        Ok(Ok(asked)) => asked,
         Ok(Err(StepError { step, error })) => {
             return Err(failure(key, step, &error, progress.has_answered));
         }
         Err(_) => return Err(timed_out(key, progress, limit)),
     };
+    let (took, at) = match known {
+        Some(known) if progress.round_trips == 0 => known,
+        _ => (clock.monotonic().saturating_sub(began), clock.now()),
+    };
+    if let Some(seen) = status.as_ref().and_then(|status| status.round_trip) {
+        learnt.round_trip = seen;
+    }
+    learnt.status = status;
     let mut seen = named(resolver, &config, raw).await;
-    seen.observed_at = clock.now();
-    seen.latency = clock.monotonic().saturating_sub(began);
+    seen.observed_at = at;
+    seen.latency = took;
     Ok(seen)
 }
 
@@ -232,5 +306,72 @@ fn timed_out(key: &InstanceKey, progress: Progress, limit: Duration) -> ProbeFai
             progress.step
         ),
         is_partial: progress.has_answered,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A clock that a test sets.
+    struct SetClock(Mutex<Duration>);
+
+    impl Clock for SetClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::default().plus(self.monotonic())
+        }
+
+        fn monotonic(&self) -> Duration {
+            *self.0.lock().unwrap()
+        }
+
+        fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    fn known_after(round_trip: u64, age: u64) -> bool {
+        let mut learnt = Learnt {
+            round_trip: Duration::from_millis(round_trip),
+            status: Some(Status {
+                answer: Answer::default(),
+                at: Duration::from_secs(1),
+                round_trip: None,
+            }),
+            ..Learnt::default()
+        };
+        let clock = SetClock(Mutex::new(Duration::from_secs(1)));
+        *clock.0.lock().unwrap() += Duration::from_millis(age);
+        let is_known = learnt.status(&clock).is_some();
+        assert!(learnt.status(&clock).is_none(), "it is used once");
+        is_known
+    }
+
+    #[test]
+    fn a_status_is_known_for_two_round_trips_and_not_for_long() {
+        assert!(known_after(60, 120));
+        assert!(!known_after(60, 121));
+        assert!(
+            !known_after(1, 3),
+            "asking a server that is near costs nothing"
+        );
+        assert!(!known_after(3_000, 201), "one that hung says little");
+    }
+
+    #[test]
+    fn whatever_is_sent_ends_what_is_known() {
+        let clock = SetClock(Mutex::new(Duration::from_secs(1)));
+        let mut learnt = Learnt::of(Dialect::detect("9.7.4", ""));
+        learnt.round_trip = Duration::from_secs(1);
+        learnt.status = Some(Status {
+            answer: Answer::default(),
+            at: Duration::from_secs(1),
+            round_trip: None,
+        });
+        learnt.came(Ahead::default(), Duration::ZERO, &clock);
+        learnt.forget();
+        assert!(learnt.came.is_none() && learnt.status(&clock).is_none());
     }
 }

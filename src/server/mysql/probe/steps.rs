@@ -35,8 +35,9 @@ pub(super) async fn ask_all(
             queried: Queried::default(),
         });
     }
-    let ahead = Ahead::of(all_statements(profile, config), profile.habits);
-    asker.ask_ahead(ahead).await?;
+    asker
+        .ask_ahead(|| Ahead::of(all_statements(profile, config), profile.habits))
+        .await?;
     let found = basics(asker, profile, &mut seen).await?;
     seen.key = key.with_host(own_host(key, &found, config.own_name)?);
     let counters = counters::ask(asker).await?;
@@ -64,7 +65,7 @@ pub(super) async fn ask_all(
 }
 
 /// Every statement that may be needed. One that an account is often not allowed to send comes last, because a refusal holds up those after it.
-fn all_statements(profile: &Profile, config: &Config) -> Vec<Statement> {
+pub(super) fn all_statements(profile: &Profile, config: &Config) -> Vec<Statement> {
     let dialect = &profile.dialect;
     let mut all = vec![
         Statement::usual(VARIABLES, profile.variables.clone()),
@@ -144,6 +145,7 @@ async fn replication(
         .must(STATUS, profile.dialect.show_replica_status(), MAX_CHANNELS)
         .await?;
     seen.replication = status::link(&answer).map_err(at(STATUS))?;
+    asker.keep_status(answer);
     if seen.binlog.enabled {
         if profile.dialect.is_mariadb()
             && let Some(end) = counters::binlog_position(counters)
