@@ -110,7 +110,7 @@ fn consequences(survivor: &Survivor) -> String {
     }
     text.push_str("- automatic recoveries are off until you enable them;\n");
     text.push_str(&format!(
-        "- {} have to be emptied (RaftDataDir, and the store where SQLite3DataFile keeps it elsewhere) before they are started again. \
+        "- {} have to be emptied (RaftDataDir, and the store where it is elsewhere: SQLite3DataFile, or a database) before they are started again. \
          Should a majority of the old group be started with what it has, there are two groups that change the same servers.\n",
         survivor.lost().join(" and ")
     ));
@@ -137,7 +137,7 @@ fn next_steps(name: &str, last: u64, renewed: &Renewed, lost: &[String]) -> Stri
     format!(
         "\n{name} is the only node of the new group {}, which goes on behind entry {last} of the old one. Now\n\
          1. start it: orchestrator http\n\
-         2. empty {others} (RaftDataDir, and the store where SQLite3DataFile keeps it elsewhere), and start them: they join. Of one that is gone for good, tell the group: \
+         2. empty {others} (RaftDataDir, and the store where it is elsewhere: SQLite3DataFile, or a database), and start them: they join. Of one that is gone for good, tell the group: \
          orchestrator-client -c raft-replace-peer -q OLD -H NEW, or -c raft-remove-peer -H OLD\n\
          3. look at the topologies and at the recoveries that were ended, then: orchestrator-client -c enable-global-recoveries\n",
         renewed.group
