@@ -16,15 +16,14 @@
 //! `BENCH_SECONDS` is how long each command figure takes (10), `BENCH_ROUNDS` how many leaders go in each way (20),
 //! `BENCH_IDLE_SECONDS` how long `idle` waits for an election that must not come (600). `ORCHESTRATOR_BIN` names another program.
 
-use std::fs::File;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use raft_tests::lab::{
-    Account, AddressBlock, Flavour, Fleet, Group, Node, NodePlan, Plan, Stopwatch, wait_until,
+    Account, AddressBlock, Flavour, Fleet, Group, Node, NodePlan, Plan, SYNCED_BYTES, Sorted,
+    Stopwatch, millis, syncs, wait_until,
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -32,12 +31,6 @@ use tokio::net::TcpStream;
 /// Different instances that commands are about; then the first comes again, so that the state does not outgrow what a
 /// fleet has.
 const INSTANCES: u64 = 20_000;
-
-/// Synced writes for one line about the disk.
-const SYNCS: usize = 500;
-
-/// Bytes of one synced write: a page of SQLite with its frame.
-const SYNCED_BYTES: usize = 4_120;
 
 /// Time between two looks for the next leader.
 const LOOK: Duration = Duration::from_millis(2);
@@ -124,48 +117,12 @@ fn number(name: &str, default: u64) -> Result<u64> {
     }
 }
 
-/// Durations in order, to be asked for quantiles.
-struct Sorted(Vec<Duration>);
-
-impl Sorted {
-    fn of(mut times: Vec<Duration>) -> Result<Self> {
-        ensure!(!times.is_empty(), "nothing was measured");
-        times.sort_unstable();
-        Ok(Self(times))
-    }
-
-    fn at(&self, percent: usize) -> Duration {
-        self.0[(self.0.len() - 1) * percent / 100]
-    }
-
-    fn worst(&self) -> Duration {
-        self.at(100)
-    }
-}
-
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1_000.0
-}
-
-/// `fdatasync` in a file beside the nodes' own, while nothing else is written.
-fn syncs(node: &Node) -> Result<Sorted> {
-    let mut file = File::create(node.folder().join("synced"))?;
-    let bytes = vec![7; SYNCED_BYTES];
-    let mut times = Vec::new();
-    for _ in 0..SYNCS {
-        let watch = Stopwatch::start();
-        file.write_all(&bytes)?;
-        file.sync_data()?;
-        times.push(watch.elapsed());
-    }
-    Sorted::of(times)
-}
-
 async fn commands<'a>(nodes: &'a [Node], leader: impl AsyncFn() -> Result<&'a Node>) -> Result<()> {
     let seconds = Duration::from_secs(number("BENCH_SECONDS", 10)?);
     let asked = Arc::new(AtomicU64::new(0));
     for clients in [1, 16, 64] {
-        let disk = syncs(&nodes[0])?;
+        // Beside the nodes' own files, while nothing else is written.
+        let disk = syncs(nodes[0].folder())?;
         println!(
             "fdatasync of {SYNCED_BYTES} appended bytes: p50 {:.2} ms, p99 {:.2} ms",
             millis(disk.at(50)),

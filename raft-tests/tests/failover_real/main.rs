@@ -21,4 +21,5 @@ mod sites;
 mod tally;
 mod together;
 mod vetoes;
+mod vigils;
 mod world;

@@ -1,8 +1,10 @@
 //! How often, and what was measured.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use raft_tests::lab::Machine;
 
 /// How often each run is made: `FAILOVER_RUNS`, or once.
 pub fn runs() -> Result<usize> {
@@ -23,8 +25,14 @@ impl Tally {
         self.0.push(figure);
     }
 
-    /// Prints count, median and worst. Shown with `--success-output immediate`.
+    /// Prints count, median and worst, and before the first figures of a test what the machine itself takes. Shown with
+    /// `--success-output immediate`.
     pub fn print(&mut self, what: &str) {
+        static MACHINE: OnceLock<()> = OnceLock::new();
+        MACHINE.get_or_init(|| match Machine::measured(&std::env::temp_dir()) {
+            Ok(machine) => println!("{machine}"),
+            Err(why) => println!("the machine could not be measured: {why:#}"),
+        });
         self.0.sort_unstable();
         let (Some(worst), count) = (self.0.last(), self.0.len()) else {
             println!("{what}: never");

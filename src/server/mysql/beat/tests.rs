@@ -10,14 +10,16 @@ use orchestrator_core::domain::{InstanceKey, Secret, Timestamp};
 use orchestrator_core::ports::{BeatLine, Beater as _, BoxFuture, Clock, NoLine};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, duplex};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::MysqlBeater;
 use super::wire::Wire;
+use super::{MysqlBeater, vigil};
 use crate::mysql::{Config, Connector, TlsConfig};
 
 /// Far more than anything here takes on a busy machine.
@@ -265,7 +267,7 @@ async fn vigil_ends(end: impl AsyncFnOnce(TcpStream)) -> VigilEnd {
         let mut stream = welcoming(stream).await;
         told_to_wait(&mut stream).await;
         // There, and unread: as much as has to lie there before the vigil counts as one.
-        let mut unread = [0; 2 * PING_LENGTH];
+        let mut unread = [0; PING_LENGTH];
         while stream.peek(&mut unread).await.unwrap() < unread.len() {
             tokio::task::yield_now().await;
         }
@@ -341,7 +343,7 @@ async fn encrypted_vigil_ends(end: impl AsyncFnOnce(TlsStream<TcpStream>)) -> Vi
         let mut stream = welcoming_by(&acceptor, stream).await.unwrap();
         told_to_wait(&mut stream).await;
         stream.flush().await.unwrap();
-        let mut unread = [0; 2 * (PING_LENGTH + RECORD_OVERHEAD)];
+        let mut unread = [0; PING_LENGTH + RECORD_OVERHEAD];
         while stream.get_ref().0.peek(&mut unread).await.unwrap() < unread.len() {
             tokio::task::yield_now().await;
         }
@@ -451,24 +453,97 @@ async fn a_vigil_tells_who_closes_it_from_who_dies() {
     assert_eq!(vigil_ends(interrupts).await, VigilEnd::InOrder);
 }
 
+/// Answers the request behind a statement, and takes the next statement: what a server does that goes from one to the other.
+async fn goes_on(stream: &mut TcpStream) {
+    assert_eq!(next(stream).await.1, [0x0e]);
+    stream.write_all(&packet(1, &OK)).await.unwrap();
+    assert!(next(stream).await.1.starts_with(b"\x03DO SLEEP"));
+}
+
 #[tokio::test]
 async fn a_vigil_whose_statement_is_interrupted_waits_anew() {
     let waits_again = async |mut stream: TcpStream| {
         let interrupted = error(1, 1317);
         stream.write_all(&interrupted).await.unwrap();
-        let mut unread = 0;
-        while next(&mut stream).await.1 == [0x0e] {
-            unread += 1;
-            stream.write_all(&packet(1, &OK)).await.unwrap();
-        }
-        assert_eq!(
-            unread, 3,
-            "one for each time that something is to lie unread"
-        );
+        goes_on(&mut stream).await;
         // There, and unread.
         stream.peek(&mut [0]).await.unwrap();
     };
     assert_eq!(vigil_ends(waits_again).await, VigilEnd::Cut);
+}
+
+#[tokio::test]
+async fn where_no_statement_waits_there_is_no_vigil() {
+    let refuses = async |mut stream: TcpStream| {
+        stream.write_all(&error(1, 1064)).await.unwrap();
+        goes_on(&mut stream).await;
+        stream.write_all(&error(1, 1064)).await.unwrap();
+        assert_eq!(next(&mut stream).await.1, [0x0e]);
+        stream.write_all(&packet(1, &OK)).await.unwrap();
+        // The other side closes it, having nothing to learn by it.
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+    };
+    assert_eq!(vigil_ends(refuses).await, VigilEnd::Unknown);
+}
+
+/// What has come to a server that reads one packet at a time.
+struct Socket {
+    stream: DuplexStream,
+    unread: Vec<u8>,
+}
+
+impl Socket {
+    /// Reads one packet, and leaves something behind it.
+    async fn read_one_of_several(&mut self) -> Vec<u8> {
+        loop {
+            tokio::select! {
+                biased;
+                read = self.stream.read_buf(&mut self.unread) => assert_ne!(read.unwrap(), 0),
+                // Nothing more is there.
+                () = std::future::ready(()) => break,
+            }
+        }
+        let length = 4 + usize::from(self.unread[0]);
+        assert!(
+            self.unread.len() > length,
+            "a server that dies now closes an empty socket"
+        );
+        let packet = self.unread[4..length].to_vec();
+        self.unread.drain(..length);
+        packet
+    }
+
+    async fn answer(&mut self) {
+        self.stream.write_all(&packet(1, &OK)).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whenever_a_server_reads_something_else_lies_unread() {
+    let (near, far) = duplex(1024);
+    let server = async {
+        let mut socket = Socket {
+            stream: far,
+            unread: Vec::new(),
+        };
+        let (_, settings) = next(&mut socket.stream).await;
+        assert!(settings.starts_with(b"\x03SET SESSION"));
+        socket.answer().await;
+        // On its way.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        for _ in 0..1_000 {
+            let waits = socket.read_one_of_several().await;
+            assert!(waits.starts_with(b"\x03DO SLEEP"));
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            socket.answer().await;
+            assert_eq!(socket.read_one_of_several().await, [0x0e]);
+            socket.answer().await;
+        }
+    };
+    let kept = async { vigil::open(Wire::new(near)).await.ok().unwrap().await };
+    let (ended, ()) = tokio::join!(kept, server);
+    assert_eq!(ended, VigilEnd::InOrder, "as this kind of stream ends");
 }
 
 #[tokio::test]

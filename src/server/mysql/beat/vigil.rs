@@ -12,6 +12,7 @@
 //! shut it down, which sends a FIN; when a process dies, its kernel closes a socket with unread bytes by a reset
 //! (RFC 2525, 2.17). Without the unread request both look the same. A proxy in between may turn one into the other.
 
+use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
@@ -26,110 +27,95 @@ use super::wire::{Wire, query};
 /// A statement is not a slow one because we let it wait. Where that is refused, it is.
 const NOT_SLOW: &str = "SET SESSION long_query_time = 3600";
 
-/// Short enough for whoever looks for long statements, long enough that the moments in between, in which nothing lies unread,
-/// are some thousandths of the time.
+/// Short enough for whoever looks for long statements.
 const WAIT: &str = "DO SLEEP(10)";
 
-/// When requests are sent after the statement: the first when most servers have begun it, the others for one that was slower and
-/// has read the first along with it.
-const UNREAD_AFTER: [Duration; 3] = [
-    Duration::from_millis(10),
-    Duration::from_millis(40),
-    Duration::from_millis(450),
-];
+/// An answer by then came before the time was over, however late the statement had begun.
+const EARLY: Duration = Duration::from_secs(5);
+
+/// When the second round is sent: late enough that a server which reads all that is there (MySQL 5.6 does over TLS, by its yaSSL) has begun
+/// the first, and does not read the second along with it.
+const SECOND_AFTER: Duration = Duration::from_millis(450);
 
 /// By when an answer has to be there. A server that is later may be frozen or gone; that is for beats to say.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// No round is shorter, also where the statement is refused or interrupted each time.
-const AT_LEAST: Duration = Duration::from_secs(1);
-
-/// A connection that is logged in becomes one that waits: when this completes, something lies unread.
+/// A connection that is logged in becomes one that waits: when this completes, something lies unread, or is on its way there.
+///
+/// Two rounds are on their way from then on, each a statement and a request behind it. Servers read one packet at a time: while the
+/// first statement waits its request and the second round lie unread, and while they go on to the second statement its
+/// request does. What is answered is replaced when the other round has begun, so there is no moment in which nothing lies there.
 ///
 /// # Errors
 /// How it ended before that.
 pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     mut wire: Wire<S>,
 ) -> Result<Vigil, VigilEnd> {
-    send(&mut wire, &query(NOT_SLOW)).await?;
+    send(&mut wire, &[&query(NOT_SLOW)]).await?;
     hear(&mut wire).await?;
-    let mut awaited = begin(&mut wire).await?;
+    send_round(&mut wire).await?;
     Ok(Box::pin(async move {
-        loop {
-            let again = match finish(&mut wire, awaited).await {
-                Ok(()) => begin(&mut wire).await,
-                Err(end) => Err(end),
-            };
-            match again {
-                Ok(begun) => awaited = begun,
-                Err(end) => return end,
-            }
+        match keep(&mut wire).await {
+            Ok(never) => match never {},
+            Err(end) => end,
         }
     }))
 }
 
-/// Begins to wait, and sends the first request that is not read. Returns how many answers are owed.
-async fn begin<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<u32, VigilEnd> {
-    send(wire, &query(WAIT)).await?;
-    let mut awaited = 1;
-    for pause in &UNREAD_AFTER[..2] {
-        awaited = lay(wire, *pause, awaited).await?;
-    }
-    Ok(awaited)
-}
-
-/// Waits to the end, with one more request. However it ends, all answers are read.
-async fn finish<S: AsyncRead + AsyncWrite + Unpin>(
+/// Goes on until it ends.
+async fn keep<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
-    awaited: u32,
-) -> Result<(), VigilEnd> {
-    let awaited = lay(wire, UNREAD_AFTER[2], awaited).await?;
-    for _ in 0..awaited {
-        hear(wire).await?;
-    }
-    Ok(())
-}
-
-/// Sends a request when a pause is over.
-async fn lay<S: AsyncRead + AsyncWrite + Unpin>(
-    wire: &mut Wire<S>,
-    pause: Duration,
-    mut awaited: u32,
-) -> Result<u32, VigilEnd> {
-    if let Ok(answer) = timeout(pause, hear(wire)).await {
-        answer?;
-        awaited = awaited.saturating_sub(1);
-        // It did not wait.
-        awaited = awaited.saturating_sub(interrupted(wire).await?);
-    }
-    send(wire, &[COM_PING]).await?;
-    Ok(awaited + 1)
-}
-
-/// Waits after an answer that came too early, for a connection that ends now: then the early answer was part of that. Returns how
-/// many more came.
-async fn interrupted<S: AsyncRead + AsyncWrite + Unpin>(
-    wire: &mut Wire<S>,
-) -> Result<u32, VigilEnd> {
-    let mut heard = 0;
-    let all = async {
-        loop {
-            wire.read().await?;
-            heard += 1;
+) -> Result<Infallible, VigilEnd> {
+    let mut waited = first_round(wire).await?;
+    loop {
+        send_round(wire).await?;
+        let waits = hear_round(wire).await?;
+        if !waited && !waits {
+            // Where the statement is refused each time nothing lies unread, and a crash would look like an orderly end.
+            return Err(VigilEnd::Unknown);
         }
-    };
-    let ended: Result<io::Result<()>, _> = timeout(AT_LEAST, all).await;
-    match ended {
-        Ok(Err(error)) => Err(ended_by(&error)),
-        Ok(Ok(())) | Err(_) => Ok(heard),
+        waited = waits;
     }
+}
+
+/// Sends the second round while the first waits. Returns whether it did.
+async fn first_round<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+) -> Result<bool, VigilEnd> {
+    let early = timeout(SECOND_AFTER, hear(wire)).await;
+    send_round(wire).await?;
+    let Ok(early) = early else {
+        return hear_round(wire).await;
+    };
+    early?;
+    hear(wire).await?;
+    Ok(false)
+}
+
+/// Hears both answers of a round. Returns whether its statement waited.
+async fn hear_round<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+) -> Result<bool, VigilEnd> {
+    let early = timeout(EARLY, wire.read()).await;
+    let waited = early.is_err();
+    match early {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => return Err(ended_by(&error)),
+        Err(_) => hear(wire).await?,
+    }
+    hear(wire).await?;
+    Ok(waited)
+}
+
+async fn send_round<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), VigilEnd> {
+    send(wire, &[&query(WAIT), &[COM_PING]]).await
 }
 
 async fn send<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
-    payload: &[u8],
+    payloads: &[&[u8]],
 ) -> Result<(), VigilEnd> {
-    match wire.command(payload).await {
+    match wire.commands(payloads).await {
         // Told once only: who reads afterwards hears a mere end.
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(VigilEnd::Cut),
         // How it was closed is heard by reading.

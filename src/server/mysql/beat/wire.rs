@@ -80,15 +80,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// # Errors
     /// The stream's.
     pub(super) async fn answer(&mut self, payload: &[u8]) -> io::Result<()> {
-        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        let [a, b, c, _] = length.to_le_bytes();
-        let mut packet = Vec::with_capacity(HEAD + payload.len());
-        packet.extend([a, b, c, self.number]);
-        packet.extend(payload);
-        self.number = self.number.wrapping_add(1);
-        self.stream.write_all(&packet).await?;
-        // An encrypted stream may hold some of it still.
-        self.stream.flush().await
+        let number = self.number;
+        self.number = number.wrapping_add(1);
+        self.stream.write_all(&packet(number, payload)).await?;
+        self.flush().await
     }
 
     /// Sends a command.
@@ -96,9 +91,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// # Errors
     /// The stream's.
     pub(super) async fn command(&mut self, payload: &[u8]) -> io::Result<()> {
-        self.number = 0;
-        self.answer(payload).await
+        self.commands(&[payload]).await
     }
+
+    /// Sends commands, one behind the other: each is answered when its turn has come. Over TLS each is a record of its own, so that
+    /// a server which reads one leaves the next in its socket.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub(super) async fn commands(&mut self, payloads: &[&[u8]]) -> io::Result<()> {
+        self.number = 1;
+        for payload in payloads {
+            self.stream.write_all(&packet(0, payload)).await?;
+        }
+        self.flush().await
+    }
+
+    /// An encrypted stream may hold some of what was written still.
+    async fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush().await
+    }
+}
+
+/// A packet with its head. No payload of ours is near the 16 MiB that a head can tell of.
+fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    let [a, b, c, _] = length.to_le_bytes();
+    let mut packet = Vec::with_capacity(HEAD + payload.len());
+    packet.extend([a, b, c, number]);
+    packet.extend(payload);
+    packet
 }
 
 /// The command that carries out a statement.
