@@ -4,11 +4,14 @@
 //! from the caller's own address, so that the member sees who calls; an end is passed on as an end, and a reset as a reset. A cut link holds everything back, as a network that
 //! loses all packets does; when it is mended what was held goes on, as TCP repeats what was lost.
 
-use anyhow::{Context as _, Result, bail};
 use std::collections::BTreeSet;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -50,6 +53,9 @@ enum Chunk {
     /// The sender's process died with something unread: its kernel said so, which is not an end.
     Reset,
 }
+
+/// An end of a connection was found to be reset by writing to it: reading then tells of a mere end.
+type WasReset = AtomicBool;
 
 struct Front {
     member: usize,
@@ -165,9 +171,10 @@ impl Front {
         far.set_nodelay(true)?;
         let (near_in, near_out) = near.into_split();
         let (far_in, far_out) = far.into_split();
+        let (near_is, far_is) = (WasReset::default(), WasReset::default());
         tokio::try_join!(
-            self.one_way(near_in, far_out, there),
-            self.one_way(far_in, near_out, back)
+            self.one_way((near_in, &near_is), (far_out, &far_is), there),
+            self.one_way((far_in, &far_is), (near_out, &near_is), back)
         )?;
         Ok(())
     }
@@ -191,8 +198,8 @@ impl Front {
 
     async fn one_way(
         &self,
-        from: OwnedReadHalf,
-        to: OwnedWriteHalf,
+        from: (OwnedReadHalf, &WasReset),
+        to: (OwnedWriteHalf, &WasReset),
         link: Option<Link>,
     ) -> Result<()> {
         let (sender, receiver) = mpsc::channel(ON_THE_WAY);
@@ -205,12 +212,13 @@ impl Front {
 
     async fn take_in(
         &self,
-        mut from: OwnedReadHalf,
+        (mut from, was_reset): (OwnedReadHalf, &WasReset),
         sender: mpsc::Sender<(Duration, Chunk)>,
     ) -> Result<()> {
         let mut buffer = vec![0; CHUNK];
         loop {
             let chunk = match from.read(&mut buffer).await {
+                Ok(0) if was_reset.load(Ordering::Relaxed) => Chunk::Reset,
                 Ok(0) => Chunk::End,
                 Ok(count) => Chunk::Bytes(buffer[..count].to_vec()),
                 Err(_) => Chunk::Reset,
@@ -227,15 +235,22 @@ impl Front {
     async fn give_out(
         &self,
         mut receiver: mpsc::Receiver<(Duration, Chunk)>,
-        mut to: OwnedWriteHalf,
+        (mut to, was_reset): (OwnedWriteHalf, &WasReset),
         link: Option<Link>,
     ) -> Result<()> {
         while let Some((due, chunk)) = receiver.recv().await {
             tokio::time::sleep(due.saturating_sub(self.clock.elapsed())).await;
             self.passable(link).await;
             match chunk {
-                Chunk::Bytes(bytes) => to.write_all(&bytes).await?,
-                Chunk::End => to.shutdown().await?,
+                // What cannot be given out any more is lost, as on a real line. How that end went is for its own way back to pass on.
+                Chunk::Bytes(bytes) => {
+                    if let Err(error) = to.write_all(&bytes).await
+                        && error.kind() == io::ErrorKind::ConnectionReset
+                    {
+                        was_reset.store(true, Ordering::Relaxed);
+                    }
+                }
+                Chunk::End => drop(to.shutdown().await),
                 Chunk::Reset => {
                     to.as_ref().set_zero_linger()?;
                     // Both sides are given up, this one by a reset; an end must not come before it.

@@ -61,14 +61,14 @@ pub fn metric(text: &str, name: &str) -> Option<f64> {
 
 #[derive(Default)]
 pub struct Figures {
-    writable: Tally,
-    recorded: Tally,
+    pub writable: Tally,
+    pub recorded: Tally,
     parts: BTreeMap<&'static str, Tally>,
 }
 
 impl Figures {
     /// The parts of the time that the record names.
-    fn split(&mut self, record: &Value) {
+    pub fn split(&mut self, record: &Value) {
         for part in ["detect", "decide", "close", "promote", "publish"] {
             let took = &record["end"]["time_split"][format!("{part}_seconds")];
             if let Some(took) = took.as_f64() {

@@ -4,12 +4,13 @@
 use anyhow::{Context as _, Result, ensure};
 use raft_tests::lab::{Flavour, Group, wait_until};
 
+use crate::beats::Figures;
 use crate::leader_stopped::{How, in_time, leader_of};
 use crate::record::recovery_of;
-use crate::tally::{Tally, runs};
+use crate::tally::runs;
 use crate::world::{SOME_ROWS, SOON, TREE, World, recovering};
 
-async fn lost_together(flavour: Flavour, how: How, took: &mut Tally) -> Result<()> {
+async fn lost_together(flavour: Flavour, how: How, figures: &mut Figures) -> Result<()> {
     let world = World::build(flavour, TREE).await?;
     let fleet = &world.fleet;
     let group = Group::start(|_, plan| recovering(plan, fleet)).await?;
@@ -28,12 +29,15 @@ async fn lost_together(flavour: Flavour, how: How, took: &mut Tally) -> Result<(
     let others: Vec<usize> = (0..group.nodes().len()).filter(|n| *n != first).collect();
     let second = leader_of(&group, &others).await?;
     let record = recovery_of(&group[second], &fleet["a"]).await?;
-    in_time(world.sampler.now() - lost)?;
+    let took = world.sampler.now() - lost;
+    in_time(took)?;
     ensure!(record["end"]["outcome"] == "succeeded", "{record:#}");
+    figures.recorded.add(took);
+    figures.split(&record);
     let promoted = world.promoted(&record)?;
     wait_until("the promoted server to take writes", SOON, async || {
         let open = world.sampler.first_open(promoted.name(), lost)?;
-        took.add(open - lost);
+        figures.writable.add(open - lost);
         Ok(())
     })
     .await?;
@@ -41,14 +45,12 @@ async fn lost_together(flavour: Flavour, how: How, took: &mut Tally) -> Result<(
 }
 
 async fn each_time(flavour: Flavour, how: How) -> Result<()> {
-    let mut took = Tally::default();
+    let mut figures = Figures::default();
     for run in 0..runs()? {
-        let outcome = lost_together(flavour, how, &mut took).await;
+        let outcome = lost_together(flavour, how, &mut figures).await;
         outcome.with_context(|| format!("run {run}, {flavour:?}, {how:?}"))?;
     }
-    took.print(&format!(
-        "{flavour:?}, leader and primary {how:?} together: to writable"
-    ));
+    figures.print(&format!("{flavour:?}, leader and primary {how:?} together"));
     Ok(())
 }
 
