@@ -3,7 +3,8 @@
 use anyhow::Result;
 use raft_tests::lab::Flavour;
 
-use crate::{encrypted, hung, refused, sites, vetoes};
+use crate::leader_stopped::How;
+use crate::{encrypted, hung, refused, sites, together, vetoes};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_that_has_blocked_our_host_is_left_alone_on_mariadb() -> Result<()> {
@@ -48,4 +49,15 @@ async fn a_primary_is_replaced_across_three_sites_on_mariadb() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_is_replaced_across_three_sites_on_mysql_9() -> Result<()> {
     sites::killed(Flavour::MySql).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_and_a_primary_that_are_killed_together_are_both_replaced_on_mysql_9() -> Result<()>
+{
+    together::each_time(Flavour::MySql, How::Killed).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_and_a_primary_that_freeze_together_are_both_replaced_on_mysql_9() -> Result<()> {
+    together::each_time(Flavour::MySql, How::Frozen).await
 }

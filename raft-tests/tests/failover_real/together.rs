@@ -44,7 +44,8 @@ async fn lost_together(flavour: Flavour, how: How, figures: &mut Figures) -> Res
     world.goes_on(promoted, &record).await
 }
 
-async fn each_time(flavour: Flavour, how: How) -> Result<()> {
+/// Both are lost in one moment, in a new world each time.
+pub async fn each_time(flavour: Flavour, how: How) -> Result<()> {
     let mut figures = Figures::default();
     for run in 0..runs()? {
         let outcome = lost_together(flavour, how, &mut figures).await;
