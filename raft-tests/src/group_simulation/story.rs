@@ -158,6 +158,12 @@ impl Story {
         self.group(node).may_be_elected()
     }
 
+    /// What goes to a node and comes from it takes so long from now on.
+    pub fn slow(&mut self, node: usize, by: Duration) {
+        self.run.note(format!("{node} is slow by {by:?}"));
+        self.run.world.net.slow(node, by);
+    }
+
     /// A node crashes as by a power cut, and stays down.
     pub fn crash(&mut self, node: usize) {
         self.run.crash(node, 0, "crashes");

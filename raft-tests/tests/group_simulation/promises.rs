@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use orchestrator_core::ports::GroupRole;
 use raft_tests::group_simulation::{Mood, tell};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -299,6 +300,35 @@ fn a_change_of_voters_that_its_leader_did_not_end_is_ended_so_that_one_node_may_
         story
             .until("the others decide without it", SECOND * 3, |story| {
                 story.is_led_by_another_than(lost)
+            })
+            .await?;
+        story.write().await
+    });
+}
+
+#[test]
+fn a_wiped_node_begins_nothing_with_a_member_that_is_being_started() {
+    tell(3, async |story| {
+        story.write().await?;
+        story.pass(SECOND * 2).await?;
+        let (gone, wiped, other) = (0, 1, 2);
+        let id = story.status(wiped).me.id;
+        story.crash(gone);
+        story.crash(other);
+        story.wipe(wiped).await?;
+        story.pass(SECOND).await?;
+        assert_eq!(story.status(wiped).role, GroupRole::Waiting);
+        // It looks around before it is a member again, and is asked meanwhile; the third refuses connections.
+        story.slow(other, Duration::from_millis(50));
+        story.start(other).await?;
+        story.pass(SECOND * 3).await?;
+        story.slow(other, Duration::ZERO);
+        assert_eq!(story.status(wiped).role, GroupRole::Waiting);
+        story.start(gone).await?;
+        story
+            .until("it votes with a new id", SECOND * 30, |story| {
+                let status = story.status(wiped);
+                status.role == GroupRole::Follower && status.me.id != id
             })
             .await?;
         story.write().await
