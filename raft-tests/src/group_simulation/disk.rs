@@ -10,6 +10,9 @@ use orchestrator::store::{Error, GroupLogEntry, Mark};
 use orchestrator::wire::Envelope;
 use prost::Message as _;
 
+/// Longer than syncs take that are not made slow.
+const SYNC_OF_A_GOOD_ONE: Duration = Duration::from_millis(1);
+
 /// What would be there after a power cut now.
 #[derive(Clone, Debug, Default)]
 pub struct Synced {
@@ -26,6 +29,12 @@ impl Synced {
     pub fn entry(&self, index: u64) -> Option<Envelope> {
         let (_, bytes) = self.entries.get(&index)?;
         Envelope::from_bytes(bytes).ok()
+    }
+
+    /// Whether it has this entry, or a snapshot that has it.
+    pub fn holds(&self, index: u64, (term, leader): (u64, u64)) -> bool {
+        let held = || self.entry(index).map(|entry| (entry.term, entry.leader));
+        self.purged >= index || held() == Some((term, leader))
     }
 
     /// The vote, as term and node.
@@ -63,6 +72,8 @@ struct State {
     /// Callbacks of a crashed node, which are never called; kept until its tasks are gone.
     unanswered: Vec<OnDisk>,
     wiped: u64,
+    /// What was durable when it was wiped last.
+    before_wipe: Synced,
 }
 
 /// The disk of one node; it outlives the node's starts.
@@ -113,7 +124,7 @@ impl Disk {
     /// Takes everything.
     pub fn wipe(&self) {
         let mut state = self.lock();
-        state.synced = Synced::default();
+        state.before_wipe = std::mem::take(&mut state.synced);
         state.fresh.clear();
         state.wiped += 1;
     }
@@ -121,6 +132,11 @@ impl Disk {
     /// How often it was wiped.
     pub fn wiped(&self) -> u64 {
         self.lock().wiped
+    }
+
+    /// Looks at what was durable when it was wiped last.
+    pub fn look_before_wipe<T>(&self, look: impl FnOnce(&Synced) -> T) -> T {
+        look(&self.lock().before_wipe)
     }
 
     /// Syncs take this long from now on.
@@ -152,6 +168,28 @@ impl Disk {
     /// Whether a sync has failed since the node was started.
     pub fn has_failed(&self) -> bool {
         self.lock().has_failed
+    }
+
+    /// What ails it now, for a trace.
+    pub fn faults(&self) -> String {
+        let state = self.lock();
+        let mut faults = match state.sync > SYNC_OF_A_GOOD_ONE {
+            true => format!(", syncs take {:?}", state.sync),
+            false => String::new(),
+        };
+        for (is_so, what) in [
+            (state.is_full, ", full"),
+            (state.fails, ", syncs fail"),
+            (state.has_failed, ", a sync has failed"),
+        ] {
+            if is_so {
+                faults.push_str(what);
+            }
+        }
+        if !state.waiting.is_empty() {
+            faults.push_str(", writes wait");
+        }
+        faults
     }
 
     /// Looks at what is durable.

@@ -10,6 +10,7 @@ pub mod invariants;
 mod members;
 mod network;
 mod node;
+mod recorder;
 mod run;
 mod scenario;
 mod store;

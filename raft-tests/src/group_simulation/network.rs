@@ -1,6 +1,6 @@
 //! The network of a simulated group: cut both ways or one way, slow, with late and repeated messages.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ use crate::world::SeededIds;
 
 /// Longest delay of an answer that is late: long after the leader gave it up.
 const LATE_MAX: u64 = 1_500;
+
+/// Longest that an answer is under way: late, over a slow link, and then counted, applied, and looked at.
+pub(super) const UNDER_WAY_MAX: Duration = Duration::from_millis(LATE_MAX + 300);
 
 /// Silence after which a connection is given up, as the dialer of real ones has it: what is sent in the meantime, such as a snapshot,
 /// fails then, however long it may take on a link that works.
@@ -28,7 +31,35 @@ struct State {
     late: u64,
     twice: u64,
     counts: Counts,
+    ways: Ways,
     broken: Option<String>,
+}
+
+/// What became of calls so far, for each way, from and to.
+#[derive(Clone, Debug, Default)]
+pub struct Ways(BTreeMap<(usize, usize), Way>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Way {
+    sent: u64,
+    answered: u64,
+    refused: u64,
+}
+
+impl Ways {
+    /// What was added until `later`, for a trace: `1>2 20 of 24, 3 refused`. What was neither is under way, lost, or given up.
+    pub fn until(&self, later: &Self) -> String {
+        let ways = later.0.iter().map(|((from, to), now)| {
+            let before = self.0.get(&(*from, *to)).copied().unwrap_or_default();
+            let (sent, answered) = (now.sent - before.sent, now.answered - before.answered);
+            let refused = match now.refused - before.refused {
+                0 => String::new(),
+                refused => format!(", {refused} refused"),
+            };
+            format!("{}>{} {answered} of {sent}{refused}", from + 1, to + 1)
+        });
+        ways.collect::<Vec<_>>().join("; ")
+    }
 }
 
 /// What the network did to messages.
@@ -69,6 +100,7 @@ impl Net {
                 late,
                 twice,
                 counts: Counts::default(),
+                ways: Ways::default(),
                 broken: None,
             })),
             dice: Arc::new(SeededIds::new(seed)),
@@ -118,6 +150,11 @@ impl Net {
         self.lock().counts
     }
 
+    /// What became of calls so far.
+    pub fn ways(&self) -> Ways {
+        self.lock().ways.clone()
+    }
+
     /// The first answer that promised more than its node's disk holds.
     pub fn broken(&self) -> Option<String> {
         self.lock().broken.clone()
@@ -130,6 +167,10 @@ impl Net {
             node,
             start,
         }
+    }
+
+    fn count(&self, from: usize, to: usize, change: impl FnOnce(&mut Way)) {
+        change(self.lock().ways.0.entry((from, to)).or_default());
     }
 
     fn is_cut(&self, from: usize, to: usize) -> bool {
@@ -245,7 +286,14 @@ impl Transport for End {
             if !net.is_running(from, start) {
                 return net.lose().await;
             }
-            net.carry(from, to, call).await
+            net.count(from, to, |way| way.sent += 1);
+            let answer = net.carry(from, to, call).await;
+            net.count(from, to, |way| match &answer {
+                Ok(_) => way.answered += 1,
+                Err(CallError::Unknown(_)) => {}
+                Err(_) => way.refused += 1,
+            });
+            answer
         })
     }
 }

@@ -18,6 +18,7 @@ use super::invariants::{Invariant, NodeView, Seen, View, Violation, all, broken}
 use super::members::Away;
 use super::network::{Counts, Net};
 use super::node::{Node, World};
+use super::recorder::{Recorder, keep};
 use super::scenario::Scenario;
 use super::store::Mood;
 use crate::world::{SeededIds, SteppedClock};
@@ -48,6 +49,9 @@ const STARTED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Who was ill asks to be elected after so long.
 const WELL_FOR: Duration = Duration::from_secs(10);
+
+/// Until a write that waits is tried again, and a node looks how it is.
+const FOUND_OUT_WITHIN: Duration = Duration::from_millis(400);
 
 /// Fewer acknowledged writes show nothing.
 const ACKNOWLEDGED_MIN: usize = 50;
@@ -94,21 +98,24 @@ pub struct Outcome {
     pub leaderships: usize,
     /// What happened, a line each.
     pub trace: String,
+    /// What all nodes showed in the last seconds before a promise was broken; empty where none was.
+    pub story: String,
     /// What the seed decided.
     pub scenario: String,
 }
 
 impl Outcome {
-    /// For people: what was broken, how to see it again, and the end of the trace.
+    /// For people: what was broken, how to see it again, and the end of the trace. Writes the story to a file, and says where.
     pub fn report(&self) -> String {
         let lines: Vec<&str> = self.trace.lines().collect();
         let from = lines.len().saturating_sub(TRACE_LINES);
         format!(
-            "{}\n…\n{}\nseed {}: {:?}\nagain: GROUP_SEED={} cargo nextest run -P long -p raft-tests --test group_simulation --no-capture one_seed\n",
+            "{}\n…\n{}\nseed {}: {:?}\nthe last seconds of all nodes: {}\nagain: GROUP_SEED={} cargo nextest run -P long -p raft-tests --test group_simulation --no-capture one_seed\n",
             self.scenario,
             lines[from..].join("\n"),
             self.seed,
             self.verdict,
+            keep(&self.seed.to_string(), &self.story),
             self.seed
         )
     }
@@ -123,9 +130,9 @@ pub fn run(seed: u64) -> Outcome {
         .expect("a runtime without sockets starts");
     runtime.block_on(async {
         let mut run = Run::new(seed, Scenario::of(seed));
-        let end = run.all().await;
+        let (end, at) = (run.all().await, run.now());
         run.end().await;
-        run.outcome(end)
+        run.outcome(end, at)
     })
 }
 
@@ -169,6 +176,7 @@ pub(super) struct Run {
     last_leader: Option<String>,
     leaderships: usize,
     pub(super) trace: String,
+    pub(super) recorder: Recorder,
     _directory: tempfile::TempDir,
 }
 
@@ -226,6 +234,7 @@ impl Run {
             last_leader: None,
             leaderships: 0,
             trace: String::new(),
+            recorder: Recorder::default(),
             _directory: directory,
         }
     }
@@ -235,14 +244,15 @@ impl Run {
     }
 
     pub(super) fn note(&mut self, what: impl std::fmt::Display) {
-        let now = self.now().as_millis();
+        let now = self.now();
         // Writing to a string does not fail.
-        let _ = writeln!(self.trace, "{now:>6} ms  {what}");
+        let _ = writeln!(self.trace, "{:>6} ms  {what}", now.as_millis());
+        self.recorder.note(now, what.to_string());
     }
 
     async fn all(&mut self) -> Checked {
         self.first_starts().await?;
-        let faults = std::mem::take(&mut self.scenario.faults);
+        let faults = self.scenario.faults.clone();
         for (after, fault) in faults {
             self.pass(after).await?;
             self.look()?;
@@ -324,13 +334,15 @@ impl Run {
         })
     }
 
-    /// Whether all run and vote: then one may lose everything.
+    /// Whether all run and vote, and nobody is being let in or out: then one may lose everything. While two sets of voters decide, a
+    /// majority of the former ones is needed too, and that of two, or of three of which one is gone, bears no loss.
     pub(super) fn is_whole(&self) -> bool {
         self.starts.is_empty()
             && self.nodes.iter().all(|node| {
                 node.running.as_ref().is_some_and(|running| {
                     let role = running.group.status().role;
                     matches!(role, GroupRole::Leader | GroupRole::Follower)
+                        && !running.group.is_changing_voters()
                 })
             })
     }
@@ -382,6 +394,10 @@ impl Run {
             &ledger,
             (with_status, with_digests),
         );
+        if with_status {
+            let net = &self.world.net;
+            self.recorder.look(&view, &self.nodes, || net.ways());
+        }
         self.invariants
             .iter_mut()
             .try_for_each(|invariant| invariant.look(&view))?;
@@ -441,7 +457,9 @@ impl Run {
 
     /// R7, and what holds at the end.
     async fn heals(&mut self) -> Checked {
-        // Who was ill has to be well for a while before it is elected, and may be the only one that can be.
+        // Who was ill has to be well for a while before it is elected, and may be the only one that can be. One whose disk or store took
+        // nothing until now may find that out a moment later.
+        self.pass(FOUND_OUT_WITHIN).await?;
         let are_all_fit = self.nodes.iter().all(|node| {
             let running = node.running.as_ref();
             running.is_some_and(|running| running.group.may_be_elected())
@@ -452,7 +470,7 @@ impl Run {
             WELL_FOR
         };
         self.pass_until(
-            STARTED_WITHIN + LEADER_WITHIN + quiet,
+            STARTED_WITHIN + LEADER_WITHIN + quiet - FOUND_OUT_WITHIN,
             "R7: no leader serves",
             |run| run.leader().is_some(),
         )
@@ -544,15 +562,11 @@ impl Run {
         }
     }
 
-    fn outcome(self, end: Checked) -> Outcome {
+    fn outcome(self, end: Checked, at: Duration) -> Outcome {
         let ledger = lock(&self.ledger);
         let acknowledged = ledger.acknowledged.len();
         let verdict = match end {
-            Err(Violation { promise, what }) => Verdict::Violation {
-                promise,
-                what,
-                at: self.now(),
-            },
+            Err(Violation { promise, what }) => Verdict::Violation { promise, what, at },
             Ok(()) if acknowledged < ACKNOWLEDGED_MIN => {
                 Verdict::ShowsNothing(format!("{acknowledged} acknowledged writes"))
             }
@@ -561,9 +575,16 @@ impl Run {
             }
             Ok(()) => Verdict::Good,
         };
+        let story = match &verdict {
+            Verdict::Violation { promise, what, .. } => self
+                .recorder
+                .tell(&format!("{promise}: {what}\n{:?}", self.scenario)),
+            _ => String::new(),
+        };
         Outcome {
             seed: self.seed,
             verdict,
+            story,
             acknowledged,
             unknown: ledger.unknown,
             repeated: ledger.repeated,

@@ -8,6 +8,8 @@ use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::ports::{Clock as _, Group as _, GroupRole, GroupStatus, Proposer as _};
 
 use super::invariants::Violation;
+use super::node::Loss;
+use super::recorder::keep;
 use super::run::{Checked, Run};
 use super::scenario::{Scenario, Tuning};
 use super::store::Mood;
@@ -44,9 +46,11 @@ pub fn tell(nodes: usize, story: impl AsyncFnOnce(&mut Story) -> Told) {
             end = story(&mut all).await;
         }
         let trace = all.run.trace.clone();
+        let seconds = all.run.recorder.tell("");
         all.run.end().await;
         if let Err(Violation { promise, what }) = end {
-            panic!("{trace}\n{promise}: {what}");
+            let seconds = keep("story", &seconds);
+            panic!("{trace}\n{promise}: {what}\nthe last seconds of all nodes: {seconds}");
         }
     });
 }
@@ -94,6 +98,11 @@ impl Story {
     /// Whether a node answers that it leads.
     pub fn serves(&self, node: usize) -> bool {
         self.group(node).is_serving_leader()
+    }
+
+    /// Whether somebody serves.
+    pub fn is_led(&self) -> bool {
+        self.run.leader().is_some()
     }
 
     /// Whether somebody serves, and not this node.
@@ -149,6 +158,12 @@ impl Story {
         self.group(node).may_be_elected()
     }
 
+    /// What goes to a node and comes from it takes so long from now on.
+    pub fn slow(&mut self, node: usize, by: Duration) {
+        self.run.note(format!("{node} is slow by {by:?}"));
+        self.run.world.net.slow(node, by);
+    }
+
     /// A node crashes as by a power cut, and stays down.
     pub fn crash(&mut self, node: usize) {
         self.run.crash(node, 0, "crashes");
@@ -175,6 +190,33 @@ impl Story {
     /// When it does not start, or hangs.
     pub async fn restart(&mut self, node: usize) -> Told {
         self.run.crash(node, 0, "crashes");
+        self.start(node).await
+    }
+
+    /// A node crashes, and is started again with nothing of what it had.
+    ///
+    /// # Errors
+    /// When it does not start, or hangs.
+    pub async fn wipe(&mut self, node: usize) -> Told {
+        self.run.nodes[node].lose(Loss::Everything);
+        self.restart(node).await
+    }
+
+    /// Whether the voters are being changed, as a node sees it.
+    pub fn is_changing_voters(&self, node: usize) -> bool {
+        self.group(node).is_changing_voters()
+    }
+
+    /// How many sets of voters decide, as a node sees it: two in the middle of a change.
+    pub fn voter_sets(&self, node: usize) -> usize {
+        self.group(node).voter_sets().len()
+    }
+
+    /// A node that runs not is started.
+    ///
+    /// # Errors
+    /// When it does not start, or hangs.
+    pub async fn start(&mut self, node: usize) -> Told {
         if let Err(what) = self.run.nodes[node].ended().await {
             return Err(Violation {
                 promise: "R7",

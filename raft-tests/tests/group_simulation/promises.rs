@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use orchestrator_core::ports::GroupRole;
 use raft_tests::group_simulation::{Mood, tell};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -254,5 +255,82 @@ fn a_node_that_crashes_before_its_own_log_has_what_others_committed_starts_again
             .await?;
         drop(change);
         Ok(())
+    });
+}
+
+#[test]
+fn a_change_of_voters_that_its_leader_did_not_end_is_ended_so_that_one_node_may_be_lost_again() {
+    tell(3, async |story| {
+        story.write().await?;
+        let old = story.leader();
+        let (other, wiped) = ((old + 1) % 3, (old + 2) % 3);
+        let name = story.status(wiped).me.name.clone();
+        story.wipe(wiped).await?;
+        story
+            .until("the wiped node is let in", SECOND * 15, |story| {
+                let status = story.status(old);
+                let mut members = status.members.iter();
+                members.any(|member| member.name == name && !member.is_voter)
+            })
+            .await?;
+        // Its directory takes the place of the former one in two entries, which slow disks keep apart.
+        for node in [old, other] {
+            story.set_sync(node, Duration::from_millis(100));
+        }
+        story
+            .until("two sets of voters decide", SECOND * 3, |story| {
+                story.voter_sets(other) == 2
+            })
+            .await?;
+        story.restart(old).await?;
+        for node in [old, other] {
+            story.set_sync(node, Duration::from_micros(300));
+        }
+        // Of the former set one is gone, so both others are needed.
+        story
+            .until("somebody leads", SECOND * 5, |story| story.is_led())
+            .await?;
+        story.pass(SECOND * 3).await?;
+        for node in 0..3 {
+            assert_eq!(story.voter_sets(node), 1, "as {node} sees it");
+            assert!(!story.is_changing_voters(node), "as {node} sees it");
+        }
+        let lost = story.leader();
+        story.crash(lost);
+        story
+            .until("the others decide without it", SECOND * 3, |story| {
+                story.is_led_by_another_than(lost)
+            })
+            .await?;
+        story.write().await
+    });
+}
+
+#[test]
+fn a_wiped_node_begins_nothing_with_a_member_that_is_being_started() {
+    tell(3, async |story| {
+        story.write().await?;
+        story.pass(SECOND * 2).await?;
+        let (gone, wiped, other) = (0, 1, 2);
+        let id = story.status(wiped).me.id;
+        story.crash(gone);
+        story.crash(other);
+        story.wipe(wiped).await?;
+        story.pass(SECOND).await?;
+        assert_eq!(story.status(wiped).role, GroupRole::Waiting);
+        // It looks around before it is a member again, and is asked meanwhile; the third refuses connections.
+        story.slow(other, Duration::from_millis(50));
+        story.start(other).await?;
+        story.pass(SECOND * 3).await?;
+        story.slow(other, Duration::ZERO);
+        assert_eq!(story.status(wiped).role, GroupRole::Waiting);
+        story.start(gone).await?;
+        story
+            .until("it votes with a new id", SECOND * 30, |story| {
+                let status = story.status(wiped);
+                status.role == GroupRole::Follower && status.me.id != id
+            })
+            .await?;
+        story.write().await
     });
 }

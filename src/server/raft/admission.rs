@@ -85,11 +85,17 @@ impl Core {
     ) -> Result<v1::JoinResponse, String> {
         let members = metrics.membership_config.membership();
         let voters: BTreeSet<NodeId> = members.voter_ids().collect();
-        if voters.contains(&request.id) && request.attempt != 0 {
-            return self.note_first(engine, metrics, request, attempts).await;
+        if voters.contains(&request.id) && request.attempt == 0 {
+            return Ok(votes());
+        }
+        // Those who voted before it are among the voters until it is ended, and must not be taken over into the next change.
+        if Self::voters(metrics).len() > 1 {
+            return Ok(not_yet(
+                "another change of who votes was left half done, and is ended first",
+            ));
         }
         if voters.contains(&request.id) {
-            return Ok(votes());
+            return self.note_first(engine, metrics, request, attempts).await;
         }
         let holder = members
             .nodes()

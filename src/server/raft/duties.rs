@@ -49,9 +49,14 @@ impl Core {
             if let (Some(engine), Some(metrics)) = (self.engine(), self.metrics())
                 && self.leadership(&metrics).is_some()
             {
-                self.note_heard(&engine, &metrics).await;
-                self.follow_desired(&engine, &metrics, &mut gave_way_at)
-                    .await;
+                if Self::voters(&metrics).len() > 1 {
+                    // Nothing else is changed meanwhile.
+                    self.end_change(&engine).await;
+                } else {
+                    self.note_heard(&engine, &metrics).await;
+                    self.follow_desired(&engine, &metrics, &mut gave_way_at)
+                        .await;
+                }
             } else {
                 *lock(&self.following) = None;
             }
@@ -328,6 +333,7 @@ impl Core {
         let mut warnings = lock(&self.waiting).clone();
         warnings.extend(lock(&self.alarms).iter().cloned());
         warnings.extend(lock(&self.following).clone());
+        warnings.extend(self.change_under_way());
         if let Some(reason) = self.failed.borrow().as_ref() {
             warnings.push(reason.clone());
         }

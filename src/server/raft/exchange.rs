@@ -144,10 +144,12 @@ impl Core {
     pub(super) fn report(&self) -> v1::Report {
         let metrics = self.metrics();
         let group = self.identity.group().get();
-        let standing = match (&metrics, group) {
-            (None, _) => v1::Standing::Empty,
-            (Some(_), None) => v1::Standing::Started,
-            (Some(_), Some(_)) => v1::Standing::Member,
+        // What its directory holds counts, also while the library is not running yet, or not any more: whoever has lost its own directory
+        // and took this one for empty would begin a second group with it, under an id whose promises it has forgotten.
+        let standing = match group {
+            Some(_) => v1::Standing::Member,
+            None if metrics.is_some() || self.log.last().is_some() => v1::Standing::Started,
+            None => v1::Standing::Empty,
         };
         // A node that waits to be let in knows that there is a group: nobody may begin another one with it.
         let standing = match self.identity.is_joining() {

@@ -32,6 +32,63 @@ const STILL_TRUSTED: Duration = Duration::from_secs(60);
 const HAND_OVER_EVERY: Duration = Duration::from_secs(5);
 
 impl Core {
+    /// Whether the voters are being changed, as far as this node knows: two sets of them decide, or it is not applied here yet that one
+    /// does.
+    pub(super) fn is_changing_voters(&self) -> bool {
+        self.metrics().is_some_and(|metrics| {
+            let (members, applied) = (&metrics.membership_config, self.machine.members());
+            Self::voters(&metrics).len() > 1 || members.log_id() != applied.log_id()
+        })
+    }
+
+    /// What an operator should know while the voters are being changed.
+    pub(super) fn change_under_way(&self) -> Option<String> {
+        let metrics = self.metrics()?;
+        let [old, new] = Self::voters(&metrics).as_slice() else {
+            return None;
+        };
+        let members = metrics.membership_config.membership();
+        let names = |set: &BTreeSet<NodeId>| {
+            let names = set.iter().filter_map(|id| members.get_node(id));
+            let mut names: Vec<&str> = names.map(|member| member.name.as_str()).collect();
+            names.sort_unstable();
+            names.join(", ")
+        };
+        Some(format!(
+            "who votes is being changed: until that is done, every decision needs a majority of {} and a majority of {}",
+            names(old),
+            names(new)
+        ))
+    }
+
+    /// Ends a change of the voters that was begun and not ended: its leader is gone, or gave up waiting. It takes two entries, and
+    /// whoever asks for it writes the second; between the two a majority of both sets is needed, so the loss of one more node may be
+    /// one too many for ever. On the leader, with every exchange that finds two sets.
+    pub(super) async fn end_change(&self, engine: &Arc<Engine>) {
+        // Whoever holds it writes the second entry itself.
+        let Ok(_turn) = self.admission.try_lock() else {
+            return;
+        };
+        let is_half = self
+            .metrics()
+            .is_some_and(|metrics| Self::voters(&metrics).len() > 1);
+        if !is_half {
+            return;
+        }
+        // Adding nobody to the new voters leaves these alone.
+        let change = ChangeMembers::AddVoterIds(BTreeSet::new());
+        let change = engine.change_membership(change, false);
+        match tokio::time::timeout(MEMBERSHIP_WITHIN, change).await {
+            Ok(Ok(_)) => tracing::warn!("a change of who votes that was left half done is done"),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a change of who votes that is half done cannot be ended yet");
+            }
+            Err(_) => {
+                tracing::debug!("a change of who votes that is half done was not ended in time")
+            }
+        }
+    }
+
     /// Names of the nodes that the group is to have, sorted.
     pub(super) fn desired(&self) -> Vec<String> {
         self.machine.decided().desired_nodes().unwrap_or_else(|| {
@@ -217,6 +274,12 @@ impl Core {
         let Ok(_turn) = self.admission.try_lock() else {
             return;
         };
+        // Somebody may have been let in since they were looked at, and must not lose its vote again.
+        let seen: BTreeSet<NodeId> = voters.iter().map(|voter| voter.id).collect();
+        let has_changed = |metrics: &Metrics| Self::voters(metrics).as_slice() != [seen.clone()];
+        if self.metrics().as_ref().is_none_or(has_changed) {
+            return;
+        }
         let rest: BTreeSet<NodeId> = voters
             .iter()
             .map(|voter| voter.id)

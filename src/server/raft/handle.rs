@@ -197,6 +197,18 @@ impl RaftGroup {
         self.core.election_objection().is_none()
     }
 
+    /// Whether the group's voters are being changed, as far as this node knows: until that is done, a majority of two sets of them
+    /// is needed, so the group may not bear the loss of a node that it bears before and after.
+    pub fn is_changing_voters(&self) -> bool {
+        self.core.is_changing_voters()
+    }
+
+    /// Ids of the voters: one set, or two while they are being changed. Empty before this node is a member.
+    pub fn voter_sets(&self) -> Vec<BTreeSet<NodeId>> {
+        let metrics = self.core.metrics();
+        metrics.map_or_else(Vec::new, |metrics| Core::voters(&metrics).clone())
+    }
+
     /// Its inside, for tests of this module.
     #[cfg(test)]
     pub(super) fn core(&self) -> &Arc<Core> {

@@ -1,14 +1,16 @@
 //! R1: one log. Two nodes that each follow a log of their own are two groups, and two primaries. Checked: entries with the
 //! same place, term and leader are the same on all disks; what a node has applied is what any other has applied at that
-//! place, for ever; when an entry is first seen applied it is on the disks of a majority; no two nodes show the same
-//! leadership; there is one group; term, vote and applied index of a node never go back.
+//! place, for ever; when an entry is first seen applied it is on the disks of a majority, or was on one that was wiped so lately
+//! that its acknowledgement may have been under way; no two nodes show the same leadership; there is one group; term, vote and applied index of a node never go back.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use orchestrator::wire::Kind;
 use orchestrator_core::decided::GroupId;
 use orchestrator_core::domain::Fence;
 
+use super::super::network::UNDER_WAY_MAX;
 use super::{Invariant, NodeView, Seen, View, Violation, broken};
 
 /// Place, term and leader of an entry.
@@ -23,6 +25,8 @@ pub(super) struct OneLog {
     leaderships: BTreeMap<Fence, String>,
     group: Option<(GroupId, String)>,
     nodes: BTreeMap<String, Known>,
+    /// When the disks of nodes were wiped last.
+    wiped_at: BTreeMap<String, Duration>,
 }
 
 /// What a node showed before.
@@ -89,7 +93,7 @@ impl OneLog {
             known.compared = index;
         }
         match first_seen {
-            Some((index, id)) => is_on_a_majority(view, index, id),
+            Some((index, id)) => self.is_on_a_majority(view, index, id),
             None => Ok(()),
         }
     }
@@ -133,23 +137,34 @@ impl OneLog {
         }
         Ok(())
     }
-}
 
-/// Of as many nodes as the group has names: each set of voters is that large.
-fn is_on_a_majority(view: &View<'_>, index: u64, id: (u64, u64)) -> Result<(), Violation> {
-    let holders = view.nodes.iter().filter(|node| {
-        node.disk.look(|synced| {
-            let held = synced.entry(index).map(|entry| (entry.term, entry.leader));
-            synced.purged >= index || held == Some(id)
-        })
-    });
-    let count = holders.count();
-    match count > view.nodes.len() / 2 {
-        true => Ok(()),
-        false => broken(
-            "R1",
-            format!("entry {index} of {id:?} is applied and on {count} disks only"),
-        ),
+    /// Of as many nodes as the group has names: each set of voters is that large.
+    ///
+    /// A disk acknowledges what it has, and may be lost while that is under way: whoever counts it then counts rightly. The node that
+    /// comes back has a new id, and those that are left are a majority only together, so that the entry stays all the same. That a
+    /// disk which was lost long before does not count is what this looks for.
+    fn is_on_a_majority(
+        &self,
+        view: &View<'_>,
+        index: u64,
+        id: (u64, u64),
+    ) -> Result<(), Violation> {
+        let holders = view.nodes.iter().filter(|node| {
+            let acknowledged = || {
+                let wiped_at = self.wiped_at.get(node.name);
+                wiped_at.is_some_and(|at| view.now.saturating_sub(*at) <= UNDER_WAY_MAX)
+                    && node.disk.look_before_wipe(|synced| synced.holds(index, id))
+            };
+            node.disk.look(|synced| synced.holds(index, id)) || acknowledged()
+        });
+        let count = holders.count();
+        match count > view.nodes.len() / 2 {
+            true => Ok(()),
+            false => broken(
+                "R1",
+                format!("entry {index} of {id:?} is applied and on {count} disks only"),
+            ),
+        }
     }
 }
 
@@ -159,6 +174,7 @@ impl Invariant for OneLog {
             self.entries(node)?;
             let mut known = self.nodes.remove(node.name).unwrap_or_default();
             if known.wiped != node.disk.wiped() {
+                self.wiped_at.insert(node.name.to_owned(), view.now);
                 known = Known {
                     wiped: node.disk.wiped(),
                     ..Known::default()
@@ -186,6 +202,10 @@ impl Invariant for OneLog {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use orchestrator::raft::disk::LogDisk as _;
+    use orchestrator::store::GroupLogEntry;
+    use orchestrator::wire::Envelope;
 
     use super::super::testing::Stage;
     use super::*;
@@ -223,6 +243,62 @@ mod tests {
             status.applied_index = applied;
             stage.seen[1].status = Arc::new(status);
             assert_eq!(stage.look(&mut invariant).is_ok(), is_fine);
+        }
+    }
+
+    /// Puts the entry at `index` on the disk of a node.
+    fn keep(stage: &Stage, node: usize, index: u64) {
+        let envelope = Envelope {
+            group: GroupId::from_number(1),
+            term: 1,
+            leader: 1,
+            index,
+            kind: Kind::Blank,
+            format: 0,
+            payload: Vec::new(),
+        };
+        let entry = GroupLogEntry {
+            index,
+            kind: 1,
+            envelope: envelope.to_bytes(),
+        };
+        let disk = stage.disks[node].mount();
+        let entries = Arc::new(vec![entry]);
+        disk.append(entries, Vec::new(), Box::new(drop)).unwrap();
+        disk.put(Vec::new()).unwrap();
+    }
+
+    fn apply(stage: &mut Stage, node: usize, index: u64) {
+        let mut status = stage.seen[node].status.as_ref().clone();
+        status.applied_index = index;
+        stage.seen[node].status = Arc::new(status);
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_one_disk_of_three_has_is_not_to_be_applied() {
+        let (mut stage, mut invariant) = (Stage::new(3), OneLog::default());
+        for node in [0, 1] {
+            keep(&stage, node, 1);
+        }
+        apply(&mut stage, 0, 1);
+        assert_eq!(stage.look(&mut invariant), Ok(()));
+        keep(&stage, 0, 2);
+        apply(&mut stage, 0, 2);
+        assert_eq!(stage.broken(&mut invariant), "R1");
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_was_wiped_counts_for_what_it_had_while_its_answer_may_be_under_way() {
+        for (later, is_fine) in [(UNDER_WAY_MAX, true), (UNDER_WAY_MAX * 2, false)] {
+            let (mut stage, mut invariant) = (Stage::new(3), OneLog::default());
+            for node in [0, 2] {
+                keep(&stage, node, 1);
+            }
+            stage.disks[2].wipe();
+            assert_eq!(stage.look(&mut invariant), Ok(()));
+            stage.now += later;
+            apply(&mut stage, 0, 1);
+            assert_eq!(stage.look(&mut invariant).is_ok(), is_fine, "{later:?}");
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::group_simulation::disk::Disk;
 
 /// Nodes as a test wants them to look.
 pub struct Stage {
+    pub now: Duration,
     pub seen: Vec<Seen>,
     pub disks: Vec<Disk>,
     pub names: Vec<String>,
@@ -50,6 +51,7 @@ impl Stage {
     pub fn new(nodes: usize) -> Self {
         let names: Vec<String> = (0..nodes).map(|node| format!("node{node}")).collect();
         Self {
+            now: Duration::ZERO,
             seen: names
                 .iter()
                 .map(|name| Seen {
@@ -61,7 +63,7 @@ impl Stage {
                     digests: Vec::new(),
                 })
                 .collect(),
-            disks: vec![Disk::default(); nodes],
+            disks: (0..nodes).map(|_| Disk::default()).collect(),
             names,
             ledger: Ledger::default(),
         }
@@ -70,7 +72,7 @@ impl Stage {
     pub fn view(&self) -> View<'_> {
         let nodes = self.names.iter().zip(&self.disks).zip(&self.seen);
         View {
-            now: Duration::ZERO,
+            now: self.now,
             nodes: nodes
                 .map(|((name, disk), seen)| NodeView {
                     name,
