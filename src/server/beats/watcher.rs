@@ -90,7 +90,7 @@ impl BeatLoop {
         self.run_on(&Handle::current(), stop).await;
     }
 
-    /// The same by tasks of a thread of their own, which costs half where there are many. While all is well, what comes from a
+    /// The same by tasks of a thread of their own, which is cheaper where there are many. While all is well, what comes from a
     /// primary may be heard 20 ms later.
     ///
     /// # Errors
