@@ -1,21 +1,24 @@
 //! What beats cost: one process beats primaries on loopback that another process (this program again) plays.
 //!
 //! `cargo run --release -p raft-tests --bin bench_beats -- 2500` prints the CPU time of the beating process, in per cent of one core.
+//! After the number, `no-vigils` does without the second connection of each primary, and `bare` only sends and receives the same packets
+//! in batches, as a loop without anything else: what the kernel wants at least.
 
 #![allow(
     clippy::disallowed_methods,
     reason = "a bench measures real time, and starts the servers that it asks"
 )]
 
+use std::io::{Read as _, Write as _};
 use std::net::Ipv4Addr;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use orchestrator::beats::{BeatLoop, Config, Deps};
 use orchestrator::mysql::{self, Connector, MysqlBeater};
-use orchestrator_core::beats::Standing;
+use orchestrator_core::beats::{BeatPolicy, Standing};
 use orchestrator_core::decided::Decided;
 use orchestrator_core::domain::{
     InstanceKey, InstanceRecord, Observation, Picture, ReplicationLink, Secret, SourceAddress,
@@ -27,6 +30,7 @@ use orchestrator_core::ports::{
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Child;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -49,10 +53,25 @@ async fn main() -> Result<()> {
         let count = arguments.next().context("how many")?.parse()?;
         return serve(count).await;
     }
-    measure(first.parse()?).await
+    let count = first.parse()?;
+    let mut served = served(count).await?;
+    match arguments.next().as_deref() {
+        None => measure(count, BeatPolicy::default()).await?,
+        Some("no-vigils") => {
+            let policy = BeatPolicy {
+                restart_grace: Duration::ZERO,
+                ..BeatPolicy::default()
+            };
+            measure(count, policy).await?;
+        }
+        Some("bare") => bare(count)?,
+        Some(other) => bail!("{other}: say nothing, no-vigils or bare"),
+    }
+    Ok(served.kill().await?)
 }
 
-async fn measure(count: usize) -> Result<()> {
+/// Another process that plays the primaries.
+async fn served(count: usize) -> Result<Child> {
     let mut served = tokio::process::Command::new(std::env::current_exe()?)
         .args(["serve", &count.to_string()])
         .stdout(Stdio::piped())
@@ -65,6 +84,10 @@ async fn measure(count: usize) -> Result<()> {
         ready.trim() == "ready",
         "the servers are not there: {ready}"
     );
+    Ok(served)
+}
+
+async fn measure(count: usize, policy: BeatPolicy) -> Result<()> {
     let world = Arc::new(World {
         began: Instant::now(),
         picture: Arc::new(picture(count)?),
@@ -76,7 +99,10 @@ async fn measure(count: usize) -> Result<()> {
     };
     let (_mysql, config) = watch::channel(Arc::new(config));
     let connector = Arc::new(Connector::new(config, world.clone()));
-    let (_beats, config) = watch::channel(Arc::new(Config::default()));
+    let (_beats, config) = watch::channel(Arc::new(Config {
+        policy,
+        ..Config::default()
+    }));
     let beats = BeatLoop::new(
         Deps {
             beater: Arc::new(MysqlBeater::new(connector)),
@@ -89,7 +115,7 @@ async fn measure(count: usize) -> Result<()> {
         config,
     );
     let stop = CancellationToken::new();
-    let running = tokio::spawn(beats.clone().run(stop.clone()));
+    let running = tokio::spawn(beats.clone().run_apart(stop.clone())?);
     let alive = || {
         let known = beats.beats();
         let alive = known.iter().filter(|(_, beat)| is_alive(beat.standing));
@@ -109,14 +135,56 @@ async fn measure(count: usize) -> Result<()> {
     tokio::time::sleep(MEASURED).await;
     let used = cpu_time()?.saturating_sub(before);
     ensure!(alive() == count, "{} of {count} answer", alive());
+    say(count, used);
+    stop.cancel();
+    running.await?;
+    Ok(())
+}
+
+fn say(count: usize, used: Duration) {
     println!(
         "{count} primaries, asked once a second: {:.1} % of one core, {:.1} µs each",
         used.as_secs_f64() * 100.0 / MEASURED.as_secs_f64(),
         used.as_secs_f64() * 1e6 / MEASURED.as_secs_f64() / count as f64,
     );
-    stop.cancel();
-    running.await?;
-    served.kill().await?;
+}
+
+/// Batches of a second, as beats have them.
+const BATCHES: u32 = 100;
+
+/// One thread that sends a ping over each connection once a second, and reads the answer when the next batch is due.
+fn bare(count: usize) -> Result<()> {
+    let mut lines = Vec::new();
+    for n in 0..count {
+        let mut line = std::net::TcpStream::connect((address(n), PORT))?;
+        line.set_nodelay(true)?;
+        ensure!(line.read(&mut [0; 256])? > 0, "there is no greeting");
+        lines.push(line);
+    }
+    let batch = lines.len().div_ceil(BATCHES as usize).max(1);
+    let before = cpu_time()?;
+    let began = Instant::now();
+    let mut number = 0;
+    while began.elapsed() < MEASURED {
+        let mut asked: &mut [std::net::TcpStream] = &mut [];
+        for due in lines.chunks_mut(batch) {
+            number += 1;
+            let at = Duration::from_secs(1) * number / BATCHES;
+            std::thread::sleep(at.saturating_sub(began.elapsed()));
+            for line in asked {
+                ensure!(line.read(&mut [0; 256])? == OK.len(), "half an answer");
+            }
+            for line in &mut *due {
+                line.write_all(&PING)?;
+            }
+            asked = due;
+        }
+        std::thread::sleep(Duration::from_secs(1) / BATCHES);
+        for line in asked {
+            ensure!(line.read(&mut [0; 256])? == OK.len(), "half an answer");
+        }
+    }
+    say(count, cpu_time()?.saturating_sub(before));
     Ok(())
 }
 
@@ -225,6 +293,7 @@ impl Discovery for World {
 /// What a vigil asks for.
 const SLEEPS: Duration = Duration::from_secs(10);
 
+const PING: [u8; 5] = [1, 0, 0, 0, 0x0e];
 const OK: [u8; 11] = [7, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0];
 
 async fn serve(count: usize) -> Result<()> {

@@ -26,6 +26,9 @@ struct Known {
     served: BTreeMap<InstanceKey, Duration>,
     /// Primaries that other nodes do not hear either, until they say something.
     confirmed: BTreeSet<InstanceKey>,
+    /// Whether our own link is down, as of what is known of all servers; `None` when that has changed since. Where thousands fall silent
+    /// together, all of them ask for it ten times a second.
+    is_own_link: Option<bool>,
 }
 
 /// How a primary stands, as its task tells it.
@@ -53,7 +56,7 @@ impl Board {
     /// Begins to count a primary.
     pub(super) fn enter(&self, key: &InstanceKey) {
         let mut known = self.known();
-        known.primaries.insert(key.clone(), None);
+        known.note_primary(key, None);
         metrics::watched(known.primaries.len());
     }
 
@@ -64,6 +67,7 @@ impl Board {
         known.replicas.remove(key);
         known.served.remove(key);
         known.confirmed.remove(key);
+        known.is_own_link = None;
         Arc::make_mut(&mut known.beats).remove(key);
         metrics::watched(known.primaries.len());
         drop(known);
@@ -73,7 +77,7 @@ impl Board {
     /// Takes in how a primary stands, and says how it stands with all others looked at.
     pub(super) fn tell(&self, key: &InstanceKey, told: &Told) -> Standing {
         let mut known = self.known();
-        known.primaries.insert(key.clone(), told.silent_since);
+        known.note_primary(key, told.silent_since);
         if told.silent_since.is_none() {
             known.confirmed.remove(key);
         }
@@ -116,8 +120,7 @@ impl Board {
     /// Takes in what replicas of a primary say: whether they are asked still, which stand still, and which are silent since when.
     pub(super) fn tell_replicas(&self, key: &InstanceKey, said: &Said) {
         let mut known = self.known();
-        let silent = said.silent.clone();
-        known.replicas.insert(key.clone(), silent);
+        known.note_replicas(key, &said.silent);
         if let Some(at) = said.served_at {
             known.served.insert(key.clone(), at);
         }
@@ -144,7 +147,9 @@ impl Board {
     /// Nobody is asked about it any more.
     pub(super) fn end_inquiry(&self, key: &InstanceKey) {
         let mut known = self.known();
-        known.replicas.remove(key);
+        if known.replicas.remove(key).is_some() {
+            known.is_own_link = None;
+        }
         known.served.remove(key);
     }
 
@@ -186,13 +191,36 @@ pub(super) struct Said {
 }
 
 impl Known {
-    fn is_own_link(&self) -> bool {
+    fn note_primary(&mut self, key: &InstanceKey, silent_since: Option<Duration>) {
+        let before = self.primaries.insert(key.clone(), silent_since);
+        if before != Some(silent_since) {
+            self.is_own_link = None;
+        }
+    }
+
+    fn note_replicas(
+        &mut self,
+        key: &InstanceKey,
+        silent: &BTreeMap<InstanceKey, Option<Duration>>,
+    ) {
+        if self.replicas.get(key) != Some(silent) {
+            self.replicas.insert(key.clone(), silent.clone());
+            self.is_own_link = None;
+        }
+    }
+
+    fn is_own_link(&mut self) -> bool {
+        if let Some(known) = self.is_own_link {
+            return known;
+        }
         let replicas = self.replicas.values().flat_map(BTreeMap::iter);
         // A replica of two primaries counts once, and so does one that is a primary too.
         let mut all: BTreeMap<&InstanceKey, Option<Duration>> =
             replicas.map(|(key, since)| (key, *since)).collect();
         all.extend(self.primaries.iter().map(|(key, since)| (key, *since)));
-        is_own_link(all.into_values())
+        let found = is_own_link(all.into_values());
+        self.is_own_link = Some(found);
+        found
     }
 }
 

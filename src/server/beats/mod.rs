@@ -4,6 +4,7 @@
 //!   ([`BeatReader`](orchestrator_core::ports::BeatReader)).
 //! * A task ([`pulse`]) owns the connection and the primary's [`Watch`](orchestrator_core::beats::Watch). A primary that answers costs a
 //!   packet each way and no lock.
+//! * In the service they all run on one thread, which serves them in batches while all is well ([`pace`]).
 //! * While one is in doubt, its replicas are asked again and again ([`inquiry`]).
 //! * What came of all that is on the [`board`].
 //! * Where another node of the group does not hear a primary, it asks for a beat of ours ([`on_request`]).
@@ -17,6 +18,7 @@ mod guard;
 mod inquiry;
 mod metrics;
 mod on_request;
+mod pace;
 mod pulse;
 mod targets;
 #[cfg(test)]

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::board::{Board, Told};
 use super::guard::{Guard, News};
 use super::inquiry::Inquiry;
+use super::pace::{Hurry, Urgent};
 use super::{Config, metrics};
 
 /// For how long one that does not answer is tried as often as one in doubt. Afterwards as often as one that answers: it is
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub(super) config: watch::Receiver<Arc<Config>>,
     /// What counts for each primary, where clusters differ.
     pub(super) policies: Mutex<BTreeMap<InstanceKey, BeatPolicy>>,
+    /// Whether anybody is in doubt.
+    pub(super) hurry: Arc<Hurry>,
 }
 
 impl Shared {
@@ -59,6 +62,8 @@ pub(super) struct Pulse {
     guard: Guard,
     /// Whether there is a connection now.
     keeps: bool,
+    /// While it is tried often, it is heard at once.
+    urgent: Option<Urgent>,
 }
 
 /// A connection that is kept.
@@ -75,6 +80,7 @@ impl Pulse {
             shared,
             key,
             keeps: false,
+            urgent: None,
             watch: Watch::default(),
             told: Standing::Unknown,
             inquiry: JoinSet::new(),
@@ -175,11 +181,15 @@ impl Pulse {
 
     /// How long one attempt is after the other.
     fn pause(&self) -> Duration {
-        let failing = self.watch.failing_since();
-        match failing.map(|since| self.now().saturating_sub(since)) {
-            Some(failing) if failing < TRIED_OFTEN_FOR => BeatPolicy::EVERY_IN_DOUBT,
-            _ => BeatPolicy::EVERY,
+        match self.is_tried_often(self.now()) {
+            true => BeatPolicy::EVERY_IN_DOUBT,
+            false => BeatPolicy::EVERY,
         }
+    }
+
+    fn is_tried_often(&self, now: Duration) -> bool {
+        let failing = self.watch.failing_since();
+        failing.is_some_and(|since| now.saturating_sub(since) < TRIED_OFTEN_FOR)
     }
 
     /// Asks and listens over a connection until it is closed (`None`) or replaced.
@@ -269,6 +279,11 @@ impl Pulse {
         }
         self.watch.hear(heard, now);
         let failing = self.watch.failing_since();
+        match self.is_tried_often(now) {
+            true if self.urgent.is_none() => self.urgent = Some(self.shared.hurry.begin()),
+            true => {}
+            false => self.urgent = None,
+        }
         let policy = self.shared.policy(&self.key);
         let standing = self.watch.standing(now, &policy);
         // The usual case costs nothing more.

@@ -375,6 +375,22 @@ async fn a_killed_primary_is_gone_at_once_and_its_replicas_say_so_some_milliseco
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_primary_in_doubt_is_heard_without_delay_for_a_minute() {
+    let (world, beats, _guard) = well(2, ms(30), None).await;
+    assert!(!beats.is_in_a_hurry());
+    world.set(0, KILLED);
+    until(ms(50), || beats.is_in_a_hurry()).await;
+    sleep(ms(58_000)).await;
+    assert!(beats.is_in_a_hurry());
+    until(ms(5_000), || !beats.is_in_a_hurry()).await;
+    assert_eq!(standing(&beats, "a0"), Standing::Gone);
+    world.set(1, Server::Frozen);
+    until(ms(1_600), || beats.is_in_a_hurry()).await;
+    world.set(1, Server::Up);
+    until(ms(200), || !beats.is_in_a_hurry()).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn replicas_are_asked_quickly_for_two_seconds_and_more_rarely_afterwards() {
     let (world, beats, _guard) = well(1, ms(3_600_000), None).await;
     world.set(0, KILLED);

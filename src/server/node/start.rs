@@ -57,6 +57,10 @@ pub(super) enum StartError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error(
+        "there is no thread for beats of primaries: {0}; look at the limits of processes and open files"
+    )]
+    Beats(std::io::Error),
     #[error("metrics cannot be set up: {0}")]
     Metrics(String),
     #[error(transparent)]
@@ -235,7 +239,8 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
     }
     // Whoever probes on request only asks nothing by itself.
     if flags.discovers() {
-        loops.spawn(beats.clone().run(stop_loops.clone()));
+        let beating = beats.clone().run_apart(stop_loops.clone());
+        loops.spawn(beating.map_err(StartError::Beats)?);
     }
     let servers = Arc::new(MysqlServers::new(connector, resolver.clone()));
     let recoveries = RecoveryLoop::new(
