@@ -33,6 +33,9 @@ const LOOK_LASTS: Duration = Duration::from_millis(500);
 /// How long it holds that nobody hears a primary: members that are far away need about as long for saying so.
 const HEARD_LASTS: Duration = Duration::from_millis(250);
 
+/// How often it is looked whether beats say by now what a probe is waited for: a fortieth of what a silent server makes the probe wait.
+const BEATS_LOOKED_AT_EVERY: Duration = Duration::from_millis(50);
+
 /// A recovery that is wanted.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
@@ -179,14 +182,32 @@ async fn heard_elsewhere(deps: &Deps, wanted: &Wanted) -> Result<(), WhyNot> {
 
 /// Probes the server that a finding is about, and its replicas.
 async fn look_closer(deps: &Arc<Deps>, view: &View, finding: &Finding) {
-    let mut servers = Vec::new();
-    // Beats know it better than a probe, which would wait for a silent server.
-    let beat = finding.facts.beat.as_ref();
-    if !beat.is_some_and(|beat| beat.standing.is_against()) {
-        servers.push(finding.subject.clone());
+    let subject = &finding.subject;
+    let replicas = view.topology.replicas_of(subject).iter().cloned();
+    tokio::join!(
+        biased;
+        look_again(deps, replicas.collect()),
+        async {
+            tokio::select! {
+                biased;
+                // Beats know it better than a probe, which would wait for a silent server.
+                () = beats_say_no(deps, subject) => {}
+                () = look_again(deps, vec![subject.clone()]) => {}
+            }
+        },
+    );
+}
+
+/// Completes when beats are evidence against this server.
+async fn beats_say_no(deps: &Deps, server: &InstanceKey) {
+    loop {
+        let beats = deps.beats.beats();
+        let beat = beats.of(server);
+        if beat.is_some_and(|beat| beat.standing.is_against()) {
+            return;
+        }
+        deps.clock.sleep(BEATS_LOOKED_AT_EVERY).await;
     }
-    servers.extend(view.topology.replicas_of(&finding.subject).iter().cloned());
-    look_again(deps, servers).await;
 }
 
 /// What is found about the server now. Where an operator insists, the operator's word is enough.
