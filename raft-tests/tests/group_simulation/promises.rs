@@ -341,3 +341,44 @@ fn a_wiped_node_begins_nothing_with_a_member_that_is_being_started() {
         story.write().await
     });
 }
+
+#[test]
+fn an_entry_that_a_lost_disk_acknowledged_is_committed_with_the_next_one_and_stays() {
+    tell(5, async |story| {
+        story.write().await?;
+        let leader = story.leader();
+        let others: Vec<usize> = (1..5).map(|step| (leader + step) % 5).collect();
+        let [lost, next, ..] = others[..] else {
+            unreachable!("there are four others");
+        };
+        for without_space in &others[1..] {
+            story.set_full_disk(*without_space, true);
+            story.may_end(*without_space);
+        }
+        let change = story.order(leader);
+        story.pass(SECOND / 5).await?;
+        assert!(!change.is_finished(), "two of five have it");
+        story.wipe(lost).await?;
+        // Long after the answer of the disk that is gone.
+        story.pass(SECOND * 3).await?;
+        assert!(!change.is_finished(), "one of five has it");
+        story.set_full_disk(next, false);
+        story
+            .until("it is acknowledged", SECOND * 2, |_| change.is_finished())
+            .await?;
+        assert!(change.await.unwrap());
+        // Whoever leads without the one that had it first has it.
+        let index = story.status(leader).applied_index;
+        story.crash(leader);
+        for without_space in &others[2..] {
+            story.set_full_disk(*without_space, false);
+        }
+        story
+            .until("another leads", SECOND * 15, |story| {
+                story.is_led_by_another_than(leader)
+            })
+            .await?;
+        assert!(story.status(story.leader()).applied_index >= index);
+        Ok(())
+    });
+}

@@ -97,6 +97,15 @@ impl Reports {
         measured.chain(reported).max().unwrap_or_default()
     }
 
+    /// What this node tells others that its slowest way takes. One answer is no measure: it may be the late one, and who hears of it would
+    /// wait for elections that much longer.
+    pub fn measured_round_trip(&self) -> Duration {
+        let all = lock(&self.0);
+        let measured = all.values().filter(|known| known.round_trips.len() > 1);
+        let measured = measured.filter_map(Known::round_trip);
+        measured.max().unwrap_or_default()
+    }
+
     /// The slowest sync that anybody reported.
     pub fn slowest_sync(&self) -> Duration {
         let all = lock(&self.0);
@@ -181,7 +190,7 @@ impl Core {
                 .unwrap_or(0),
             election_milliseconds: micros(timing.election_min) / 1_000,
             sync_micros: micros(self.log.sync_time()),
-            round_trip_micros: micros(self.measured_round_trip()),
+            round_trip_micros: micros(self.reports.measured_round_trip()),
             is_stopping: self.is_stopping.load(Ordering::Relaxed),
             unfit: self.election_objection().unwrap_or_default(),
             members: self.members_message(),
@@ -195,12 +204,6 @@ impl Core {
                 _ => String::new(),
             },
         }
-    }
-
-    fn measured_round_trip(&self) -> Duration {
-        let all = self.reports.all();
-        let measured = all.values().filter_map(Known::round_trip);
-        measured.max().unwrap_or_default()
     }
 
     fn latest_digests(&self) -> Vec<v1::StateDigest> {
@@ -463,4 +466,29 @@ fn seen(known: &Known) -> Seen {
 pub(super) fn group_of(report: &v1::Report) -> Option<GroupId> {
     let bytes: [u8; 16] = report.group.as_ref().try_into().ok()?;
     Some(GroupId::from_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_late_answer_is_not_reported_as_the_time_of_a_way() {
+        let reports = Reports::default();
+        let answered = |name: &str, millis: u64| {
+            reports.update(name, |known| {
+                known.round_trips.push_back(Duration::from_millis(millis));
+            });
+        };
+        answered("late:10008", 1_400);
+        assert_eq!(reports.measured_round_trip(), Duration::ZERO);
+        // It is all that this node itself can go by.
+        assert_eq!(reports.slowest_round_trip(), Duration::from_millis(1_400));
+        answered("late:10008", 2);
+        assert_eq!(reports.measured_round_trip(), Duration::from_millis(2));
+        for _ in 0..2 {
+            answered("far:10008", 60);
+        }
+        assert_eq!(reports.measured_round_trip(), Duration::from_millis(60));
+    }
 }

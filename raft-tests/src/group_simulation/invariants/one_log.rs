@@ -1,7 +1,8 @@
 //! R1: one log. Two nodes that each follow a log of their own are two groups, and two primaries. Checked: entries with the
 //! same place, term and leader are the same on all disks; what a node has applied is what any other has applied at that
-//! place, for ever; when an entry is first seen applied it is on the disks of a majority, or was on one that was wiped so lately
-//! that its acknowledgement may have been under way; no two nodes show the same leadership; there is one group; term, vote and applied index of a node never go back.
+//! place, for ever; when an entry is first seen applied it is on the disks of a majority, or was on one that was wiped and has no
+//! vote again yet; no two nodes show the same leadership; there is one group; an id is that of one directory; term, vote and applied
+//! index of a node never go back.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,8 +26,8 @@ pub(super) struct OneLog {
     leaderships: BTreeMap<Fence, String>,
     group: Option<(GroupId, String)>,
     nodes: BTreeMap<String, Known>,
-    /// When the disks of nodes were wiped last.
-    wiped_at: BTreeMap<String, Duration>,
+    /// Which directory has an id, as node and how often that was wiped before.
+    directories: BTreeMap<u64, (String, u64)>,
 }
 
 /// What a node showed before.
@@ -39,6 +40,8 @@ struct Known {
     applied: u64,
     /// Applied entries up to here were compared.
     compared: u64,
+    /// When it was first seen with a vote since it was wiped last.
+    votes_since: Option<Duration>,
 }
 
 impl OneLog {
@@ -57,16 +60,14 @@ impl OneLog {
         Ok(())
     }
 
-    fn compare_applied(
-        &mut self,
-        view: &View<'_>,
-        name: &str,
-        node: &NodeView<'_>,
-        known: &mut Known,
-    ) -> Result<(), Violation> {
+    fn compare_applied(&mut self, view: &View<'_>, node: &NodeView<'_>) -> Result<(), Violation> {
+        let (mut compared, applied) = match self.nodes.get(node.name) {
+            Some(known) => (known.compared, known.applied),
+            None => return Ok(()),
+        };
         let mut first_seen = None;
-        while known.compared < known.applied {
-            let index = known.compared + 1;
+        while compared < applied {
+            let index = compared + 1;
             let found = node.disk.look(|synced| match synced.purged >= index {
                 true => Some(None),
                 false => synced
@@ -83,6 +84,7 @@ impl OneLog {
                     }
                     let first = *self.applied.entry(index).or_insert(id);
                     if first != id {
+                        let name = node.name;
                         return broken(
                             "R1",
                             format!("{name} applied {id:?} at {index}, another {first:?}"),
@@ -90,7 +92,10 @@ impl OneLog {
                     }
                 }
             }
-            known.compared = index;
+            compared = index;
+        }
+        if let Some(known) = self.nodes.get_mut(node.name) {
+            known.compared = compared;
         }
         match first_seen {
             Some((index, id)) => self.is_on_a_majority(view, index, id),
@@ -98,8 +103,25 @@ impl OneLog {
         }
     }
 
-    fn running(&mut self, name: &str, seen: &Seen, known: &mut Known) -> Result<(), Violation> {
+    fn running(
+        &mut self,
+        now: Duration,
+        name: &str,
+        seen: &Seen,
+        known: &mut Known,
+    ) -> Result<(), Violation> {
         let status = &seen.status;
+        if status.me.is_voter {
+            known.votes_since.get_or_insert(now);
+        }
+        // 0: it has none yet.
+        let id = status.me.id;
+        let directory = (name.to_owned(), known.wiped);
+        let of_id = self.directories.entry(id);
+        let first = of_id.or_insert_with(|| directory.clone());
+        if id != 0 && *first != directory {
+            return broken("R1", format!("{directory:?} has the id {id} of {first:?}"));
+        }
         if known.start != seen.start {
             known.start = seen.start;
             (known.term, known.applied) = (0, 0);
@@ -140,9 +162,9 @@ impl OneLog {
 
     /// Of as many nodes as the group has names: each set of voters is that large.
     ///
-    /// A disk acknowledges what it has, and may be lost while that is under way: whoever counts it then counts rightly. The node that
-    /// comes back has a new id, and those that are left are a majority only together, so that the entry stays all the same. That a
-    /// disk which was lost long before does not count is what this looks for.
+    /// A disk acknowledges what it has, and may be lost before others have the entry as well: whoever counts it then counts rightly, however
+    /// much later. The node comes back with another id, and those that are left are a majority only together, so that the entry
+    /// stays all the same. Once the new id has a vote, its own disk is what counts.
     fn is_on_a_majority(
         &self,
         view: &View<'_>,
@@ -151,8 +173,9 @@ impl OneLog {
     ) -> Result<(), Violation> {
         let holders = view.nodes.iter().filter(|node| {
             let acknowledged = || {
-                let wiped_at = self.wiped_at.get(node.name);
-                wiped_at.is_some_and(|at| view.now.saturating_sub(*at) <= UNDER_WAY_MAX)
+                let known = self.nodes.get(node.name);
+                let votes_since = known.and_then(|known| known.votes_since);
+                votes_since.is_none_or(|at| view.now.saturating_sub(at) <= UNDER_WAY_MAX)
                     && node.disk.look_before_wipe(|synced| synced.holds(index, id))
             };
             node.disk.look(|synced| synced.holds(index, id)) || acknowledged()
@@ -174,7 +197,6 @@ impl Invariant for OneLog {
             self.entries(node)?;
             let mut known = self.nodes.remove(node.name).unwrap_or_default();
             if known.wiped != node.disk.wiped() {
-                self.wiped_at.insert(node.name.to_owned(), view.now);
                 known = Known {
                     wiped: node.disk.wiped(),
                     ..Known::default()
@@ -190,10 +212,13 @@ impl Invariant for OneLog {
             }
             known.vote = vote;
             if let Some(seen) = &node.running {
-                self.running(node.name, seen, &mut known)?;
-                self.compare_applied(view, node.name, node, &mut known)?;
+                self.running(view.now, node.name, seen, &mut known)?;
             }
             self.nodes.insert(node.name.to_owned(), known);
+        }
+        let running = view.nodes.iter().filter(|node| node.running.is_some());
+        for node in running {
+            self.compare_applied(view, node)?;
         }
         Ok(())
     }
@@ -287,18 +312,33 @@ mod tests {
         assert_eq!(stage.broken(&mut invariant), "R1");
     }
 
+    fn let_in(stage: &mut Stage, node: usize, id: u64, is_voter: bool) {
+        let mut status = stage.seen[node].status.as_ref().clone();
+        (status.me.id, status.me.is_voter) = (id, is_voter);
+        stage.seen[node].status = Arc::new(status);
+    }
+
     #[tokio::test]
-    async fn a_disk_that_was_wiped_counts_for_what_it_had_while_its_answer_may_be_under_way() {
-        for (later, is_fine) in [(UNDER_WAY_MAX, true), (UNDER_WAY_MAX * 2, false)] {
+    async fn a_disk_that_was_wiped_counts_for_what_it_had_until_its_node_votes_again() {
+        for (votes, is_fine) in [(false, true), (true, false)] {
             let (mut stage, mut invariant) = (Stage::new(3), OneLog::default());
             for node in [0, 2] {
                 keep(&stage, node, 1);
             }
             stage.disks[2].wipe();
+            let_in(&mut stage, 2, 9, votes);
             assert_eq!(stage.look(&mut invariant), Ok(()));
-            stage.now += later;
+            stage.now += UNDER_WAY_MAX * 9;
             apply(&mut stage, 0, 1);
-            assert_eq!(stage.look(&mut invariant).is_ok(), is_fine, "{later:?}");
+            assert_eq!(stage.look(&mut invariant).is_ok(), is_fine, "{votes}");
         }
+    }
+
+    #[test]
+    fn a_wiped_node_that_comes_back_under_its_former_id_is_noticed() {
+        let (stage, mut invariant) = (Stage::new(3), OneLog::default());
+        assert_eq!(stage.look(&mut invariant), Ok(()));
+        stage.disks[2].wipe();
+        assert_eq!(stage.broken(&mut invariant), "R1");
     }
 }

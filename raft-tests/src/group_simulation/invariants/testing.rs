@@ -19,11 +19,11 @@ pub struct Stage {
     pub ledger: Ledger,
 }
 
-fn status(name: &str) -> GroupStatus {
+fn status(id: u64, name: &str) -> GroupStatus {
     GroupStatus {
         group: None,
         me: GroupMember {
-            id: 1,
+            id,
             name: name.to_owned(),
             address: name.to_owned(),
             http: None,
@@ -52,11 +52,11 @@ impl Stage {
         let names: Vec<String> = (0..nodes).map(|node| format!("node{node}")).collect();
         Self {
             now: Duration::ZERO,
-            seen: names
-                .iter()
-                .map(|name| Seen {
+            seen: (1..)
+                .zip(&names)
+                .map(|(id, name)| Seen {
                     start: 1,
-                    status: Arc::new(status(name)),
+                    status: Arc::new(status(id, name)),
                     fence: None,
                     is_serving: false,
                     decided: Arc::new(Decided::default()),
