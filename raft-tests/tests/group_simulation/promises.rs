@@ -74,6 +74,8 @@ fn a_store_that_takes_writes_again_in_time_costs_nothing() {
 fn a_node_that_was_ill_asks_to_be_elected_when_it_has_been_well_for_10_s() {
     tell(3, async |story| {
         story.write().await?;
+        // What a node notes a moment after its start, and ends where it cannot, is noted.
+        story.pass(SECOND * 2).await?;
         let (leader, ill) = (story.leader(), (story.leader() + 1) % 3);
         story.set_full_disk(ill, true);
         story.write().await?;
@@ -380,5 +382,29 @@ fn an_entry_that_a_lost_disk_acknowledged_is_committed_with_the_next_one_and_sta
             .await?;
         assert!(story.status(story.leader()).applied_index >= index);
         Ok(())
+    });
+}
+
+#[test]
+fn a_founder_that_is_lost_a_moment_after_the_group_began_comes_back_with_another_id() {
+    tell(3, async |story| {
+        // Nobody else has heard much of it: it led, and has voted for itself.
+        let lost = story.leader();
+        let before = story.status(lost).me.id;
+        story.crash(lost);
+        story
+            .until("another leads", SECOND * 5, |story| {
+                story.is_led_by_another_than(lost)
+            })
+            .await?;
+        story.wipe(lost).await?;
+        story
+            .until("it votes again", SECOND * 30, |story| {
+                let status = story.status(lost);
+                status.me.is_voter && status.role == GroupRole::Follower
+            })
+            .await?;
+        assert_ne!(story.status(lost).me.id, before);
+        story.write().await
     });
 }

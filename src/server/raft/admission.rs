@@ -1,6 +1,6 @@
 //! How a node with a new data directory becomes a member: in the place of whoever had its name, or as one that the group is to have.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +27,6 @@ fn not_yet(reason: impl Into<String>) -> v1::JoinResponse {
         reason: reason.into(),
         leader_address: String::new(),
         is_final: false,
-        is_used_up: false,
     }
 }
 
@@ -57,10 +56,10 @@ impl Core {
             });
         }
         // One at a time: each change builds on the one before.
-        let Ok(mut attempts) = self.admission.try_lock() else {
+        let Ok(_turn) = self.admission.try_lock() else {
             return Ok(not_yet("another change of members is under way"));
         };
-        let step = self.step(&engine, &metrics, &request, &mut attempts);
+        let step = self.step(&engine, &metrics, &request);
         match tokio::time::timeout(MEMBERSHIP_WITHIN, step).await {
             Ok(answer) => answer,
             Err(_) => Ok(not_yet("the group did not take the change in yet")),
@@ -81,11 +80,10 @@ impl Core {
         engine: &Arc<Engine>,
         metrics: &Metrics,
         request: &v1::JoinRequest,
-        attempts: &mut BTreeMap<NodeId, u64>,
     ) -> Result<v1::JoinResponse, String> {
         let members = metrics.membership_config.membership();
         let voters: BTreeSet<NodeId> = members.voter_ids().collect();
-        if voters.contains(&request.id) && request.attempt == 0 {
+        if voters.contains(&request.id) {
             return Ok(votes());
         }
         // Those who voted before it are among the voters until it is ended, and must not be taken over into the next change.
@@ -93,9 +91,6 @@ impl Core {
             return Ok(not_yet(
                 "another change of who votes was left half done, and is ended first",
             ));
-        }
-        if voters.contains(&request.id) {
-            return self.note_first(engine, metrics, request, attempts).await;
         }
         let holder = members
             .nodes()
@@ -125,7 +120,6 @@ impl Core {
             let member = Member {
                 name: request.name.clone(),
                 address: request.address.clone(),
-                was_heard: true,
             };
             engine
                 .add_learner(request.id, member, false)
@@ -134,41 +128,6 @@ impl Core {
             return Ok(not_yet("it was added, and catches up"));
         }
         self.promote(engine, metrics, request, old, voters).await
-    }
-
-    /// Writes down that a voter which was never heard is there now, before it acknowledges anything: whoever comes later with an
-    /// empty directory and this id was wiped.
-    async fn note_first(
-        &self,
-        engine: &Arc<Engine>,
-        metrics: &Metrics,
-        request: &v1::JoinRequest,
-        attempts: &mut BTreeMap<NodeId, u64>,
-    ) -> Result<v1::JoinResponse, String> {
-        let members = &metrics.membership_config;
-        let Some(member) = members.membership().get_node(&request.id) else {
-            return Ok(not_yet("it is no member"));
-        };
-        let was_heard = member.was_heard || self.acks.heard_at(request.id).is_some();
-        if was_heard && attempts.get(&request.id) != Some(&request.attempt) {
-            return Ok(v1::JoinResponse {
-                is_used_up: true,
-                ..not_yet("its id was heard before with another data directory")
-            });
-        }
-        if !member.was_heard {
-            let member = Member {
-                was_heard: true,
-                ..member.clone()
-            };
-            // Also where it is not known in time what comes of it.
-            attempts.insert(request.id, request.attempt);
-            let change = ChangeMembers::SetNodes(BTreeMap::from([(request.id, member)]));
-            engine.change_membership(change, true).await.map_err(said)?;
-        } else if metrics.last_applied < *members.log_id() {
-            return Ok(not_yet("the group has not taken it in yet"));
-        }
-        Ok(votes())
     }
 
     /// The newcomer gets a vote, and `old` loses its own, when it has what the group has and a majority is there without the

@@ -24,10 +24,6 @@ const JOIN_EVERY: Duration = Duration::from_secs(1);
 /// Time for the answer to such a request: the leader changes the members meanwhile.
 const JOIN_WITHIN: Duration = Duration::from_secs(8);
 
-/// How long a node with its first id waits until its group has written down that it is there. Where the others are no majority without
-/// it, they cannot, and it has to go on.
-const NOTED_WITHIN: Duration = Duration::from_secs(3);
-
 /// Told to stop, or failed for good.
 pub(super) struct Ended;
 
@@ -245,7 +241,6 @@ impl Core {
                 let member = Member {
                     name: name.clone(),
                     address: name.clone(),
-                    was_heard: false,
                 };
                 (first_id(nodes, name), member)
             })
@@ -262,28 +257,11 @@ impl Core {
         }
     }
 
-    /// There is a group: with the first id when it was never heard, else with a new one.
+    /// There is a group: this directory joins it with an id that nobody had before. Not with its first id, whoever is the first to hear of
+    /// it: it may be that of a directory that was lost, and that promised something which nobody who answers here knows of.
     async fn enter(self: &Arc<Self>, report: &v1::Report) -> Result<(), Ended> {
-        let mine = report
-            .members
-            .iter()
-            .find(|member| member.name == self.config.name && member.is_voter);
-        let unheard = mine.filter(|member| {
-            !member.was_heard && member.id == first_id(&self.nodes.load(), &self.config.name)
-        });
-        if let Some(member) = unheard
-            && self.is_noted_first(member.id).await?
-        {
-            self.identity
-                .take_id(member.id, true)
-                .map_err(|error| self.ends(error))?;
-            tracing::info!(
-                id = member.id,
-                "joins the group that began without this node"
-            );
-            self.start(member.id).await?;
-            return self.join(member.id).await;
-        }
+        let mut voters = report.members.iter().filter(|member| member.is_voter);
+        let mine = voters.find(|member| member.name == self.config.name);
         let drawn = self.deps.ids.unique();
         let id = usable(u64::try_from(drawn & u128::from(u64::MAX)).unwrap_or(1));
         self.identity
@@ -305,33 +283,6 @@ impl Core {
         }
         self.start(id).await?;
         self.join(id).await
-    }
-
-    /// Has the leader write down that this node is there with its first id, before it acknowledges anything under it: a wiped
-    /// node must find that it is used up. Whether this directory may have it.
-    async fn is_noted_first(self: &Arc<Self>, id: NodeId) -> Result<bool, Ended> {
-        let drawn = self.deps.ids.unique();
-        let attempt = u64::try_from(drawn & u128::from(u64::MAX))
-            .unwrap_or(1)
-            .max(1);
-        let last = self.now() + NOTED_WITHIN;
-        while self.now() < last {
-            match self.ask_to_join(id, attempt).await? {
-                Some(answer) if answer.is_used_up => return Ok(false),
-                Some(answer) if answer.is_voter => return Ok(true),
-                _ => {}
-            }
-            tokio::select! {
-                () = self.stop.cancelled() => return Err(Ended),
-                () = self.sleep(WAITING_EVERY) => {}
-            }
-            self.exchange().await;
-        }
-        tracing::warn!(
-            id,
-            "the group cannot write down yet that this node is there; should its directory be lost before it can, it has to come back under another name"
-        );
-        Ok(true)
     }
 
     /// Asks to be let in until the group's own list of members, as applied here, has this node with a vote, and until it
@@ -356,7 +307,7 @@ impl Core {
             let is_time = asked_at.is_none_or(|at| self.now().saturating_sub(at) >= JOIN_EVERY);
             if is_time && self.member_of(id).is_none() {
                 asked_at = Some(self.now());
-                self.ask_to_join(id, 0).await?;
+                self.ask_to_join(id).await?;
             }
             tokio::select! {
                 () = self.stop.cancelled() => return Err(Ended),
@@ -378,28 +329,23 @@ impl Core {
         members.find(|member| member.id == id && member.is_voter)
     }
 
-    /// `None` when there was no answer.
-    async fn ask_to_join(
-        &self,
-        id: NodeId,
-        attempt: u64,
-    ) -> Result<Option<v1::JoinResponse>, Ended> {
+    /// Asks the leader once; what keeps it from letting this node in is noted.
+    async fn ask_to_join(&self, id: NodeId) -> Result<(), Ended> {
         let Some(report) = self.member_report() else {
             self.wait_for(vec![
                 "no member of the group that answers knows its leader".to_owned(),
             ]);
-            return Ok(None);
+            return Ok(());
         };
         let leader = report.members.iter().find(|m| m.id == report.leader);
         let Some(leader) = leader else {
-            return Ok(None);
+            return Ok(());
         };
         let request = v1::JoinRequest {
             group: group_bytes(self.identity.group()),
             id,
             name: self.config.name.clone(),
             address: self.config.name.clone(),
-            attempt,
         };
         let callee = Callee {
             id: leader.id,
@@ -411,30 +357,21 @@ impl Core {
             self.deps.clock.as_ref(),
             callee,
             Call::Join(request),
-            if attempt == 0 {
-                JOIN_WITHIN
-            } else {
-                NOTED_WITHIN
-            },
+            JOIN_WITHIN,
         );
         match answer.await {
-            Ok(Answer::Join(answer)) if answer.is_voter || answer.is_used_up => {
-                return Ok(Some(answer));
-            }
+            Ok(Answer::Join(answer)) if answer.is_voter => {}
             Ok(Answer::Join(answer)) if answer.is_final => return Err(self.ends(answer.reason)),
-            Ok(Answer::Join(answer)) => {
-                self.wait_for(vec![format!(
-                    "the leader {} has not let this node in yet: {}",
-                    leader.name, answer.reason
-                )]);
-                return Ok(Some(answer));
-            }
+            Ok(Answer::Join(answer)) => self.wait_for(vec![format!(
+                "the leader {} has not let this node in yet: {}",
+                leader.name, answer.reason
+            )]),
             Ok(_) => {}
             Err(error) => self.wait_for(vec![format!(
                 "the leader {} cannot be asked to let this node in: {error}",
                 leader.name
             )]),
         }
-        Ok(None)
+        Ok(())
     }
 }

@@ -269,7 +269,6 @@ impl Core {
             member: Member {
                 name: self.config.name.clone(),
                 address: self.config.name.clone(),
-                was_heard: true,
             },
             term: 1,
             snapshot: Snapshot::of(group, &state, self.deps.known.known()),

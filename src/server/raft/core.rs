@@ -70,8 +70,8 @@ pub(super) struct Core {
     pub differing: Mutex<BTreeSet<String>>,
     /// The member that reads the fewest formats of commands, where those are fewer than this release writes.
     pub oldest: ArcSwapOption<OldMember>,
-    /// Taken while a member is let in. Attempts whose node was written down as heard before it acknowledged anything.
-    pub admission: tokio::sync::Mutex<BTreeMap<NodeId, u64>>,
+    /// Taken while a member is let in.
+    pub admission: tokio::sync::Mutex<()>,
     pub is_stopping: AtomicBool,
     /// What keeps the members, as leader, from being those that are wanted.
     pub following: Mutex<Option<String>>,

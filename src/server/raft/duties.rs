@@ -1,24 +1,21 @@
-//! What a running member does by itself: watches its core, exchanges reports, and, as leader, names the group, notes who
-//! was heard, and hands over when it is not fit to lead.
+//! What a running member does by itself: watches its core, exchanges reports, and, as leader, names the group, has its members be
+//! those that are wanted, and hands over when it is not fit to lead.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use openraft::ChangeMembers;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use orchestrator_core::decided::GroupId;
 use orchestrator_core::ports::Successor;
 use tokio::sync::watch;
 
 use super::bring_up::Ended;
-use super::core::{Core, Engine, Metrics, lock};
+use super::core::{Core, Engine, lock};
 use super::exchange::{EXCHANGE_EVERY, group_of};
 use super::network::group_bytes;
-use super::service::MEMBERSHIP_WITHIN;
 use super::timing::Timing;
-use super::types::{Member, NodeId, Payload, PayloadKind};
+use super::types::{NodeId, Payload, PayloadKind};
 use super::v1;
 
 /// How far a leader's clock may be from the members' median.
@@ -53,7 +50,6 @@ impl Core {
                     // Nothing else is changed meanwhile.
                     self.end_change(&engine).await;
                 } else {
-                    self.note_heard(&engine, &metrics).await;
                     self.follow_desired(&engine, &metrics, &mut gave_way_at)
                         .await;
                 }
@@ -255,37 +251,6 @@ impl Core {
                 self.tasks.spawn(Arc::clone(self).release_when_due());
             }
             Err(error) => self.fail(format!("the raft core did not start again: {error}")),
-        }
-    }
-
-    /// Writes down which first ids were heard: an empty node with such a name was wiped, and must not vote again.
-    async fn note_heard(&self, engine: &Arc<Engine>, metrics: &Metrics) {
-        let members = metrics.membership_config.membership();
-        let heard: BTreeMap<NodeId, Member> = members
-            .nodes()
-            .filter(|(id, member)| {
-                !member.was_heard
-                    && (**id == self.me() || self.acks.has_acknowledged(**id, metrics.current_term))
-            })
-            .map(|(id, member)| {
-                let member = Member {
-                    was_heard: true,
-                    ..member.clone()
-                };
-                (*id, member)
-            })
-            .collect();
-        if heard.is_empty() {
-            return;
-        }
-        let Ok(_turn) = self.admission.try_lock() else {
-            return;
-        };
-        let change = engine.change_membership(ChangeMembers::SetNodes(heard), true);
-        match tokio::time::timeout(MEMBERSHIP_WITHIN, change).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "who was heard could not be noted yet"),
-            Err(_) => tracing::debug!("who was heard could not be noted in time"),
         }
     }
 

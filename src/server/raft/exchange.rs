@@ -224,7 +224,6 @@ impl Core {
             id: *id,
             name: member.name.clone(),
             address: member.address.clone(),
-            was_heard: member.was_heard,
             is_voter: voters.contains(id),
         };
         members.nodes().map(message).collect()

@@ -59,13 +59,6 @@ impl Acks {
         lock(&self.heard).get(&node).copied()
     }
 
-    /// Whether a node acknowledged the leader of `term`.
-    pub fn has_acknowledged(&self, node: NodeId, term: u64) -> bool {
-        lock(&self.acks)
-            .get(&node)
-            .is_some_and(|ack| ack.term == term)
-    }
-
     /// Until when the leadership of `me` in `term` is beyond doubt; `None` when it is not. `voters` are one set, or two
     /// while one takes the place of the other: a majority of each is needed.
     pub fn holds_until(

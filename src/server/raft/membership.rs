@@ -21,7 +21,8 @@ pub struct MembershipRecord {
 struct MemberRecord {
     name: String,
     address: String,
-    was_heard: bool,
+    /// Says nothing; earlier builds wrote here whether the member was ever heard.
+    reserved: bool,
 }
 
 impl Stored for MembershipRecord {
@@ -33,17 +34,14 @@ impl MembershipRecord {
     /// These members.
     pub fn of(members: &Membership) -> Self {
         let record = |(id, member): (&NodeId, &Member)| {
-            let Member {
-                name,
-                address,
-                was_heard,
-            } = member.clone();
+            let Member { name, address } = member.clone();
+            let reserved = true;
             (
                 *id,
                 MemberRecord {
                     name,
                     address,
-                    was_heard,
+                    reserved,
                 },
             )
         };
@@ -95,19 +93,8 @@ impl MembershipRecord {
             .members
             .iter()
             .map(|(id, record)| {
-                let MemberRecord {
-                    name,
-                    address,
-                    was_heard,
-                } = record.clone();
-                (
-                    *id,
-                    Member {
-                        name,
-                        address,
-                        was_heard,
-                    },
-                )
+                let MemberRecord { name, address, .. } = record.clone();
+                (*id, Member { name, address })
             })
             .collect();
         Membership::new(voters, members).map_err(io::Error::other)
@@ -119,18 +106,17 @@ mod tests {
     use super::*;
 
     fn members() -> Membership {
-        let member = |name: &str, was_heard| Member {
+        let member = |name: &str| Member {
             name: name.to_owned(),
             address: format!("{name}:1"),
-            was_heard,
         };
         Membership::new(
             vec![[1, 2].into(), [2, 3].into()],
             BTreeMap::from([
-                (1, member("a", true)),
-                (2, member("b", false)),
-                (3, member("c", true)),
-                (300, member("d", false)),
+                (1, member("a")),
+                (2, member("b")),
+                (3, member("c")),
+                (300, member("d")),
             ]),
         )
         .unwrap()
@@ -144,7 +130,7 @@ mod tests {
         assert_eq!(
             hex,
             "0102020102020203040101610361\
-             3a3101020162036 23a310003016303633a3101fb2c01016403643a3100"
+             3a3101020162036 23a310103016303633a3101fb2c01016403643a3101"
                 .replace(' ', "")
         );
         let back = MembershipRecord::from_bytes(format, &bytes).unwrap();

@@ -51,8 +51,6 @@ pub struct Member {
     pub name: String,
     /// Address of its peer port, resolved on every dial.
     pub address: String,
-    /// Whether this id was heard since it is a member: an empty node with its name was wiped.
-    pub was_heard: bool,
 }
 
 /// What an entry of ours carries: already encoded, so that a proposal is encoded once and decoded where it is applied.

@@ -258,7 +258,6 @@ impl Survivor {
             member: Member {
                 name: self.name.clone(),
                 address: self.name.clone(),
-                was_heard: true,
             },
             term: self.term + 1,
             snapshot: Snapshot::of(group, &self.state, known),

@@ -250,7 +250,6 @@ mod tests {
             let member = Member {
                 address: name.clone(),
                 name,
-                was_heard: true,
             };
             (*id, member)
         });
