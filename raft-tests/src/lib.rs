@@ -8,7 +8,7 @@
 pub mod contract;
 pub mod group_simulation;
 pub mod invariants;
-pub mod kept;
 pub mod lab;
 pub mod readme;
+pub mod seeds;
 pub mod world;

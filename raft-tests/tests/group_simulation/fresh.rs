@@ -1,8 +1,7 @@
 //! Seeds that nobody has run before.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use raft_tests::group_simulation::{Verdict, run};
+use raft_tests::seeds::{first_fresh, number};
 
 use super::many::seeds;
 
@@ -11,29 +10,10 @@ const RUNS: u64 = 120;
 /// More runs that show nothing, of a hundred, make the rest worth little.
 const NOTHING_MAX: u64 = 25;
 
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name} is no number: {text}")),
-    )
-}
-
-/// Where fresh seeds begin: `GROUP_FIRST`, else the time.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "fresh seeds come from the clock, and are printed"
-)]
-fn first() -> u64 {
-    number("GROUP_FIRST").unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        now.as_secs() * 100_000
-    })
-}
-
 #[test]
 fn fresh_seeds_break_no_promise() {
-    let (first, count) = (first(), number("GROUP_SEEDS").unwrap_or(RUNS));
+    let first = first_fresh("GROUP_FIRST");
+    let count = number("GROUP_SEEDS").unwrap_or(RUNS);
     println!("{count} seeds from {first} on");
     let summary = seeds(first, count, None, false);
     println!(

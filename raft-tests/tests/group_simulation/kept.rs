@@ -1,7 +1,7 @@
-//! Seeds that once broke a promise: see [`raft_tests::kept`].
+//! Seeds that once broke a promise: see [`raft_tests::seeds`].
 
 use raft_tests::group_simulation::{Verdict, run};
-use raft_tests::kept::run_kept;
+use raft_tests::seeds::run_kept;
 
 #[test]
 fn kept_seeds_break_no_promise() {

@@ -1,6 +1,6 @@
-//! Seeds that once broke a promise: see [`raft_tests::kept`].
+//! Seeds that once broke a promise: see [`raft_tests::seeds`].
 
-use raft_tests::kept::run_kept;
+use raft_tests::seeds::run_kept;
 use raft_tests::world::model::{Verdict, run};
 
 #[test]

@@ -16,6 +16,10 @@ const GROUP_MAX: usize = 64;
 /// would allow.
 const CHECKPOINT_EVERY: u32 = 256;
 
+/// Rows changed between two checkpoints, where transactions are large: a busy group's have some thousand rows each, and 256 of them are
+/// 400 MB of log. So many rows are 10 to 20 MB.
+const CHECKPOINT_EVERY_ROWS: u64 = 16_384;
+
 /// Pages of the write-ahead log (4 KiB each) above which a checkpoint waits for readers to finish, so that the log does
 /// not grow without bound: 64 MiB.
 const LOG_PAGES_MAX: i64 = 16_384;
@@ -67,6 +71,7 @@ impl Writer {
             failed: Arc::clone(&failed),
             patience: patience.clone(),
             until_checkpoint: CHECKPOINT_EVERY,
+            checkpointed_rows: 0,
         };
         let thread = OwnThread::start(store, "store-writer", move |queue| loop_.run(queue))?;
         Ok(Self {
@@ -183,7 +188,10 @@ struct Loop {
     /// Set by a failed sync; nothing is written any more.
     failed: Arc<OnceLock<Error>>,
     patience: Option<Arc<Patience>>,
+    /// Transactions until the next checkpoint.
     until_checkpoint: u32,
+    /// Rows that this connection had changed at the last one.
+    checkpointed_rows: u64,
 }
 
 impl Loop {
@@ -307,10 +315,14 @@ impl Loop {
 
     fn checkpoint_when_due(&mut self) {
         self.until_checkpoint = self.until_checkpoint.saturating_sub(1);
-        if self.until_checkpoint > 0 || self.failed.get().is_some() {
+        // A connection that was opened anew counts from 0.
+        let rows = self.connection.total_changes();
+        let is_due = self.until_checkpoint == 0
+            || rows.abs_diff(self.checkpointed_rows) >= CHECKPOINT_EVERY_ROWS;
+        if !is_due || self.failed.get().is_some() {
             return;
         }
-        self.until_checkpoint = CHECKPOINT_EVERY;
+        (self.until_checkpoint, self.checkpointed_rows) = (CHECKPOINT_EVERY, rows);
         let pages = self.checkpoint("PASSIVE");
         if pages > LOG_PAGES_MAX {
             self.checkpoint("TRUNCATE");
@@ -563,6 +575,28 @@ mod tests {
     }
 
     #[test]
+    fn the_log_of_large_transactions_is_copied_into_the_file_before_it_is_many_times_as_large() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("store");
+        let connection = Connection::open(&file).unwrap();
+        connection
+            .execute_batch("PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (n PRIMARY KEY, text)")
+            .unwrap();
+        let writer = Writer::start("s".to_owned(), connection, None).unwrap();
+        for _ in 0..60 {
+            let rows = |connection: &Connection| {
+                let mut insert = connection.prepare_cached("REPLACE INTO t VALUES (?1, ?2)")?;
+                (0..2_000).try_for_each(|n| insert.execute((n, "t".repeat(500))).map(drop))?;
+                Ok(())
+            };
+            writer.run(rows).unwrap();
+        }
+        let log = std::fs::metadata(directory.path().join("store-wal")).unwrap();
+        // All of it is more than sixty.
+        assert!(log.len() < 24 << 20, "{} MiB", log.len() >> 20);
+    }
+
+    #[test]
     fn after_a_failed_sync_nothing_is_written_any_more() {
         let connection = Connection::open_in_memory().unwrap();
         let mut loop_ = Loop {
@@ -572,6 +606,7 @@ mod tests {
             failed: Arc::default(),
             patience: None,
             until_checkpoint: CHECKPOINT_EVERY,
+            checkpointed_rows: 0,
         };
         let sync_failed = rusqlite::Error::SqliteFailure(
             rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC),
