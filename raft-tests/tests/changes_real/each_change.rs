@@ -335,6 +335,11 @@ async fn a_named_source(flavour: Flavour, named: [String; 2]) -> Result<()> {
     };
     twice(&mut session, Change::StopReceiver).await?;
     twice(&mut session, Change::StartReplication).await?;
+    wait_until("both threads to run", SOON, async || {
+        // Refused while the receiver still connects.
+        Ok(session.make(&Change::RestartReceiver, DEADLINE).await?)
+    })
+    .await?;
     let below_c = Change::Repoint {
         source: key(c),
         profile_of: None,

@@ -6,16 +6,17 @@
 //! |---|---|
 //! | start the applier while the receiver runs | stop the receiver, then start the applier |
 //! | stop the receiver while the applier runs | stop both, then start either |
+//! | restart the receiver while the applier runs | restart the receiver while the applier is stopped |
 //! | wait until all is applied, then repoint | repoint, forget or detach before |
 
 use anyhow::{Result, ensure};
 use mysql_async::prelude::Queryable as _;
 use orchestrator_core::ports::{Change, ChangeError, ServerSession};
-use raft_tests::lab::{Flavour, Fleet, Plan, Server, wait_until};
+use raft_tests::lab::{Fate, Flavour, Fleet, Late, Plan, Server, StopAt, wait_until};
 
 use crate::world::{
-    DEADLINE, SOON, key, open, refuses, rows, servers, source_host, status, table, threads, twice,
-    write,
+    DEADLINE, SOON, everywhere, key, open, refuses, rows, servers, source_host, status, table,
+    threads, twice, write,
 };
 
 /// Replica `b` has received two rows and applied none, and the source is dead.
@@ -160,6 +161,69 @@ async fn nothing_is_started_after_both_were_stopped_on_mariadb() -> Result<()> {
         "this server keeps the rows: the refusal is needed no more"
     );
     Ok(())
+}
+
+/// Somebody stops the applier between our last look and the statement that restarts the receiver, and two rows come. What came of the
+/// restart, and the rows, whose source is dead, once the applier runs again.
+async fn restarted_after_somebody_stopped_the_applier(
+    flavour: Flavour,
+) -> Result<(Result<(), ChangeError>, Fleet)> {
+    let plan = Plan::of(flavour, "a\n+ b\n+ c").behind_relays();
+    let fleet = plan.build().await?;
+    table(&fleet).await?;
+    fleet.replicating().await?;
+    everywhere(&fleet).await?;
+    let (b, relay) = (&fleet["b"], fleet.relay()?);
+    let servers = servers();
+    let mut session = open(&servers, b).await?;
+    relay.stop_at(StopAt {
+        number: 1,
+        fate: Fate::Held,
+        late: Late::WhenReleased,
+    });
+    let (made, between) = tokio::join!(session.make(&Change::RestartReceiver, DEADLINE), async {
+        let came = relay.reaches(SOON).await?;
+        ensure!(came[0].text.contains("STOP"), "{came:?}");
+        relay.stopped();
+        let replica = match flavour {
+            Flavour::MySql => "REPLICA",
+            _ => "SLAVE",
+        };
+        b.run(&format!("STOP {replica} SQL_THREAD")).await?;
+        receive_two(&fleet).await?;
+        relay.release(SOON).await?;
+        Ok::<_, anyhow::Error>(replica)
+    });
+    let replica = between?;
+    fleet["a"].kill()?;
+    b.run(&format!("START {replica} SQL_THREAD")).await?;
+    Ok((made, fleet))
+}
+
+/// The server looks itself, in the statement.
+#[tokio::test]
+async fn a_receiver_is_not_restarted_once_somebody_stopped_the_applier_on_mariadb() -> Result<()> {
+    let (made, fleet) = restarted_after_somebody_stopped_the_applier(Flavour::MariaDb).await?;
+    ensure!(
+        matches!(made, Err(ChangeError::Unsupported { .. })),
+        "{made:?}"
+    );
+    both_rows_are_there(&fleet).await
+}
+
+/// MySQL keeps them, whether the applier runs or not.
+#[tokio::test]
+async fn a_restarted_receiver_keeps_rows_that_are_not_applied_on_mysql_9() -> Result<()> {
+    let (made, fleet) = restarted_after_somebody_stopped_the_applier(Flavour::MySql).await?;
+    made?;
+    both_rows_are_there(&fleet).await
+}
+
+#[tokio::test]
+async fn a_restarted_receiver_keeps_rows_that_are_not_applied_on_mysql_56() -> Result<()> {
+    let (made, fleet) = restarted_after_somebody_stopped_the_applier(Flavour::MySql56).await?;
+    made?;
+    both_rows_are_there(&fleet).await
 }
 
 /// An applier that is busy is waited for, and not stopped when the time is over.

@@ -60,6 +60,8 @@ pub enum Evidence {
         receiving: Vec<InstanceKey>,
         /// Those that nobody answers.
         cut_off: Vec<InstanceKey>,
+        /// Those that are not connected, and to which something came a moment ago.
+        heard_lately: Vec<InstanceKey>,
     },
     /// Receivers cannot connect, for any reason.
     FailingToConnect {
@@ -182,12 +184,25 @@ impl fmt::Display for Evidence {
                 "Nobody answers the receivers of {}, and no other receiver is connected.",
                 list(replicas)
             ),
-            Self::NotConfirmed { receiving, cut_off } => write!(
-                f,
-                "Receivers connected: {}; receivers that nobody answers: {}.",
-                list(receiving),
-                list(cut_off)
-            ),
+            Self::NotConfirmed {
+                receiving,
+                cut_off,
+                heard_lately,
+            } => {
+                let (receiving, cut_off) = (list(receiving), list(cut_off));
+                write!(
+                    f,
+                    "Receivers connected: {receiving}; receivers that nobody answers: {cut_off}"
+                )?;
+                match heard_lately.is_empty() {
+                    true => f.write_str("."),
+                    false => write!(
+                        f,
+                        "; something came a moment ago to {}.",
+                        list(heard_lately)
+                    ),
+                }
+            }
             Self::FailingToConnect { replicas } => {
                 write!(f, "Receivers that cannot connect: {replicas}.")
             }

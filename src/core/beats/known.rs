@@ -57,6 +57,9 @@ pub struct Beat {
     pub spoken_by: Option<InstanceKey>,
     /// Replicas whose receivers look connected and bring nothing, for so long that they say nothing for it any more.
     pub standing_still: Arc<BTreeSet<InstanceKey>>,
+    /// Replicas to which something came less than `PrimarySilenceSeconds` before they were last asked: they speak for a silent
+    /// primary, whatever became of their receivers since.
+    pub heard_lately: Arc<BTreeSet<InstanceKey>>,
 }
 
 impl Beat {
@@ -72,6 +75,7 @@ impl Beat {
             reconnecting: None,
             spoken_by: None,
             standing_still: Arc::default(),
+            heard_lately: Arc::default(),
         }
     }
 }

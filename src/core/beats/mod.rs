@@ -12,7 +12,9 @@
 //! server's socket. Whoever closes it in order says so by that ([`VigilEnd`]).
 //!
 //! That a primary stands as gone or silent does not make it dead. Its replicas have a say, and after silence, when their
-//! receivers look connected, what they receive: [`Passive`].
+//! receivers look connected, what they receive: [`Passive`]. What came to one a moment ago speaks for a silent primary for as long as
+//! it has to be silent to us, also when the receiver is not connected any more: a primary that was restarted in an instant
+//! finds its replicas between two attempts to connect.
 //!
 //! All of it is one value, [`Beats`]. A primary without beats is judged by its probes alone.
 

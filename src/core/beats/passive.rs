@@ -91,8 +91,13 @@ impl Passive {
 
     /// Whether something was seen to come in the last while.
     pub fn moves(&self, now: Duration) -> bool {
+        self.has_moved_within(MOVES_FOR, now)
+    }
+
+    /// Whether something was seen to come in so long a time before `now`, also to a receiver that is not connected any more.
+    pub fn has_moved_within(&self, length: Duration, now: Duration) -> bool {
         let ago = self.moved_at.map(|at| now.saturating_sub(at));
-        ago.is_some_and(|ago| ago < MOVES_FOR)
+        ago.is_some_and(|ago| ago < length)
     }
 
     /// How long after `now` it can be said that nothing has come for two heartbeat periods; `None` where that is never known.

@@ -475,6 +475,25 @@ fn the_time_in_which_a_receiver_was_not_connected_does_not_count() {
 }
 
 #[test]
+fn what_came_is_remembered_of_a_receiver_that_is_not_connected_any_more() {
+    let lost = |offset| {
+        let mut seen = replica(offset, None, None);
+        seen.replication.as_mut().unwrap().receiver = ThreadState::Other;
+        seen
+    };
+    let mut passive = Passive::first(&replica(7, None, None), ms(100)).unwrap();
+    passive.again(&lost(7), ms(300));
+    assert!(!passive.has_moved_within(ms(9000), ms(300)), "nothing came");
+    passive.again(&replica(8, None, None), ms(500));
+    // It brought something more before it was lost.
+    passive.again(&lost(9), ms(700));
+    passive.again(&lost(9), ms(900));
+    for (now, is) in [(900, true), (3699, true), (3700, false)] {
+        assert_eq!(passive.has_moved_within(ms(3000), ms(now)), is, "{now}");
+    }
+}
+
+#[test]
 fn without_a_known_heartbeat_period_nothing_is_said() {
     for period in [None, Some(0)] {
         let mut passive = Passive::first(&replica(7, None, period), ms(100)).unwrap();

@@ -25,7 +25,8 @@ pub enum Change {
     /// Stop the receiver. On MariaDB with GTID only while the applier runs, or with nothing to apply.
     StopReceiver,
     /// Stop the receiver and start it again, in one go, so that it stays stopped only where the server itself fails in between.
-    /// Refused unless both threads run and nothing is left to apply. Asked for twice, it is made twice.
+    /// Refused unless both threads run and nothing is left to apply; on MariaDB, which would discard what comes after an applier was
+    /// stopped, the server itself looks at the threads when it carries it out. Asked for twice, it is made twice.
     RestartReceiver,
     /// Stop the applier. On MariaDB with GTID only while the receiver runs, or with nothing to apply.
     StopApplier,

@@ -132,6 +132,7 @@ impl Board {
             is_moving: said.is_moving,
             is_soon_known: said.is_soon_known,
             standing_still: Arc::new(said.standing_still.clone()),
+            heard_lately: Arc::new(said.heard_lately.clone()),
             ..before.clone()
         };
         let is_news = said.is_news || *before != beat;
@@ -185,6 +186,7 @@ pub(super) struct Said {
     pub(super) served_at: Option<Duration>,
     pub(super) is_soon_known: bool,
     pub(super) standing_still: BTreeSet<InstanceKey>,
+    pub(super) heard_lately: BTreeSet<InstanceKey>,
     pub(super) silent: BTreeMap<InstanceKey, Option<Duration>>,
     /// What they say together is other than before, and somebody has to look.
     pub(super) is_news: bool,

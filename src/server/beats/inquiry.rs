@@ -1,16 +1,17 @@
 //! What the replicas of a primary in doubt say: they are asked at once and again and again, each for itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use orchestrator_core::analysis::Vote;
 use orchestrator_core::beats::{BeatPolicy, Passive, Standing};
 use orchestrator_core::domain::{InstanceKey, Observation};
-use orchestrator_core::ports::{BeatReader as _, Clock, Discovery, PictureReader};
+use orchestrator_core::ports::BeatReader as _;
 use tokio::task::JoinSet;
 
-use super::board::{Board, Said};
+use super::board::Said;
+use super::pulse::Shared;
 use super::targets::replicas_of;
 
 /// How often replicas are asked of a primary that is gone: their receivers notice within some milliseconds, and the failover
@@ -36,10 +37,7 @@ const SOON: Duration = BeatPolicy::RECONNECTS_WITHIN;
 /// What an inquiry needs of the outside.
 pub(super) struct Inquiry {
     pub(super) key: InstanceKey,
-    pub(super) discovery: Arc<dyn Discovery>,
-    pub(super) picture: Arc<dyn PictureReader>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) board: Arc<Board>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// What one replica has said since the inquiry began.
@@ -56,7 +54,21 @@ struct Replica {
     silent_since: Option<Duration>,
     /// It was asked and answered, or failed to.
     was_asked: bool,
+    /// When it was asked for what is known of it.
+    asked_at: Duration,
     is_being_asked: bool,
+}
+
+impl Replica {
+    fn is_receiving(&self) -> bool {
+        self.silent_since.is_none() && self.vote == Some(Vote::Receiving)
+    }
+
+    /// Whether something had come to it so short a while before it was last asked. That it is over is known only by a look that is later.
+    fn heard_within(&self, silence: Duration) -> bool {
+        let passive = self.passive.as_ref();
+        passive.is_some_and(|passive| passive.has_moved_within(silence, self.asked_at))
+    }
 }
 
 /// How asking one replica ended.
@@ -71,26 +83,27 @@ impl Inquiry {
     /// Asks until it is dropped, which ends all that is under way.
     pub(super) async fn run(self) {
         // Whether it can be asked is what the picture then shows.
-        self.discovery.discover_soon(self.key.clone()).ok();
+        self.shared.discovery.discover_soon(self.key.clone()).ok();
         let mut asking: JoinSet<Answer> = JoinSet::new();
         let mut replicas: BTreeMap<InstanceKey, Replica> = BTreeMap::new();
-        let began = self.clock.monotonic();
+        let began = self.shared.clock.monotonic();
         let mut evidence_since: Option<Duration> = None;
         let mut said_before = None;
         loop {
-            let now = self.clock.monotonic();
-            let version = self.board.version();
+            let now = self.shared.clock.monotonic();
+            let version = self.shared.board.version();
             let standing = self.standing();
             match standing.is_against() {
                 true => evidence_since = evidence_since.or(Some(now)),
                 false => evidence_since = None,
             }
             self.ask_all(&mut replicas, &mut asking, now);
-            let pause = self
-                .clock
-                .sleep(pause(standing, began, evidence_since, now));
-            tokio::pin!(pause);
-            let mut turned = self.board.changed(version);
+            let mut length = pause(standing, began, evidence_since, now);
+            if self.some_lost_it(&replicas, standing) {
+                length = length.min(EVERY_IN_DOUBT);
+            }
+            let mut pause = self.shared.clock.sleep(length.min(LATER));
+            let mut turned = self.shared.board.changed(version);
             loop {
                 self.conclude(&replicas, evidence_since, &mut said_before);
                 tokio::select! {
@@ -100,21 +113,54 @@ impl Inquiry {
                         if let Ok(answer) = joined {
                             take_in(&mut replicas, answer);
                         }
+                        if length > EVERY_IN_DOUBT && self.some_lost_it(&replicas, standing) {
+                            break;
+                        }
                     }
                     () = &mut turned => {
-                        turned = self.board.changed(self.board.version());
+                        turned = self.shared.board.changed(self.shared.board.version());
                         if self.standing() != standing {
                             break;
                         }
                     }
-                    () = &mut pause => break,
+                    () = &mut pause => {
+                        let left = length.saturating_sub(self.shared.clock.monotonic().saturating_sub(now));
+                        if left.is_zero() || self.some_turned(&replicas, standing) {
+                            break;
+                        }
+                        pause = self.shared.clock.sleep(left.min(LATER));
+                    }
                 }
             }
         }
     }
 
+    /// Whether a receiver is not connected any more to which something of a silent primary came a moment ago: it is looked at often
+    /// until it is again, or that has lost its meaning.
+    fn some_lost_it(&self, replicas: &BTreeMap<InstanceKey, Replica>, standing: Standing) -> bool {
+        let silence = self.silence();
+        let lost = |one: &Replica| one.heard_within(silence) && !one.is_receiving();
+        standing == Standing::Silent && replicas.values().any(lost)
+    }
+
+    /// Whether a poll has seen a receiver turn that spoke for a silent primary when it was asked.
+    fn some_turned(&self, replicas: &BTreeMap<InstanceKey, Replica>, standing: Standing) -> bool {
+        let (silence, picture) = (self.silence(), self.shared.picture.picture());
+        standing == Standing::Silent
+            && replicas.iter().any(|(key, replica)| {
+                let seen = picture.observation(key);
+                let link = seen.and_then(|seen| seen.replication.as_ref());
+                replica.heard_within(silence) && link.map(Vote::of) != replica.vote
+            })
+    }
+
+    /// How long nothing must come before that is evidence.
+    fn silence(&self) -> Duration {
+        self.shared.policy(&self.key).silence
+    }
+
     fn standing(&self) -> Standing {
-        let beats = self.board.beats();
+        let beats = self.shared.board.beats();
         beats
             .of(&self.key)
             .map_or(Standing::Doubt, |beat| beat.standing)
@@ -126,14 +172,17 @@ impl Inquiry {
         asking: &mut JoinSet<Answer>,
         asked: Duration,
     ) {
-        let found = replicas_of(&self.picture.picture(), &self.key);
+        let found = replicas_of(&self.shared.picture.picture(), &self.key);
         replicas.retain(|key, _| found.contains(key));
         for key in found {
             let replica = replicas.entry(key.clone()).or_default();
             if std::mem::replace(&mut replica.is_being_asked, true) {
                 continue;
             }
-            let (discovery, clock) = (Arc::clone(&self.discovery), Arc::clone(&self.clock));
+            let (discovery, clock) = (
+                Arc::clone(&self.shared.discovery),
+                Arc::clone(&self.shared.clock),
+            );
             asking.spawn(async move {
                 let answer = tokio::select! {
                     biased;
@@ -157,8 +206,8 @@ impl Inquiry {
         evidence_since: Option<Duration>,
         before: &mut Option<(bool, bool)>,
     ) {
-        let now = self.clock.monotonic();
-        let beats = self.board.beats();
+        let now = self.shared.clock.monotonic();
+        let beats = self.shared.board.beats();
         let beat = beats.of(&self.key);
         let is_silent = beat.is_some_and(|beat| beat.standing == Standing::Silent);
         let is_spoken_for = beat.is_some_and(|beat| beat.spoken_by.is_some());
@@ -169,6 +218,18 @@ impl Inquiry {
                     passive.stands_still() || is_spoken_for && !replica.has_moved
                 })
         };
+        // A closed connection is not silence: what came before it was closed says nothing.
+        let is_gone = beat.is_some_and(|beat| beat.standing == Standing::Gone);
+        let spoken_by = beat.and_then(|beat| beat.spoken_by.as_ref());
+        let silence = self.silence();
+        let heard_lately: BTreeSet<InstanceKey> = replicas
+            .iter()
+            .filter(|(key, one)| {
+                let is_worth = !is_gone && !still(one) && spoken_by != Some(*key);
+                is_worth && one.heard_within(silence)
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
         let receiving = || {
             let all = replicas.values();
             all.filter(move |one| one.vote == Some(Vote::Receiving) && !still(one))
@@ -194,13 +255,17 @@ impl Inquiry {
         };
         let agree = is_complete
             && !says(Vote::Receiving)
+            && (!is_silent || heard_lately.is_empty())
             && (says(Vote::CutOff) || replicas.values().any(still));
         let is_late = evidence_since.is_some_and(|since| now.saturating_sub(since) >= QUICKLY_FOR);
         let is_asking = evidence_since.is_some() && !agree && !is_late;
         let together = (agree, is_asking);
         let said = Said {
             is_asking,
-            is_moving: receiving().any(|passive| passive.moves(now)),
+            is_moving: receiving().any(|passive| passive.moves(now))
+                || replicas
+                    .iter()
+                    .any(|(key, replica)| heard_lately.contains(key) && !replica.is_receiving()),
             served_at: replicas
                 .values()
                 .filter_map(|replica| replica.served_at)
@@ -211,6 +276,7 @@ impl Inquiry {
                 .filter(|(_, replica)| still(replica))
                 .map(|(key, _)| key.clone())
                 .collect(),
+            heard_lately,
             silent: replicas
                 .iter()
                 .filter(|(_, replica)| replica.was_asked)
@@ -219,7 +285,7 @@ impl Inquiry {
             is_news: agree && *before != Some(together),
         };
         *before = Some(together);
-        self.board.tell_replicas(&self.key, &said);
+        self.shared.board.tell_replicas(&self.key, &said);
     }
 }
 
@@ -257,6 +323,7 @@ fn take_in(replicas: &mut BTreeMap<InstanceKey, Replica>, answer: Answer) {
     };
     replica.is_being_asked = false;
     replica.was_asked = true;
+    replica.asked_at = answer.asked;
     match answer.seen {
         Some(Ok(seen)) => {
             replica.silent_since = None;

@@ -323,13 +323,9 @@ impl Pulse {
     }
 
     fn inquire(&mut self) {
-        let shared = &self.shared;
         let inquiry = Inquiry {
             key: self.key.clone(),
-            discovery: Arc::clone(&shared.discovery),
-            picture: Arc::clone(&shared.picture),
-            clock: Arc::clone(&shared.clock),
-            board: Arc::clone(&shared.board),
+            shared: Arc::clone(&self.shared),
         };
         self.inquiry.spawn(inquiry.run());
     }

@@ -69,6 +69,8 @@ struct State {
     unreachable: bool,
     /// What has come to `c…` of a frozen primary that only we do not hear.
     came_to_c: u64,
+    /// Receivers of a frozen primary are between two attempts to connect.
+    lost: bool,
     asked: Vec<(Duration, InstanceKey)>,
     config: Config,
 }
@@ -134,6 +136,9 @@ impl World {
                     false => 0,
                 };
                 link.received.offset = 7 + came;
+                if self.state().lost {
+                    link.receiver = ThreadState::Other;
+                }
             }
             Server::Up | Server::Full(_) | Server::Closed(_) => {
                 link.received.offset = u64::try_from(self.elapsed().as_millis()).unwrap();
@@ -505,6 +510,108 @@ async fn still_when_spoken_for(came_to_c: u64) -> Vec<InstanceKey> {
 async fn one_that_could_not_reconnect_speaks_for_all_but_those_that_have_heard_since() {
     assert_eq!(still_when_spoken_for(0).await, [key("b0"), key("c0")]);
     assert_eq!(still_when_spoken_for(1).await, [key("b0")]);
+}
+
+fn heard_lately(beats: &BeatLoop) -> Vec<InstanceKey> {
+    let known = beats.beats();
+    let beat = known.of(&key("a0")).expect("it has beats");
+    beat.heard_lately.iter().cloned().collect()
+}
+
+/// `a0`, which only we do not hear: something comes to `c0` each tenth of a second for `length`.
+async fn silent_to_us(
+    length: Duration,
+) -> (Arc<World>, Arc<BeatLoop>, tokio_util::sync::DropGuard) {
+    let (world, beats, guard) = well(1, ms(30), Some(ms(30_000))).await;
+    world.set(0, Server::Frozen);
+    let began = moment();
+    while began.elapsed() < length {
+        world.state().came_to_c += 1;
+        sleep(ms(100)).await;
+    }
+    assert_eq!(standing(&beats, "a0"), Standing::Silent);
+    assert_eq!(heard_lately(&beats), [key("c0")]);
+    (world, beats, guard)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_speaks_for_a_silent_primary_for_as_long_as_it_has_to_be_silent() {
+    let (world, beats, _guard) = silent_to_us(ms(8000)).await;
+    world.state().lost = true;
+    let version = beats.version();
+    let over = until(ms(3000), || heard_lately(&beats).is_empty()).await;
+    assert!(over >= ms(1800) && over <= ms(2450), "{over:?}");
+    assert_ne!(beats.version(), version, "somebody is to look now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_connects_again_meanwhile_speaks_for_itself() {
+    let (world, beats, _guard) = silent_to_us(ms(8000)).await;
+    world.state().lost = true;
+    sleep(ms(1500)).await;
+    world.state().lost = false;
+    for _ in 0..30 {
+        sleep(ms(100)).await;
+        world.state().came_to_c += 1;
+        assert_eq!(heard_lately(&beats).last(), Some(&key("c0")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_minutes_of_silence_a_poll_that_sees_a_receiver_turn_makes_replicas_be_asked() {
+    let (world, beats, _guard) = silent_to_us(ms(120_000)).await;
+    // The next regular look is ten seconds after the last.
+    let looks = world.state().asked.len();
+    until(ms(11_000), || {
+        world.state().came_to_c += 1;
+        world.state().asked.len() > looks
+    })
+    .await;
+    sleep(ms(100)).await;
+    world.state().lost = true;
+    // As a poll does.
+    let polled = world.discover(key("c0")).await;
+    assert!(polled.is_ok());
+    let looks = world.state().asked.len();
+    until(ms(1100), || world.state().asked.len() > looks).await;
+    let over = until(ms(4000), || heard_lately(&beats).is_empty()).await;
+    assert!(over >= ms(900) && over <= ms(2450), "{over:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_says_nothing_for_one_that_is_gone_or_that_could_not_be_reconnected_to() {
+    let (world, beats, _guard) = silent_to_us(ms(8000)).await;
+    beats.reconnected(&key("a0"), &key("c0"), Reconnected::No);
+    sleep(ms(250)).await;
+    assert!(heard_lately(&beats).is_empty());
+    let (world_of_gone, beats, _guard) = silent_to_us(ms(8000)).await;
+    drop(world);
+    world_of_gone.set(0, KILLED);
+    until(ms(200), || standing(&beats, "a0") == Standing::Gone).await;
+    let beat = || beats.beats().of(&key("a0")).cloned().unwrap();
+    let agreed = until(ms(500), || {
+        heard_lately(&beats).is_empty() && !beat().is_asking
+    })
+    .await;
+    assert!(agreed <= ms(120), "{agreed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_was_heard_of_a_frozen_primary_whose_receivers_give_up() {
+    let (world, beats, _guard) = well(1, ms(30), Some(ms(30_000))).await;
+    world.set(0, Server::Frozen);
+    until(ms(1600), || standing(&beats, "a0") == Standing::Doubt).await;
+    let gives_up = moment() + ms(1000);
+    while standing(&beats, "a0") != Standing::Silent {
+        world.state().lost = moment() >= gives_up;
+        sleep(ms(1)).await;
+    }
+    let beat = || beats.beats().of(&key("a0")).cloned().unwrap();
+    until(ms(50), || !beat().is_asking).await;
+    for _ in 0..100 {
+        assert!(heard_lately(&beats).is_empty());
+        sleep(ms(20)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

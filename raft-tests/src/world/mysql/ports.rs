@@ -12,6 +12,7 @@ use orchestrator_core::ports::{
 use tokio::time::{sleep, timeout};
 
 use super::flight::WITHHELD;
+use super::statements::NOT_BOTH_RUN;
 use super::{Fleet, Place, Power, ServerId, SessionOwner, SharedFleet};
 use crate::world::{Gate, NodeClock};
 
@@ -283,6 +284,10 @@ impl SimSession {
             Ok(Ok(Err(WITHHELD))) => Err(ChangeError::Unapplied {
                 server: self.server.clone(),
                 unapplied: "some transactions".to_owned(),
+            }),
+            Ok(Ok(Err(NOT_BOTH_RUN))) => Err(ChangeError::Unsupported {
+                server: self.server.clone(),
+                reason: "not both of its threads run".to_owned(),
             }),
             Ok(Ok(Err(errno))) => Err(ChangeError::Refused {
                 server: self.server.clone(),

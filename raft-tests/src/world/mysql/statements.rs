@@ -12,6 +12,9 @@ const MUST_STOP: u16 = 1198;
 /// The server is no replica (`ER_BAD_SLAVE`).
 const NO_REPLICA: u16 = 1200;
 
+/// What the statement says that restarts a receiver, where not both threads run (`ER_SIGNAL_EXCEPTION`).
+pub(super) const NOT_BOTH_RUN: u16 = 1644;
+
 /// What a statement came to: the error number, and how many received transactions it discarded.
 type Outcome = (Said, u64);
 
@@ -23,6 +26,9 @@ impl Fleet {
         let now = self.now;
         if self.is_done(id, change) {
             return DONE;
+        }
+        if *change == Change::RestartReceiver && !self.servers[id].may_restart_receiver() {
+            return (Err(NOT_BOTH_RUN), 0);
         }
         if let Some(link) = &mut self.servers[id].link {
             link.is_stopped_by_hand = false;
@@ -161,6 +167,13 @@ impl Server {
             };
         }
         (Ok(()), lost)
+    }
+
+    /// Whether the statement that restarts a receiver does so. On MariaDB it looks itself whether both threads run.
+    fn may_restart_receiver(&self) -> bool {
+        let both_run =
+            |link: &Link| matches!(link.receiver, Receiver::Running { .. }) && link.applies();
+        !self.product.is_mariadb() || self.link.as_ref().is_some_and(both_run)
     }
 
     /// Restarts the receiver. Relay logs may begin anew by it where the applier does not run.

@@ -88,6 +88,26 @@ fn mariadb_loses_relay_logs_when_a_thread_starts_while_none_runs() {
 }
 
 #[test]
+fn a_receiver_is_restarted_on_mariadb_only_while_the_applier_runs() {
+    for product in Product::MARIADB.into_iter().chain(Product::MYSQL) {
+        let restart = |fleet: &mut Fleet| fleet.execute(1, &Change::RestartReceiver);
+        let mut fleet = two_unapplied(product, FILE);
+        fleet.start(0);
+        run(&mut fleet, 60);
+        assert_eq!(restart(&mut fleet), (Ok(()), 0));
+        run(&mut fleet, 5);
+        discarded(&mut fleet, &[Change::StopApplier]);
+        let (said, lost) = restart(&mut fleet);
+        let expected = match product.is_mariadb() {
+            true => Err(1644),
+            false => Ok(()),
+        };
+        assert_eq!((said, lost), (expected, 0), "{product:?}");
+        assert_eq!(unapplied(&fleet), 2);
+    }
+}
+
+#[test]
 fn mysql_keeps_relay_logs_through_stops_and_starts() {
     use Change::{StartApplier, StartReplication, StopApplier, StopReceiver};
     for product in Product::MYSQL {

@@ -33,6 +33,7 @@ impl Facts {
         let mut replicas = Replicas::of(record, scene, policy);
         if let Some(beat) = beat.filter(|beat| beat.standing == Standing::Silent) {
             replicas.hush(&beat.standing_still);
+            replicas.listen(&beat.heard_lately);
         }
         if let Some(replica) = beat.and_then(|beat| beat.reconnecting.as_ref()) {
             replicas.hold(replica);

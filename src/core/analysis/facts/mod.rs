@@ -48,6 +48,8 @@ pub struct Replicas {
     pub cut_off: Vec<InstanceKey>,
     /// Of the valid: the receiver is connected to a source that is silent, and nothing has come for two heartbeat periods.
     pub standing_still: Vec<InstanceKey>,
+    /// Not connected to a source that is silent, and something came from it a moment ago.
+    pub heard_lately: Vec<InstanceKey>,
     /// Those with more lag than is reasonable.
     pub lagging: usize,
     /// Those with a configured delay.
@@ -85,10 +87,10 @@ impl Replicas {
     }
 
     /// Whether they say that their source is gone: nobody answers some, or nothing comes to them, and none is connected that
-    /// might still get something.
+    /// might still get something, or got something a moment ago.
     pub fn agree_it_is_gone(&self) -> bool {
         let some_say_so = !self.cut_off.is_empty() || !self.standing_still.is_empty();
-        some_say_so && self.receiving.is_empty()
+        some_say_so && self.receiving.is_empty() && self.heard_lately.is_empty()
     }
 
     /// One that was told to reconnect by us speaks for its source until that is over.
@@ -105,6 +107,15 @@ impl Replicas {
         let receiving = std::mem::take(&mut self.receiving);
         (self.standing_still, self.receiving) =
             receiving.into_iter().partition(|key| still.contains(key));
+    }
+
+    /// What came a moment ago speaks for a silent source, whatever became of the receiver since, and of the server itself.
+    fn listen(&mut self, heard: &BTreeSet<InstanceKey>) {
+        let is_known =
+            |key: &InstanceKey| self.receiving.contains(key) || self.standing_still.contains(key);
+        let all = self.all.iter();
+        let heard = all.filter(|key| heard.contains(*key) && !is_known(key));
+        self.heard_lately = heard.cloned().collect();
     }
 }
 

@@ -165,6 +165,7 @@ fn not_confirmed(facts: &Facts, _: &AnalysisPolicy) -> Option<Evidence> {
     Some(Evidence::NotConfirmed {
         receiving: facts.replicas.receiving.clone(),
         cut_off: facts.replicas.cut_off.clone(),
+        heard_lately: facts.replicas.heard_lately.clone(),
     })
 }
 

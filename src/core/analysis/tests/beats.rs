@@ -74,6 +74,49 @@ fn after_silence_receivers_that_bring_nothing_do_not_speak_for_it() {
 }
 
 #[test]
+fn what_came_to_a_replica_a_moment_ago_speaks_for_a_silent_primary_only() {
+    let found = |text: &str, standing: Standing, heard: &[&str]| {
+        let mut stage = Stage::of(text);
+        let mut beat = Beat::of(standing, NOW.minus(Duration::from_secs(1)));
+        beat.heard_lately = Arc::new(heard.iter().map(|name| key(name)).collect());
+        stage.beats.put(key("a"), beat);
+        let findings = analyze(&stage.scene(), &AnalysisPolicy::default()).findings;
+        let found = findings.into_iter().find(|one| one.subject == key("a"));
+        found.expect("a finding")
+    };
+    let (dead, unreachable) = (FindingCode::DeadPrimary, FindingCode::UnreachablePrimary);
+    let stopped = "a [seen=3s]\n+ b [io=no]\n+ c [io=connecting]";
+    let some = "a [seen=3s]\n+ b [unreachable]\n+ c [io=connecting]";
+    for (text, standing, heard, expected) in [
+        (LOST, Standing::Silent, &["b"][..], unreachable),
+        (LOST, Standing::Silent, &["b", "c"], unreachable),
+        (LOST, Standing::Silent, &["x"], dead),
+        (LOST, Standing::Silent, &[], dead),
+        (stopped, Standing::Silent, &["b"], unreachable),
+        (some, Standing::Silent, &["b"], unreachable),
+        // Its connection was closed: it may have spoken until then.
+        (LOST, Standing::Gone, &["b", "c"], dead),
+    ] {
+        let found = found(text, standing, heard);
+        assert_eq!(found.code, expected, "{text} {standing:?} {heard:?}");
+        let is_told = found.evidence.iter().any(|one| {
+            let one = one.to_string();
+            one.ends_with("something came a moment ago to b:3306.")
+                || one.ends_with("something came a moment ago to b:3306, c:3306.")
+        });
+        assert_eq!(is_told, expected == unreachable, "{:?}", found.evidence);
+    }
+    // One that is connected says so by that.
+    let one = found(
+        "a [seen=3s]\n+ b\n+ c [io=connecting]",
+        Standing::Silent,
+        &["b"],
+    );
+    assert_eq!(one.facts.replicas.receiving, [key("b")]);
+    assert!(one.facts.replicas.heard_lately.is_empty());
+}
+
+#[test]
 fn one_that_was_told_to_reconnect_says_nothing_until_that_is_over() {
     let mut stage = Stage::of("a [seen=3s]\n+ b [io=connecting]");
     let mut beat = Beat::of(Standing::Silent, NOW.minus(Duration::from_secs(1)));

@@ -299,6 +299,54 @@ async fn a_receiver_that_may_have_been_left_stopped_is_started() {
     assert!(world.beats.told().is_empty() && world.recoveries().is_empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn one_whose_applier_somebody_stopped_in_that_moment_is_left_alone_and_proves_nothing() {
+    let (world, _node) = asked(WELL).await;
+    world.fleet.set_power("a", Power::Silent);
+    world.fleet.judge(|name, change| match (name, change) {
+        ("b", Change::RestartReceiver) => Verdict::Unsupported,
+        _ => Verdict::Done,
+    });
+    world.beats.set(stands(&world, Standing::Silent));
+    world
+        .until("one is told to reconnect", || {
+            world
+                .fleet
+                .changes_of("b")
+                .contains(&Change::RestartReceiver)
+        })
+        .await;
+    world.pass(Duration::from_secs(10)).await;
+    assert!(world.beats.told().is_empty() && world.recoveries().is_empty());
+    let others = world.fleet.changes_of("b");
+    assert_eq!(
+        others,
+        [Change::RestartReceiver],
+        "nobody starts what somebody stopped"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_a_moment_ago_speaks_for_a_silent_primary_and_not_for_one_that_is_gone() {
+    let (world, _node) = asked(WELL).await;
+    world.fleet.set_power("a", Power::Silent);
+    receivers(&world, ThreadState::Other);
+    look(&world, &["b", "c"]).await;
+    let heard = |standing| Beat {
+        is_moving: true,
+        heard_lately: Arc::new([key("b")].into()),
+        ..stands(&world, standing)
+    };
+    world.beats.set(heard(Standing::Silent));
+    world.pass(Duration::from_secs(10)).await;
+    assert!(world.recoveries().is_empty());
+    assert_eq!(restarts(&world), [""; 0]);
+    world.beats.set(heard(Standing::Gone));
+    world
+        .until("it is registered", || !world.recoveries().is_empty())
+        .await;
+}
+
 /// No replica of a silent primary is told anything.
 async fn nobody_reconnects(text: &str, before: impl FnOnce(&World), beat: impl FnOnce(&mut Beat)) {
     let (world, _node) = asked(text).await;

@@ -37,6 +37,8 @@ pub enum Power {
 pub enum Verdict {
     Done,
     Refused,
+    /// As where what it needs is not so.
+    Unsupported,
     /// As where somebody holds a lock.
     RefusedForNow,
     /// It is made, and nobody is told.
@@ -265,6 +267,10 @@ impl Fleet {
                     _ => 1227,
                 },
                 reason: "access denied".to_owned(),
+            }),
+            Verdict::Unsupported => Err(ChangeError::Unsupported {
+                server,
+                reason: "not both of its threads run".to_owned(),
             }),
             Verdict::MadeUnheard | Verdict::NotMadeUnheard => {
                 let mut state = self.lock();
