@@ -17,6 +17,7 @@ mod exchange;
 mod first_start;
 mod fitness;
 mod following;
+mod gathering;
 mod handle;
 mod hearing;
 mod identity;
