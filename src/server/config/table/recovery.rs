@@ -43,7 +43,7 @@ pub(super) const SECTION: Section = Section {
             2,
             1..=DAY,
             "seconds",
-            "How long a primary must say nothing, over two connections of which one is new, before that is evidence of its death.",
+            "How long a primary must say nothing, over two connections of which one is new, before that is evidence of its death; and for how long what came to a replica speaks for one that is silent.",
         )
         .ours(),
         Key::integer(
