@@ -393,9 +393,15 @@ fn a_founder_that_is_lost_a_moment_after_the_group_began_comes_back_with_another
         let before = story.status(lost).me.id;
         story.crash(lost);
         story
-            .until("another leads", SECOND * 5, |story| {
-                story.is_led_by_another_than(lost)
-            })
+            .until(
+                "another leads, and the group has its name",
+                SECOND * 5,
+                |story| {
+                    let mut others = (1..3).map(|step| (lost + step) % 3);
+                    story.is_led_by_another_than(lost)
+                        && others.all(|node| story.status(node).group.is_some())
+                },
+            )
             .await?;
         story.wipe(lost).await?;
         story
