@@ -19,7 +19,6 @@ use super::brought::Brought;
 use super::config::{GroupConfig, GroupDeps};
 use super::exchange::{OldMember, Reports};
 use super::fitness::Fitness;
-use super::gathering::Gathering;
 use super::identity::Identity;
 use super::lease::Acks;
 use super::log::LogStore;
@@ -41,7 +40,7 @@ const PROPOSALS_MAX: usize = 1_024;
 const PURGE_BATCH: u64 = 1_000;
 
 /// Entries in one message; their bytes are bounded by the log.
-pub(super) const MESSAGE_ENTRIES_MAX: u64 = 512;
+const MESSAGE_ENTRIES_MAX: u64 = 512;
 
 /// How long leadership that was given away is not taken for ours again in the same term: until long after any late message
 /// of that transfer.
@@ -62,7 +61,6 @@ pub(super) struct Core {
     pub forward: OnceLock<Arc<dyn ForwardHandler>>,
     pub beats: OnceLock<Arc<dyn BeatsOnRequest>>,
     pub proposals: Semaphore,
-    pub gathering: Gathering,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
     /// Why this node waits, or what is wrong; one sentence each.
@@ -123,7 +121,6 @@ impl Core {
             forward: OnceLock::new(),
             beats: OnceLock::new(),
             proposals: Semaphore::new(PROPOSALS_MAX),
-            gathering: Gathering::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             waiting: Mutex::default(),

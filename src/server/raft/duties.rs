@@ -32,7 +32,6 @@ impl Core {
     pub(super) async fn live(self: Arc<Self>) {
         self.tasks.spawn(Arc::clone(&self).watch_core());
         self.tasks.spawn(Arc::clone(&self).keep_fit());
-        self.tasks.spawn(Arc::clone(&self).gather());
         if let Err(Ended) = self.bring_up().await {
             return;
         }

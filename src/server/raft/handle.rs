@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::ReadPolicy;
+use openraft::errors::{ClientWriteError, RaftError};
 use orchestrator_core::decided::{Command, Decided, Proposal};
 use orchestrator_core::domain::Fence;
 use orchestrator_core::ports::{
@@ -20,7 +21,6 @@ use super::brought::store_beside;
 use super::config::{GroupConfig, GroupDeps, normalise};
 use super::core::{Core, Engine, Metrics};
 use super::disk::LogDisk;
-use super::gathering::Written;
 use super::identity::Identity;
 use super::log::LogStore;
 use super::network::group_bytes;
@@ -321,7 +321,7 @@ impl Core {
             bytes: bytes.into(),
         };
         let written = tokio::select! {
-            written = self.write(&engine, payload) => written,
+            written = engine.client_write(payload) => written,
             why = self.given_up() => return Err(ProposeError::Unknown {
                 reason: format!("this node gave leadership away before it was done: {why}"),
             }),
@@ -333,12 +333,18 @@ impl Core {
             }),
         };
         match written {
-            Written::Applied(Outcome::Answer { index, reply }) => Ok(Committed { index, reply }),
-            Written::Applied(Outcome::Nothing) => Err(ProposeError::Unknown {
-                reason: "it was applied, and gave no answer".to_owned(),
+            Ok(written) => match written.data {
+                Outcome::Answer { index, reply } => Ok(Committed { index, reply }),
+                Outcome::Nothing => Err(ProposeError::Unknown {
+                    reason: "it was applied, and gave no answer".to_owned(),
+                }),
+            },
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => {
+                Err(self.not_leader())
+            }
+            Err(error) => Err(ProposeError::Unknown {
+                reason: error.to_string(),
             }),
-            Written::NotLeading => Err(self.not_leader()),
-            Written::Unknown(reason) => Err(ProposeError::Unknown { reason }),
         }
     }
 

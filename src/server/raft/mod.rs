@@ -17,7 +17,6 @@ mod exchange;
 mod first_start;
 mod fitness;
 mod following;
-mod gathering;
 mod handle;
 mod hearing;
 mod identity;
