@@ -348,6 +348,8 @@ fn a_wiped_node_begins_nothing_with_a_member_that_is_being_started() {
 fn an_entry_that_a_lost_disk_acknowledged_is_committed_with_the_next_one_and_stays() {
     tell(5, async |story| {
         story.write().await?;
+        // What nodes note of their first entries, and end where they cannot, is noted.
+        story.pass(SECOND * 2).await?;
         let leader = story.leader();
         let others: Vec<usize> = (1..5).map(|step| (leader + step) % 5).collect();
         let [lost, next, ..] = others[..] else {
