@@ -20,13 +20,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use orchestrator::raft::transport::{Answer, Call, CallError, CallHandler, Callee, Transport};
-use orchestrator::raft::{
-    Condition, ENTRIES_KEPT, GroupConfig, GroupDeps, KnownInstances, RaftGroup, SNAPSHOT_EVERY,
-};
+use orchestrator::raft::{ENTRIES_KEPT, GroupConfig, GroupDeps, RaftGroup, SNAPSHOT_EVERY};
 use orchestrator::store::{Place, SqliteOptions, SqliteStore};
 use orchestrator_core::decided::{
-    Acknowledged, Command, CommandFormats, Digest, EndRecovery, GroupId, LostServer, Origin,
-    Proposal, RecoveryNews, RecoveryStepCommand, RegisterDetection, RegisterRecovery, Reply,
+    Acknowledged, Command, CommandFormats, Digest, EndRecovery, LostServer, Origin, Proposal,
+    RecoveryNews, RecoveryStepCommand, RegisterDetection, RegisterRecovery, Reply,
 };
 use orchestrator_core::domain::{
     DataLoss, Fence, FindingCode, InstanceKey, Phase, PromotionRule, PublicToken, RecoveryId,
@@ -35,6 +33,7 @@ use orchestrator_core::domain::{
 use orchestrator_core::ports::{
     BoxFuture, DecisionReader as _, Ids as _, Leadership as _, ProposeError, Proposer as _,
 };
+use raft_tests::group_simulation::{NoInstances, Well};
 use raft_tests::lab::{Stopwatch, wait_until};
 use raft_tests::world::{SeededIds, SteppedClock};
 
@@ -171,32 +170,6 @@ impl Transport for Ways {
             }
         })
     }
-}
-
-struct NoInstances;
-
-impl KnownInstances for NoInstances {
-    fn known(&self) -> Vec<InstanceKey> {
-        Vec::new()
-    }
-
-    fn learn(&self, _: &[InstanceKey]) {}
-}
-
-struct Well;
-
-impl Condition for Well {
-    fn store_error(&self) -> Option<String> {
-        None
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn members_changed(&self, _: &[String]) {}
-
-    fn group_known(&self, _: GroupId) {}
 }
 
 struct Work {

@@ -17,6 +17,7 @@ mod store;
 mod story;
 
 pub use network::Counts;
+pub use node::{NoInstances, Well};
 pub use run::{Outcome, Verdict, run};
 pub use scenario::{Fault, Scenario, Tuning};
 pub use store::Mood;

@@ -58,7 +58,7 @@ impl Clock for OffClock {
 }
 
 /// A node without instances.
-struct NoInstances;
+pub struct NoInstances;
 
 impl KnownInstances for NoInstances {
     fn known(&self) -> Vec<InstanceKey> {
@@ -69,7 +69,7 @@ impl KnownInstances for NoInstances {
 }
 
 /// A node that is well beside its group.
-struct Well;
+pub struct Well;
 
 impl Condition for Well {
     fn store_error(&self) -> Option<String> {

@@ -51,9 +51,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     mut wire: Wire<S>,
 ) -> Result<Vigil, VigilEnd> {
-    send(&mut wire, &[&query(NOT_SLOW)]).await?;
+    // All at once: a server that died between an answer and a later round had nothing unread, and its end looks orderly.
+    let all: [&[u8]; 3] = [&query(NOT_SLOW), &query(WAIT), &[COM_PING]];
+    send(&mut wire, &all).await?;
     hear(&mut wire).await?;
-    send_round(&mut wire).await?;
     Ok(Box::pin(async move {
         match keep(&mut wire).await {
             Ok(never) => match never {},

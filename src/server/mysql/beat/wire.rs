@@ -101,9 +101,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// The stream's.
     pub(super) async fn commands(&mut self, payloads: &[&[u8]]) -> io::Result<()> {
         self.number = 1;
-        for payload in payloads {
-            self.stream.write_all(&packet(0, payload)).await?;
-        }
+        // In one piece, so that none arrives without the others.
+        let all: Vec<Vec<u8>> = payloads.iter().map(|payload| packet(0, payload)).collect();
+        self.stream.write_all(&all.concat()).await?;
         self.flush().await
     }
 
