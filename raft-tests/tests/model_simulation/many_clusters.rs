@@ -180,7 +180,7 @@ fn cluster(number: usize) -> SharedFleet {
             semi_sync,
         };
         let address = key(&format!("c{number}-db{id}"));
-        let mut server = Server::new(id, address, Product::MYSQL[0], file);
+        let mut server = Server::new(id, address, Product::MYSQL[Product::MYSQL.len() - 1], file);
         server.uuid = format!("00000000-0000-0000-{number:04x}-0000000000{id:02x}");
         if id > 0 {
             server.link = Some(Link::started(0, Duration::ZERO));

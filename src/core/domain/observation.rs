@@ -89,6 +89,10 @@ pub enum ThreadState {
     Running,
     /// Anything else: `Connecting`, `Preparing`.
     Other,
+    /// A receiver without a connection that was told to stop, and whose thread the server has not ended yet. It takes nothing in any more,
+    /// whatever becomes of its source (seen on MySQL 9.7.4). A server shows such a one as `Connecting`; only a recovery that has told it
+    /// to stop knows better.
+    Stopping,
 }
 
 impl ThreadState {
@@ -104,6 +108,11 @@ impl ThreadState {
     /// Whether the server says `Yes`.
     pub fn is_running(self) -> bool {
         self == Self::Running
+    }
+
+    /// Whether a receiver in this state may still take something in.
+    pub fn takes_in(self) -> bool {
+        !matches!(self, Self::Stopped | Self::Stopping)
     }
 }
 

@@ -39,6 +39,6 @@ pub fn thread_state_number(
         None => -1,
         Some(ThreadState::Stopped) => 0,
         Some(ThreadState::Running) => 1,
-        Some(ThreadState::Other) => 2,
+        Some(ThreadState::Other | ThreadState::Stopping) => 2,
     }
 }

@@ -124,6 +124,16 @@ pub trait ServerSession: Send {
     /// [`ProbeFailure`].
     fn observe(&mut self) -> BoxFuture<'_, Result<Observation, ProbeFailure>>;
 
+    /// The same while another connection, with this id, stops the receiver of this server. A receiver that cannot take in anything more by the
+    /// server's own word is seen as [`ThreadState::Stopping`], though the statement that stops it has not come back.
+    ///
+    /// # Errors
+    /// [`ProbeFailure`].
+    ///
+    /// [`ThreadState::Stopping`]: crate::domain::ThreadState::Stopping
+    fn observe_beside(&mut self, stopping: u64)
+    -> BoxFuture<'_, Result<Observation, ProbeFailure>>;
+
     /// Makes a change, and reads it back. Ends within `deadline`; when the deadline passes, the session is ended from a
     /// second connection and the outcome is unknown. Not cancel-safe: a dropped future leaves the outcome unknown.
     ///

@@ -354,6 +354,10 @@ impl ServerSession for Session {
         Box::pin(std::future::ready(seen))
     }
 
+    fn observe_beside(&mut self, _: u64) -> BoxFuture<'_, Result<Observation, ProbeFailure>> {
+        self.observe()
+    }
+
     fn make<'a>(
         &'a mut self,
         change: &'a Change,

@@ -89,7 +89,6 @@ impl Fleet {
         }
     }
 
-    /// Ends sessions on a server, with what is under way on them.
     /// Opens a session for changes, in the place of one that is fleeting.
     pub(super) fn open_to_change(
         &mut self,
@@ -105,6 +104,15 @@ impl Fleet {
         id
     }
 
+    /// Ends sessions; whether all are gone: one that is ending a receiver goes on with that.
+    pub(super) fn end_sessions(&mut self, server: ServerId, connections: &[u64]) -> bool {
+        let is_over = |id: &u64| !self.is_ending(server, *id);
+        let over: Vec<u64> = connections.iter().copied().filter(is_over).collect();
+        self.end_sessions_now(server, &over);
+        over.len() == connections.len()
+    }
+
+    /// Ends sessions on a server, with what is under way on them.
     pub(super) fn end_sessions_now(&mut self, server: ServerId, connections: &[u64]) {
         for connection in connections {
             self.servers[server].sessions.remove(connection);
@@ -132,6 +140,9 @@ impl Fleet {
                 // The connection is gone with the process, and so is whoever sent this.
                 Power::Down { .. } => continue,
                 _ if !server.sessions.contains_key(&flight.connection) => continue,
+                Power::Up if passes && self.waits_for_receiver(flight.server, &flight.change) => {
+                    left.push(flight);
+                }
                 Power::Up if passes => self.land(flight),
                 // It waits in a buffer of the server, or is sent again and again.
                 _ => left.push(flight),
@@ -141,10 +152,17 @@ impl Fleet {
     }
 
     fn land(&mut self, flight: Flight) {
+        let (to, change) = (flight.server, &flight.change);
+        let slow = match flight.is_refused {
+            true => None,
+            false => self.begin_to_stop(to, flight.connection, change),
+        };
         let (said, discarded) = if flight.is_refused {
             (Err(LOCK_WAIT), 0)
         } else if self.is_withheld(flight.server, &flight.change) {
             (Err(WITHHELD), 0)
+        } else if slow.is_some() {
+            (Ok(()), 0)
         } else {
             self.execute(flight.server, &flight.change)
         };
@@ -176,7 +194,7 @@ impl Fleet {
         self.ledger.landed.push(landed);
         let due = match flight.is_answer_lost {
             true => Duration::MAX,
-            false => self.now + self.network.delay,
+            false => slow.unwrap_or(self.now) + self.network.delay,
         };
         self.answers.push(Answer {
             due,

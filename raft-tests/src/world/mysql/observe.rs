@@ -96,6 +96,7 @@ impl Fleet {
         (seen.receiver, seen.receiver_errno) = match link.receiver {
             Receiver::Stopped { errno } => (ThreadState::Stopped, errno),
             Receiver::Connecting { errno, .. } => (ThreadState::Other, errno),
+            Receiver::Stopping { .. } => (ThreadState::Other, 0),
             Receiver::Running { .. } => (ThreadState::Running, 0),
         };
         (seen.applier, seen.applier_errno) = match link.applier {

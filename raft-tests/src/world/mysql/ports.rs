@@ -4,7 +4,7 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use orchestrator_core::domain::{
-    InstanceKey, Observation, ProbeFailure, ProbeFailureKind, Timestamp,
+    InstanceKey, Observation, ProbeFailure, ProbeFailureKind, ThreadState, Timestamp,
 };
 use orchestrator_core::ports::{
     Beyond, BoxFuture, Change, ChangeError, Clock, Histories, OnBehalfOf, ServerSession, Servers,
@@ -167,9 +167,17 @@ impl SimServers {
         within: Duration,
     ) -> Result<(), ChangeError> {
         self.gate.passed().await;
-        let ids = connections.to_vec();
-        let end = move |fleet: &mut Fleet, id: ServerId| fleet.end_sessions_now(id, &ids);
-        let ended = self.ask(server, within, end).await;
+        let end_all = async {
+            loop {
+                let end = |fleet: &mut Fleet, id: ServerId| fleet.end_sessions(id, connections);
+                if self.ask_without_end(server, end).await? {
+                    return Ok(());
+                }
+                sleep(LOOK_AGAIN).await;
+            }
+        };
+        let ended = timeout(within, end_all).await;
+        let ended = ended.unwrap_or(Err(NoAnswer::Silent));
         self.gate.passed().await;
         ended.map_err(|why| unreachable(server, &why))
     }
@@ -334,6 +342,24 @@ impl ServerSession for SimSession {
 
     fn observe(&mut self) -> BoxFuture<'_, Result<Observation, ProbeFailure>> {
         Box::pin(self.look())
+    }
+
+    fn observe_beside(
+        &mut self,
+        stopping: u64,
+    ) -> BoxFuture<'_, Result<Observation, ProbeFailure>> {
+        Box::pin(async move {
+            // In this order, as real ones are asked.
+            let ends = move |fleet: &mut Fleet, id: ServerId| fleet.tells_of_ending(id, stopping);
+            let is_ending = self.servers.ask(&self.server, PROBE_TIME, ends).await;
+            let mut seen = self.look().await?;
+            if let (Ok(true), Some(link)) = (is_ending, &mut seen.replication)
+                && link.receiver == ThreadState::Other
+            {
+                link.receiver = ThreadState::Stopping;
+            }
+            Ok(seen)
+        })
     }
 
     fn make<'a>(

@@ -72,6 +72,16 @@ impl Product {
         !self.is_mariadb() && !self.version.starts_with("5.6")
     }
 
+    /// Whether a receiver that waits for a greeting is ended by a second signal only.
+    pub fn ends_receivers_slowly(&self) -> bool {
+        !self.is_mariadb()
+    }
+
+    /// Whether it tells others that a session is ending a receiver, without making them wait for that.
+    pub fn tells_who_ends_receivers(&self) -> bool {
+        !self.is_mariadb() && !self.version.starts_with("5.6")
+    }
+
     /// Whether what was received and not applied is still there afterwards.
     ///
     /// MariaDB, measured on 10.11 with GTID: relay logs begin anew whenever a thread starts while none runs, and so on a

@@ -29,6 +29,10 @@ impl Fleet {
                 Receiver::Connecting { errno, next_try }
             }
             Receiver::Connecting { .. } => self.connect(id, &link),
+            Receiver::Stopping { until, by } => match self.now >= until || !self.hangs(id, &link) {
+                true => Receiver::Stopped { errno: 0 },
+                false => Receiver::Stopping { until, by },
+            },
             Receiver::Running { source_starts, .. }
                 if source_starts != self.servers[link.source].starts =>
             {
@@ -37,6 +41,12 @@ impl Fleet {
             running @ Receiver::Running { .. } => self.fetch(id, &mut link, running),
         };
         self.servers[id].link = Some(link);
+    }
+
+    /// Whether who connects to the source waits for a greeting that does not come.
+    pub(super) fn hangs(&self, id: ServerId, link: &Link) -> bool {
+        let talks = (self.network).talks(Place::Server(id), Place::Server(link.source));
+        talks && !link.is_detached && self.servers[link.source].power == Power::Frozen
     }
 
     fn connect(&mut self, id: ServerId, link: &Link) -> Receiver {

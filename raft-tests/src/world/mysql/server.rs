@@ -68,6 +68,13 @@ pub enum Receiver {
         /// When it tries next.
         next_try: Duration,
     },
+    /// It waits for the greeting of a source that hangs, was told to stop by a session, and takes nothing in any more.
+    Stopping {
+        /// When its thread ends, unless the source goes on before.
+        until: Duration,
+        /// The session.
+        by: u64,
+    },
     /// It is connected.
     Running {
         /// How much of the source's log it has asked for.

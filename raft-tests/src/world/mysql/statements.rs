@@ -1,14 +1,18 @@
 //! What changing statements do to a server.
 
+use std::time::Duration;
+
 use orchestrator_core::domain::InstanceKey;
 use orchestrator_core::ports::Change;
 
-use super::flight::Said;
+use super::flight::{Said, WITHHELD};
 use super::server::Link;
 use super::{Applier, Fleet, Moment, Receiver, Server, ServerId, SessionOwner};
 
 /// A thread has to be stopped first (`ER_SLAVE_MUST_STOP`).
 const MUST_STOP: u16 = 1198;
+/// A thread that waits for a greeting is ended by the second of two signals (seen on 9.7.4).
+const SIGNALS_APART: Duration = Duration::from_secs(2);
 /// The server is no replica (`ER_BAD_SLAVE`).
 const NO_REPLICA: u16 = 1200;
 
@@ -21,6 +25,52 @@ type Outcome = (Said, u64);
 const DONE: Outcome = (Ok(()), 0);
 
 impl Fleet {
+    /// Begins to end a receiver that waits for a greeting, where that takes its time; the answer comes when it is over, and statements about
+    /// threads wait so long. `None`: it is a statement like others.
+    pub(super) fn begin_to_stop(
+        &mut self,
+        id: ServerId,
+        by: u64,
+        change: &Change,
+    ) -> Option<Duration> {
+        let server = &self.servers[id];
+        let link = server.link.as_ref()?;
+        let is_slow = *change == Change::StopReceiver
+            && server.product.ends_receivers_slowly()
+            && matches!(link.receiver, Receiver::Connecting { .. })
+            && self.hangs(id, link);
+        let until = is_slow.then(|| self.now + SIGNALS_APART)?;
+        let link = self.servers[id].link.as_mut()?;
+        link.is_stopped_by_hand = false;
+        link.receiver = Receiver::Stopping { until, by };
+        Some(until)
+    }
+
+    /// Whether a session is ending the receiver of a server.
+    pub(super) fn is_ending(&self, id: ServerId, session: u64) -> bool {
+        let is_it =
+            |link: &Link| matches!(link.receiver, Receiver::Stopping { by, .. } if by == session);
+        self.servers[id].link.as_ref().is_some_and(is_it)
+    }
+
+    /// Whether a server says that a session is ending its receiver.
+    pub(super) fn tells_of_ending(&self, id: ServerId, session: u64) -> bool {
+        self.servers[id].product.tells_who_ends_receivers() && self.is_ending(id, session)
+    }
+
+    /// Whether a statement waits until the receiver has ended.
+    pub(super) fn waits_for_receiver(&self, id: ServerId, change: &Change) -> bool {
+        let is_free = matches!(
+            change,
+            Change::MakeWritable
+                | Change::Close
+                | Change::SemiSyncSource(_)
+                | Change::SemiSyncReplica(_)
+        );
+        let link = self.servers[id].link.as_ref();
+        !is_free && link.is_some_and(|link| matches!(link.receiver, Receiver::Stopping { .. }))
+    }
+
     /// Makes a change on a server that runs.
     pub fn execute(&mut self, id: ServerId, change: &Change) -> Outcome {
         let now = self.now;
@@ -211,10 +261,18 @@ impl Server {
         }
     }
 
+    /// A receiver that runs, as after a restart, is stopped first by whoever makes the change, and everything has to be applied then.
     fn forget_source(&mut self) -> Outcome {
         let Some(link) = &mut self.link else {
             return DONE;
         };
+        if link.receiver.is_started() {
+            if !link.relay.is_empty() {
+                return (Err(WITHHELD), 0);
+            }
+            link.receiver = Receiver::Stopped { errno: 0 };
+            link.applier = Applier::Stopped { errno: 0 };
+        }
         if link.receiver.is_started() || link.applies() {
             return (Err(MUST_STOP), 0);
         }

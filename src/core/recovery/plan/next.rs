@@ -74,6 +74,9 @@ enum Status {
     UnderWay,
     Ready,
     Blocked,
+    /// What remains of the promoted server's replication is cleared away once the server has ended its receiver; what makes it writable does
+    /// not wait for that. The time is when everything was seen applied.
+    Deferred(Timestamp),
 }
 
 /// What to do now about a registered recovery. Looks at the world anew each time; calling it again without a change gives the
@@ -91,7 +94,10 @@ pub fn next(plan: &Plan, progress: &Progress, scene: &Scene<'_>) -> Next {
         });
     };
     let statuses = statuses(plan, progress, scene);
-    let of_phase = |number: &StepNumber| plan.steps[*number].phase == progress.phase;
+    let of_phase = |number: &StepNumber| {
+        let step = &plan.steps[*number];
+        step.phase == progress.phase || (step.phase < progress.phase && plan.may_come_later(step))
+    };
     let current: Vec<StepNumber> = (0..plan.steps.len()).filter(of_phase).collect();
     if let Some(why) = head_no_more(plan, progress, &statuses, scene) {
         return Next::Replan(why);
@@ -100,7 +106,7 @@ pub fn next(plan: &Plan, progress: &Progress, scene: &Scene<'_>) -> Next {
     if !news.is_empty() {
         return Next::Record(news);
     }
-    if let Some(failed) = required_failure(plan, &current, &statuses) {
+    if let Some(failed) = required_failure(plan, progress, &current, &statuses) {
         return Next::End(failed);
     }
     let is = |wanted: fn(&Status) -> bool| {
@@ -118,8 +124,10 @@ pub fn next(plan: &Plan, progress: &Progress, scene: &Scene<'_>) -> Next {
     if !ready.is_empty() {
         return Next::Do(ready);
     }
-    if is(|status| matches!(status, Status::UnderWay | Status::Ready | Status::Blocked)).count() > 0
-    {
+    let is_left = is(|status| matches!(status, Status::UnderWay | Status::Ready | Status::Blocked));
+    let is_deferred = is(|status| matches!(status, Status::Deferred(_)));
+    let waits_for_deferred = progress.phase >= Phase::Published || !is_writable(plan, &statuses);
+    if is_left.count() > 0 || (waits_for_deferred && is_deferred.count() > 0) {
         return Next::Wait;
     }
     if progress.phase == Phase::Registered
@@ -198,18 +206,44 @@ fn status(
         Some(StepState::Begun(_)) | None => {}
     }
     if step.phase < progress.phase {
-        return Status::Dropped;
+        match plan.may_come_later(step) {
+            false => return Status::Dropped,
+            // Clients are told first.
+            true if progress.phase < Phase::Published => return Status::Deferred(plan.made_at),
+            true => {}
+        }
     }
     let mut since = plan.made_at;
+    let (mut has_given_up, mut is_ahead) = (false, false);
     for before in step.after.iter().map(|number| &before[*number]) {
         match before {
-            Status::Done(at) | Status::GivenUp { at, .. } => since = since.max(*at),
+            Status::Done(at) => since = since.max(*at),
+            Status::GivenUp { at, .. } => {
+                since = since.max(*at);
+                has_given_up = true;
+            }
+            Status::Deferred(at) if plan.may_come_later(step) || plan.makes_writable(step) => {
+                since = since.max(*at);
+                is_ahead = true;
+            }
             Status::Failed(_) | Status::Dropped => return Status::Dropped,
-            Status::UnderWay | Status::Ready | Status::Blocked => return Status::Blocked,
+            Status::UnderWay | Status::Ready | Status::Blocked | Status::Deferred(_) => {
+                return Status::Blocked;
+            }
         }
     }
     if let Some(at) = seen_done(step, scene, plan.ground, since) {
         return Status::Done(at);
+    }
+    if state.is_none() && waits_for_receiver(step, scene) {
+        // An applier that has something left is stopped before anybody writes.
+        return match plan.may_come_later(step) && !has_given_up {
+            true => Status::Deferred(since),
+            false => Status::Blocked,
+        };
+    }
+    if is_ahead && plan.may_come_later(step) {
+        return Status::Deferred(since);
     }
     if cannot_end(plan, step, scene, since) && !is_planted(Bug::ReceiverStoppedFirst) {
         let on = step.on.clone();
@@ -218,7 +252,7 @@ fn status(
         let unapplied = seen.and_then(|seen| unapplied(seen, plan.ground));
         let is_given_up = step.action == Action::AwaitApplied
             && plan.gives_up(step)
-            && link.is_some_and(|link| link.receiver == ThreadState::Stopped);
+            && link.is_some_and(|link| !link.receiver.takes_in());
         return match is_given_up {
             true => Status::GivenUp {
                 at: scene.now,
@@ -247,6 +281,36 @@ fn status(
     }
 }
 
+/// Whether the server takes a statement only once it has ended its receiver, which it was told to stop (seen on MySQL 9.7.4: each waits
+/// for the statement that stops the receiver).
+fn waits_for_receiver(step: &Step, scene: &Scene<'_>) -> bool {
+    let is_about_threads = match step.action {
+        Action::StartApplier
+        | Action::StopApplier
+        | Action::Repoint { .. }
+        | Action::StartReplication
+        | Action::ForgetSource
+        | Action::Detach => true,
+        Action::StopReceiver
+        | Action::AwaitApplied
+        | Action::AwaitAllOf { .. }
+        | Action::MakeWritable
+        | Action::SemiSyncSource(_)
+        | Action::SemiSyncReplica(_) => false,
+    };
+    let seen = scene.picture.observation(&step.on);
+    let link = seen.and_then(|seen| seen.replication.as_ref());
+    is_about_threads && link.is_some_and(|link| link.receiver == ThreadState::Stopping)
+}
+
+/// Whether the promoted server was seen to take writes.
+fn is_writable(plan: &Plan, statuses: &[Status]) -> bool {
+    let mut steps = plan.steps.iter().zip(statuses);
+    steps.any(|(step, status)| {
+        step.action == Action::MakeWritable && matches!(status, Status::Done(_))
+    })
+}
+
 /// Whether a step about relay logs must not be done, or can never be over, as its server was seen to be: an applier whose
 /// start would discard them, and a wait on a server whose applier has stopped and is such a one, or that receives again, because
 /// it, or somebody, started its receiver.
@@ -261,9 +325,7 @@ fn cannot_end(plan: &Plan, step: &Step, scene: &Scene<'_>, since: Timestamp) -> 
     };
     match &step.action {
         Action::StartApplier => loses(),
-        Action::AwaitApplied => {
-            link.is_some_and(|link| link.receiver != ThreadState::Stopped) || loses()
-        }
+        Action::AwaitApplied => link.is_some_and(|link| link.receiver.takes_in()) || loses(),
         _ => false,
     }
 }
@@ -319,12 +381,15 @@ fn too_late(plan: &Plan, number: StepNumber, scene: &Scene<'_>) -> WhyFailed {
 
 fn required_failure(
     plan: &Plan,
+    progress: &Progress,
     current: &[StepNumber],
     statuses: &[Status],
 ) -> Option<EndOfRecovery> {
+    // What was put off fails nobody's promotion any more.
+    let is_required = |step: &Step| step.is_required && step.phase == progress.phase;
     let required = current
         .iter()
-        .filter(|number| plan.steps[**number].is_required);
+        .filter(|number| is_required(&plan.steps[**number]));
     required
         .into_iter()
         .find_map(|number| match &statuses[*number] {

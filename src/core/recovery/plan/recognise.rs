@@ -24,9 +24,9 @@ pub(super) fn seen_done(
                     && !link.receiver.is_running()
                     && unapplied(seen, ground) == Some(Unapplied::Nothing))
         }),
-        Action::StopReceiver => link.is_some_and(|link| link.receiver == ThreadState::Stopped),
+        Action::StopReceiver => link.is_some_and(|link| !link.receiver.takes_in()),
         Action::AwaitApplied => {
-            link.is_some_and(|link| link.receiver == ThreadState::Stopped)
+            link.is_some_and(|link| !link.receiver.takes_in())
                 && unapplied(seen, ground) == Some(Unapplied::Nothing)
         }
         Action::StopApplier => link.is_some_and(|link| link.applier == ThreadState::Stopped),

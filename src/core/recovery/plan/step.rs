@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Progress, StepState, WhyFailed};
 use crate::domain::{InstanceKey, Phase, Timestamp};
 use crate::recovery::ranking::{Choice, Comparison};
 use crate::recovery::{Demand, Ground, Holdings, Unapplied};
@@ -185,6 +186,38 @@ impl Plan {
         self.demand.is_forced()
             && step.on == self.choice.promoted
             && matches!(step.action, Action::StartApplier | Action::AwaitApplied)
+    }
+
+    /// Whether a step may come after its server takes writes, and after clients were told: it clears away what remains of the promoted server's
+    /// replication when everything is applied and nothing comes in any more.
+    pub fn may_come_later(&self, step: &Step) -> bool {
+        step.phase == Phase::ReceiversStopped
+            && step.on == self.choice.promoted
+            && matches!(step.action, Action::StopApplier | Action::ForgetSource)
+            && self.steps.iter().any(|step| self.makes_writable(step))
+    }
+
+    /// Whether a step belongs to what makes the promoted server writable.
+    pub(super) fn makes_writable(&self, step: &Step) -> bool {
+        let is_it = matches!(
+            step.action,
+            Action::MakeWritable | Action::SemiSyncSource(_) | Action::SemiSyncReplica(_)
+        );
+        is_it && step.on == self.choice.promoted
+    }
+
+    /// Steps that came after the server took writes, and to nothing, each with the reason.
+    pub fn failed_later<'a>(
+        &'a self,
+        progress: &'a Progress,
+    ) -> impl Iterator<Item = (&'a Step, &'a WhyFailed)> {
+        progress.steps.iter().filter_map(|(number, state)| {
+            let step = self.steps.get(*number)?;
+            match state {
+                StepState::Failed(why) if self.may_come_later(step) => Some((step, why)),
+                _ => None,
+            }
+        })
     }
 
     /// Lost replicas, each with the reason.

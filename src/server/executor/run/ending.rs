@@ -94,9 +94,16 @@ impl Run {
             EndOfRecovery::Succeeded { unmoved } => {
                 let told =
                     |(key, why): &(InstanceKey, WhyFailed)| format!("{key} was not moved: {why}");
+                let later = self.plan.failed_later(&self.progress);
+                let later = later.map(|(step, why)| {
+                    format!(
+                        "{} takes writes, and this is left to do there by hand, {}: {why}",
+                        step.on, step.action
+                    )
+                });
                 self.ending = Some(Ending {
                     outcome: RecoveryOutcome::Succeeded,
-                    errors: unmoved.iter().map(told).collect(),
+                    errors: unmoved.iter().map(told).chain(later).collect(),
                     unmoved: unmoved.into_iter().map(|(key, _)| key).collect(),
                     tells_hooks: false,
                     undoes: false,

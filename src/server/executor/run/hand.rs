@@ -6,17 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use orchestrator_core::domain::{InstanceKey, Observation};
-use orchestrator_core::ports::{Change, ServerSession};
+use orchestrator_core::ports::{Change, ChangeError, ServerSession};
 use orchestrator_core::recovery::plan::StepNumber;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::report::Report;
-use crate::executor::scope::{Lost, Scope};
+use super::stopping::{Made, Stop, Stopping};
+use crate::executor::scope::Scope;
 use crate::executor::sessions::{Looking, OPEN_TIME};
 
 /// How often a server is looked at while something is expected of it: what an applier needs for the last transactions is
 /// some milliseconds.
-const LOOK: Duration = Duration::from_millis(20);
+pub(super) const LOOK: Duration = Duration::from_millis(20);
 
 /// How often it is looked at while nothing is expected: it keeps the connection open, and shows that it is.
 const IDLE_LOOK: Duration = Duration::from_secs(1);
@@ -89,8 +90,7 @@ impl Hand {
                 Some(opened) => opened,
                 None => (self.connect().await?, None),
             };
-            let connection_id = open.connection_id();
-            self.serve(open, seen, &mut is_attending).await?;
+            let connection_id = self.serve(open, seen, &mut is_attending).await?;
             self.closed(connection_id).await?;
         }
     }
@@ -204,20 +204,25 @@ impl Hand {
         }
     }
 
-    /// Works over one connection; ends well when that is lost.
+    /// Works over one connection, or over another beside it while that one is slow; ends well when the last is lost, and returns its id.
     async fn serve(
         &mut self,
         mut session: Box<dyn ServerSession>,
         mut seen_before: Option<Observation>,
         is_attending: &mut bool,
-    ) -> Result<(), Over> {
+    ) -> Result<u64, Over> {
+        // A receiver that is being stopped over another connection.
+        let mut stopping: Option<Stopping> = None;
         loop {
-            let seen = match seen_before.take() {
-                Some(seen) => seen,
-                None => match session.observe().await {
-                    Ok(seen) => seen,
-                    Err(_) => return Ok(()),
-                },
+            let beside = stopping.as_ref().map(|stopping| stopping.connection_id);
+            let looked = match (seen_before.take(), beside) {
+                (Some(seen), _) => Ok(seen),
+                (None, Some(beside)) => session.observe_beside(beside).await,
+                (None, None) => session.observe().await,
+            };
+            let Ok(seen) = looked else {
+                self.stale.extend(beside);
+                return Ok(session.connection_id());
             };
             let (server, seen) = (self.server.clone(), Box::new(seen));
             self.tell(Report::Seen { server, seen }).await?;
@@ -225,7 +230,16 @@ impl Hand {
                 true => LOOK,
                 false => IDLE_LOOK,
             };
-            let Some(order) = self.order(pause).await? else {
+            let order = tokio::select! {
+                biased;
+                made = back(&mut stopping) => {
+                    stopping = None;
+                    self.stopped(made).await?;
+                    continue;
+                }
+                order = self.order(pause) => order?,
+            };
+            let Some(order) = order else {
                 continue;
             };
             match order {
@@ -243,11 +257,56 @@ impl Hand {
                     ..
                 } => {
                     *is_attending = true;
-                    let asked = (number, &change, deadline);
-                    self.make(&mut session, asked, beside_old_primary).await?;
+                    if !self.may_make(number, &change, beside_old_primary).await? {
+                        continue;
+                    }
+                    if change != Change::StopReceiver || stopping.is_some() {
+                        let result = session.make(&change, deadline).await;
+                        self.made(number, &change, result).await?;
+                        continue;
+                    }
+                    match self.stop_receiver(session, deadline).await {
+                        Stop::Back((back, result)) => {
+                            session = back;
+                            self.made(number, &change, result).await?;
+                        }
+                        Stop::Overtaken {
+                            stopping: slow,
+                            over,
+                            seen,
+                        } => {
+                            session = over;
+                            (stopping, seen_before) = (Some(slow), Some(*seen));
+                            let opened = Report::Opened {
+                                server: self.server.clone(),
+                                connection_id: session.connection_id(),
+                                ended: Vec::new(),
+                            };
+                            self.tell(opened).await?;
+                        }
+                    }
                 }
             }
         }
+    }
+
+    /// A statement that was overtaken came back. The next look shows how the receiver is.
+    async fn stopped(&mut self, (session, result): Made) -> Result<(), Over> {
+        let (server, connection_id) = (self.server.clone(), session.connection_id());
+        match result {
+            Ok(()) => tracing::info!(%server, "the receiver has stopped"),
+            Err(why) => {
+                tracing::warn!(%server, %why, "the receiver was not stopped, or that is not known");
+                if matches!(why, ChangeError::Unknown { .. }) {
+                    self.stale.push(connection_id);
+                    return Ok(());
+                }
+            }
+        }
+        // Nothing is under way over it any more.
+        drop(session);
+        let ended = vec![connection_id];
+        self.tell(Report::SessionsEnded { server, ended }).await
     }
 
     /// The next order; `None` when there is none after a pause, which is longer while something is being decided.
@@ -267,21 +326,33 @@ impl Hand {
         Ok(None)
     }
 
-    async fn make(
-        &mut self,
-        session: &mut Box<dyn ServerSession>,
-        (number, change, deadline): (StepNumber, &Change, Duration),
+    /// Whether a change may be made now; where it may not, that is told.
+    async fn may_make(
+        &self,
+        number: StepNumber,
+        change: &Change,
         beside_old_primary: bool,
-    ) -> Result<(), Over> {
+    ) -> Result<bool, Over> {
         if let Err(lost) = self.scope.may_change().await {
-            return self.lose(lost).await;
+            self.tell(Report::Lost(lost)).await?;
+            return Err(Over);
         }
         let server = self.server.clone();
         if !beside_old_primary && self.halt.load(Ordering::SeqCst) {
-            return self.tell(Report::Withheld { server }).await;
+            self.tell(Report::Withheld { server }).await?;
+            return Ok(false);
         }
         tracing::info!(%server, step = number, ?change, "changing it");
-        let result = session.make(change, deadline).await;
+        Ok(true)
+    }
+
+    async fn made(
+        &self,
+        number: StepNumber,
+        change: &Change,
+        result: Result<(), ChangeError>,
+    ) -> Result<(), Over> {
+        let server = self.server.clone();
         if let Err(why) = &result {
             tracing::warn!(%server, step = number, ?change, %why, "it was not changed, or that is not known");
         }
@@ -291,11 +362,6 @@ impl Hand {
             result,
         })
         .await
-    }
-
-    async fn lose(&self, lost: Lost) -> Result<(), Over> {
-        self.tell(Report::Lost(lost)).await?;
-        Err(Over)
     }
 
     async fn withhold(&self, order: Option<Order>) -> Result<(), Over> {
@@ -310,5 +376,13 @@ impl Hand {
 
     async fn tell(&self, report: Report) -> Result<(), Over> {
         self.reports.send(report).await.map_err(|_| Over)
+    }
+}
+
+/// What came of a statement that was overtaken; never, where there is none.
+async fn back(stopping: &mut Option<Stopping>) -> Made {
+    match stopping {
+        Some(stopping) => stopping.back().await,
+        None => std::future::pending().await,
     }
 }

@@ -90,7 +90,9 @@ impl Run {
         ));
         let is_final = match why {
             ChangeError::Refused { errno, .. } => !PASSING.contains(errno),
-            ChangeError::Unsupported { .. } | ChangeError::Unapplied { .. } => true,
+            // Somebody has started its receiver meanwhile, or its server was restarted: it applies what came.
+            ChangeError::Unapplied { .. } => !self.plan.may_come_later(&step),
+            ChangeError::Unsupported { .. } => true,
             ChangeError::Unreachable { .. }
             | ChangeError::Unknown { .. }
             | ChangeError::NotSeen { .. } => false,

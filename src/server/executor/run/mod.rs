@@ -12,6 +12,7 @@ mod phases;
 mod replan;
 mod report;
 mod steps;
+mod stopping;
 mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};

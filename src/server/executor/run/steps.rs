@@ -6,7 +6,7 @@ use std::time::Duration;
 use orchestrator_core::decided::{Decided, RecoveryStepCommand};
 use orchestrator_core::domain::{InstanceKey, Phase};
 use orchestrator_core::ports::Change;
-use orchestrator_core::recovery::plan::{Action, StepNumber, StepState, done_again};
+use orchestrator_core::recovery::plan::{Action, Step, StepNumber, StepState, done_again};
 use tokio::sync::mpsc;
 
 use super::Run;
@@ -218,7 +218,10 @@ impl Run {
             .iter()
             .filter(|(number, state)| {
                 let step = self.plan.steps.get(**number);
-                matches!(state, StepState::Begun(_)) && step.is_some_and(|step| step.phase == phase)
+                let is_current = |step: &Step| {
+                    step.phase == phase || (step.phase < phase && self.plan.may_come_later(step))
+                };
+                matches!(state, StepState::Begun(_)) && step.is_some_and(is_current)
             })
             .map(|(number, _)| *number)
             .collect();

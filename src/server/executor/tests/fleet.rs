@@ -1,6 +1,6 @@
 //! Servers that do what they are told, and write down who told them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -17,6 +17,12 @@ use super::clock::PausedClock;
 
 /// How long a change takes: longer than it takes until an old primary is tried again.
 const CHANGE_TIME: Duration = Duration::from_millis(120);
+
+/// How long a slow server needs to end a receiver.
+pub const SLOW_STOP: Duration = Duration::from_secs(2);
+
+/// Between two tries of a statement that waits for another.
+const LOCK_LOOK: Duration = Duration::from_millis(10);
 
 /// How a server is to be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +84,8 @@ struct State {
     judge_of_ends: Option<JudgeOfEnds>,
     /// A server whose applier runs and gets nowhere.
     busy: Option<InstanceKey>,
+    /// Servers that need [`SLOW_STOP`] to end a receiver that is connecting.
+    slow_to_stop: BTreeSet<InstanceKey>,
 }
 
 /// All servers.
@@ -127,6 +135,11 @@ impl Fleet {
     /// Keeps the applier of one server, or of none, from getting anywhere.
     pub fn keep_busy(&self, name: Option<&str>) {
         self.lock().busy = name.map(key);
+    }
+
+    /// Lets a server be slow to end a receiver that is connecting; statements about its threads wait for that.
+    pub fn stops_slowly(&self, name: &str) {
+        self.lock().slow_to_stop.insert(key(name));
     }
 
     pub fn set_power(&self, name: &str, power: Power) {
@@ -212,6 +225,46 @@ impl Fleet {
         }
     }
 
+    fn receiver(&self, server: &InstanceKey) -> Option<ThreadState> {
+        let state = self.lock();
+        let link = state.servers[server].seen.replication.as_ref();
+        link.map(|link| link.receiver)
+    }
+
+    fn set_receiver(&self, server: &InstanceKey, receiver: ThreadState) {
+        self.change(&server.host().to_string(), |seen| {
+            seen.replication.as_mut().unwrap().receiver = receiver;
+        });
+    }
+
+    /// Ends a receiver slowly, where the server does so, whatever becomes of who told it.
+    async fn end_receiver(self: &Arc<Self>, server: &InstanceKey) {
+        let is_slow = self.lock().slow_to_stop.contains(server);
+        if is_slow && self.receiver(server) == Some(ThreadState::Other) {
+            self.set_receiver(server, ThreadState::Stopping);
+            let (fleet, key) = (Arc::clone(self), server.clone());
+            tokio::spawn(async move {
+                fleet.clock.sleep(SLOW_STOP).await;
+                fleet.set_receiver(&key, ThreadState::Stopped);
+            });
+            self.lock_threads(server, &Change::StopReceiver).await;
+        }
+    }
+
+    /// Waits until a statement about threads may go on.
+    async fn lock_threads(&self, server: &InstanceKey, change: &Change) {
+        let is_free = matches!(
+            change,
+            Change::MakeWritable
+                | Change::Close
+                | Change::SemiSyncSource(_)
+                | Change::SemiSyncReplica(_)
+        );
+        while !is_free && self.receiver(server) == Some(ThreadState::Stopping) {
+            self.clock.sleep(LOCK_LOOK).await;
+        }
+    }
+
     fn observe(&self, server: &InstanceKey) -> Observation {
         let mut state = self.lock();
         let is_busy = state.busy.as_ref() == Some(server);
@@ -228,13 +281,17 @@ impl Fleet {
     }
 
     async fn made(
-        &self,
+        self: &Arc<Self>,
         server: &InstanceKey,
         by: OnBehalfOf,
         change: &Change,
         deadline: Duration,
     ) -> Result<(), ChangeError> {
         self.clock.sleep(CHANGE_TIME / 2).await;
+        self.lock_threads(server, change).await;
+        if *change == Change::StopReceiver {
+            self.end_receiver(server).await;
+        }
         let verdict = {
             let mut state = self.lock();
             let name = server.host().to_string();
@@ -391,6 +448,18 @@ impl ServerSession for Session {
 
     fn observe(&mut self) -> BoxFuture<'_, Result<Observation, ProbeFailure>> {
         Box::pin(async move {
+            let mut seen = self.observe_beside(0).await?;
+            if let Some(link) = &mut seen.replication
+                && link.receiver == ThreadState::Stopping
+            {
+                link.receiver = ThreadState::Other;
+            }
+            Ok(seen)
+        })
+    }
+
+    fn observe_beside(&mut self, _: u64) -> BoxFuture<'_, Result<Observation, ProbeFailure>> {
+        Box::pin(async move {
             let seen = self.fleet.probe(&self.server).await?;
             match self.is_open() {
                 true => Ok(seen),
@@ -476,10 +545,14 @@ impl Servers for FleetServers {
     ) -> BoxFuture<'a, Result<(), ChangeError>> {
         Box::pin(async move {
             self.0.clock.sleep(Duration::from_millis(1)).await;
-            let is_able = match &mut self.0.lock().judge_of_ends {
-                Some(judge) => judge(&server.host().to_string()),
-                None => true,
-            };
+            // A session is not gone before its statement is over.
+            let ended = self.0.lock_threads(server, &Change::StopReceiver);
+            let is_over = tokio::time::timeout(within, ended).await.is_ok();
+            let is_able = is_over
+                && match &mut self.0.lock().judge_of_ends {
+                    Some(judge) => judge(&server.host().to_string()),
+                    None => true,
+                };
             if !is_able || self.0.lock().servers[server].power != Power::Up {
                 self.0.clock.sleep(within).await;
                 return Err(ChangeError::Unreachable {

@@ -14,6 +14,7 @@ mod left_stopped;
 mod old_primary;
 mod others;
 mod paths;
+mod slow_stop;
 mod world;
 
 /// Two replicas of a dead primary; b has received most.

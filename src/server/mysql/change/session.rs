@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orchestrator_core::domain::{InstanceKey, Observation, ProbeFailure};
+use orchestrator_core::domain::{InstanceKey, Observation, ProbeFailure, ThreadState};
 use orchestrator_core::ports::{BoxFuture, Change, ChangeError, ServerSession};
 use tokio::time::timeout;
 use tracing::Instrument;
@@ -161,6 +161,23 @@ impl ServerSession for Session {
             &*self.shared.resolver,
             &self.key,
         ))
+    }
+
+    fn observe_beside(
+        &mut self,
+        stopping: u64,
+    ) -> BoxFuture<'_, Result<Observation, ProbeFailure>> {
+        Box::pin(async move {
+            // In this order: a receiver that is connecting after its end has begun gets no further.
+            let is_ending = threads::ends_receiver(&mut self.conn, &self.dialect, stopping).await;
+            let mut seen = self.observe().await?;
+            if let (true, Some(link)) = (is_ending, &mut seen.replication)
+                && link.receiver == ThreadState::Other
+            {
+                link.receiver = ThreadState::Stopping;
+            }
+            Ok(seen)
+        })
     }
 
     fn make<'a>(

@@ -9,6 +9,8 @@ use orchestrator_core::ports::ChangeError;
 
 use super::link::{self, Link};
 use super::statements::Statements;
+use crate::mysql::Conn;
+use crate::mysql::dialect::Dialect;
 
 const RECEIVER: &str = "IO_THREAD";
 const APPLIER: &str = "SQL_THREAD";
@@ -22,6 +24,9 @@ const RESTART_WHERE_BOTH_RUN: &str = "IF (SELECT VARIABLE_VALUE FROM information
 
 /// What [`RESTART_WHERE_BOTH_RUN`] says where it did nothing (`ER_SIGNAL_EXCEPTION`).
 const NOT_BOTH_RUN: u16 = 1644;
+
+/// What a session does that is ending a replication thread, in the words of MySQL since 8.0.26 and before.
+const ENDING_RECEIVER: [&str; 2] = ["Killing replica", "Killing slave"];
 
 /// Starts the applier where it does not run.
 pub(super) async fn start_applier(on: &mut Statements<'_>) -> Result<(), ChangeError> {
@@ -48,6 +53,37 @@ pub(super) async fn stop_receiver(on: &mut Statements<'_>) -> Result<(), ChangeE
     }
     refuse_dropping(on, &link, link.applier_is_stopped())?;
     stop(on, RECEIVER, &link).await.map(|_| ())
+}
+
+/// Whether the session `stopping` is ending the receiver of its server, by the server's own word.
+///
+/// A receiver that waits for the greeting of a source that hangs is ended two seconds after it was told: MySQL interrupts its wait by a signal, it
+/// waits once more, and the next signal comes two seconds later (`strace`, 9.7.4). It is marked before the first signal, and then, should the
+/// source go on, closes the connection instead of asking for anything (seen on 9.7.4). Meanwhile the statement that stops it holds the
+/// lock that all statements about threads and source need; observations, `read_only` and semi-sync go on.
+///
+/// MariaDB is not asked: it ends such a receiver at once.
+pub(super) async fn ends_receiver(conn: &mut Conn, dialect: &Dialect, stopping: u64) -> bool {
+    if dialect.is_mariadb() {
+        return false;
+    }
+    // The first is empty where the performance schema is off; the second takes a lock that every new session needs.
+    let lists = [
+        ("performance_schema", dialect.has_light_process_list()),
+        ("information_schema", true),
+    ];
+    for (schema, _) in lists.into_iter().filter(|(_, is_there)| *is_there) {
+        let question =
+            format!("SELECT STATE AS state FROM {schema}.processlist WHERE ID = {stopping}");
+        // Whoever asks next over this connection finds out why it is of no use.
+        if let Ok(answer) = conn.query(&question, 1).await
+            && let Some(row) = answer.first()
+        {
+            let state = row.text("state").unwrap_or_default();
+            return ENDING_RECEIVER.contains(&state.as_ref());
+        }
+    }
+    false
 }
 
 /// Stops the receiver and starts it again, with one text of two statements: whatever becomes of us, the server goes through

@@ -27,7 +27,10 @@ fn succeeded() -> Next {
 fn a_plan_ends_with_one_writable_head_and_everybody_below_it() {
     let mut world = World::of(SIMPLE);
     assert_eq!(world.run(), succeeded());
-    assert_eq!(world.told, ["ReceiversStopped", "Promoted", "Published"]);
+    assert_eq!(
+        world.told,
+        ["ReceiversStopped", "writable", "Promoted", "Published"]
+    );
     assert!(!world.seen("b").read_only && world.seen("c").read_only);
     assert_eq!(world.seen("c").source(), Some(&key("b")));
     assert!(world.seen("c").is_replicating());

@@ -6,6 +6,7 @@ mod demanded;
 mod loss;
 mod made;
 mod recognised;
+mod slow_stop;
 mod steps;
 mod stored;
 mod too_soon;

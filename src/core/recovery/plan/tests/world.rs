@@ -23,6 +23,8 @@ pub(super) struct World {
     pub dumb: Vec<InstanceKey>,
     /// Steps that are begun and never done.
     pub lazy: Vec<StepNumber>,
+    /// Servers that end a receiver only when they are told to by [`World::end_receivers`].
+    pub slow: Vec<InstanceKey>,
     /// What was answered, in short.
     pub told: Vec<String>,
 }
@@ -44,6 +46,7 @@ impl World {
             progress: Progress::registered(),
             dumb: Vec::new(),
             lazy: Vec::new(),
+            slow: Vec::new(),
             told: Vec::new(),
         }
     }
@@ -132,7 +135,27 @@ impl World {
         let above = source
             .and_then(|source| self.picture.observation(&source).cloned())
             .unwrap_or_else(|| Arc::new(Observation::blank(step.on.clone(), self.now)));
-        self.change(&step.on, |seen| act(seen, &step.action, ground, &above));
+        let is_slow = self.slow.contains(&step.on) && step.action == Action::StopReceiver;
+        self.change(&step.on, |seen| {
+            act(seen, &step.action, ground, &above);
+            if let (true, Some(link)) = (is_slow, &mut seen.replication) {
+                link.receiver = ThreadState::Stopping;
+            }
+        });
+        if step.action == Action::MakeWritable {
+            self.told.push("writable".to_owned());
+        }
+    }
+
+    /// Slow servers are through with it.
+    pub fn end_receivers(&mut self) {
+        for key in std::mem::take(&mut self.slow) {
+            self.change(&key, |seen| {
+                if let Some(link) = &mut seen.replication {
+                    link.receiver = ThreadState::Stopped;
+                }
+            });
+        }
     }
 
     fn is_drained(&self, on: &InstanceKey, action: &Action) {
@@ -145,7 +168,12 @@ impl World {
 fn act(seen: &mut Observation, action: &Action, ground: Ground, above: &Observation) {
     let holdings = Holdings::read(seen, ground);
     if *action == Action::MakeWritable {
-        assert!(seen.replication.is_none(), "{} still replicates", seen.key);
+        let receiver = seen.replication.as_ref().map(|link| link.receiver);
+        assert!(
+            matches!(receiver, None | Some(ThreadState::Stopping)),
+            "{} still replicates",
+            seen.key
+        );
         seen.read_only = false;
         return;
     }
@@ -158,12 +186,20 @@ fn act(seen: &mut Observation, action: &Action, ground: Ground, above: &Observat
         return;
     }
     if *action == Action::ForgetSource {
+        let link = seen.replication.as_ref();
+        let is_stopping = link.is_some_and(|link| link.receiver == ThreadState::Stopping);
+        assert!(!is_stopping, "{} is busy: {action}", seen.key);
         seen.replication = None;
         return;
     }
     let Some(link) = &mut seen.replication else {
         panic!("{} has no link: {action}", seen.key);
     };
+    assert!(
+        link.receiver != ThreadState::Stopping || *action == Action::AwaitApplied,
+        "{} is busy: {action}",
+        seen.key
+    );
     match action {
         Action::StartApplier => {
             assert_ne!(

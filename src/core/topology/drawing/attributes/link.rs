@@ -185,6 +185,7 @@ fn thread_word(state: ThreadState) -> &'static str {
         ThreadState::Running => "yes",
         ThreadState::Stopped => "no",
         ThreadState::Other => "connecting",
+        ThreadState::Stopping => "stopping",
     }
 }
 
@@ -193,6 +194,7 @@ fn thread_state(text: &str) -> Option<ThreadState> {
         "yes" => Some(ThreadState::Running),
         "no" => Some(ThreadState::Stopped),
         "connecting" => Some(ThreadState::Other),
+        "stopping" => Some(ThreadState::Stopping),
         _ => None,
     }
 }
