@@ -15,4 +15,5 @@ mod histories;
 mod late;
 mod profiles;
 mod relay_logs;
+mod slow_receiver;
 mod world;

@@ -72,14 +72,16 @@ impl Product {
         !self.is_mariadb() && !self.version.starts_with("5.6")
     }
 
-    /// Whether a receiver that waits for a greeting is ended by a second signal only.
+    /// Whether a receiver that waits for a greeting is ended by a second signal only: so does 9.7.4, and MariaDB 10.11 and MySQL 5.6.24 do not.
+    /// Those in between are taken for slow.
     pub fn ends_receivers_slowly(&self) -> bool {
-        !self.is_mariadb()
+        !self.is_mariadb() && !self.version.starts_with("5.6")
     }
 
-    /// Whether it tells others that a session is ending a receiver, without making them wait for that.
+    /// Whether it tells others that a session is ending a receiver, without making them wait for that. 9.7.4 does; 5.7 is taken for one that does
+    /// not, so that such are there too.
     pub fn tells_who_ends_receivers(&self) -> bool {
-        !self.is_mariadb() && !self.version.starts_with("5.6")
+        !self.is_mariadb() && !self.version.starts_with("5.")
     }
 
     /// Whether what was received and not applied is still there afterwards.

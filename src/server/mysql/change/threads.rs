@@ -62,7 +62,7 @@ pub(super) async fn stop_receiver(on: &mut Statements<'_>) -> Result<(), ChangeE
 /// source go on, closes the connection instead of asking for anything (seen on 9.7.4). Meanwhile the statement that stops it holds the
 /// lock that all statements about threads and source need; observations, `read_only` and semi-sync go on.
 ///
-/// MariaDB is not asked: it ends such a receiver at once.
+/// MariaDB is not asked: it ends such a receiver at once, as MySQL 5.6 does (seen on 10.11 and 5.6.24).
 pub(super) async fn ends_receiver(conn: &mut Conn, dialect: &Dialect, stopping: u64) -> bool {
     if dialect.is_mariadb() {
         return false;

@@ -11,7 +11,7 @@ const CANNOT_CONNECT: u32 = 2003;
 pub(super) const ROWS: &[Attribute] = &[
     Attribute {
         names: &["io"],
-        expects: "io=yes, io=no or io=connecting",
+        expects: "io=yes, io=no, io=connecting or io=stopping",
         needs: Needs::Link,
         write: |draft, _| Some(format!("io={}", thread_word(draft.link()?.receiver))),
         read: read_io,

@@ -74,7 +74,7 @@ fn an_unknown_attribute_names_the_nearest() {
 fn a_wrong_value_says_what_is_expected() {
     check(
         "a\n+ b [io=maybe]",
-        "line 2, column 6: 'io' is written io=yes, io=no or io=connecting",
+        "line 2, column 6: 'io' is written io=yes, io=no, io=connecting or io=stopping",
     );
     check(
         "a\n+ b [lag=1500ms]",
