@@ -123,7 +123,10 @@ fn write_batch(session: &mut Session, entries: &[AppliedEntry]) -> Result<(), Er
 /// When it fits in one text, and begins where it must if this process is not mistaken.
 fn write_at_once(session: &mut Session, entries: &[AppliedEntry]) -> Result<Whole, Error> {
     session.ready()?;
-    let before = entries.first().map_or(0, |first| first.index).saturating_sub(1);
+    let before = entries
+        .first()
+        .map_or(0, |first| first.index)
+        .saturating_sub(1);
     let Ok(last) = batch::index_after(before, entries) else {
         return Ok(Whole::Undone);
     };
