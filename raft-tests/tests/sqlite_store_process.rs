@@ -18,6 +18,7 @@ use orchestrator::wire::Envelope;
 use orchestrator_core::decided::{Digest, Proposal};
 use orchestrator_core::ports::{DecisionReader, Ids, Proposer};
 use raft_tests::contract::{History, START, replay};
+use raft_tests::lab::RealClock;
 
 const CHILD: &str = env!("CARGO_BIN_EXE_store-child");
 
@@ -127,7 +128,8 @@ async fn a_request_acknowledged_before_a_kill_is_answered_as_before_and_takes_no
     let store = Arc::new(open(&path).unwrap());
     let proposal = proposals(store.as_ref()).remove(&index).unwrap();
     assert_eq!(proposal.request, request);
-    let proposer = LocalProposer::start(store.clone(), LocalOptions::default()).unwrap();
+    let proposer =
+        LocalProposer::start(store.clone(), RealClock::start(), LocalOptions::default()).unwrap();
     let before = Digest::of(&proposer.decided());
     let answer = proposer.propose(proposal).await.unwrap();
     assert_eq!(answer.index, index);

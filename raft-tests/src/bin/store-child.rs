@@ -15,6 +15,7 @@ use orchestrator_core::decided::{Command, Digest, GroupId, Origin, Proposal};
 use orchestrator_core::domain::{InstanceKey, Timestamp};
 use orchestrator_core::ports::{Ids, Proposer};
 use raft_tests::contract::{History, MINUTE, START};
+use raft_tests::lab::RealClock;
 
 /// Writers at the same time, so that transactions hold several entries.
 const WRITERS: u64 = 4;
@@ -64,6 +65,11 @@ fn open(path: PathBuf) -> anyhow::Result<Arc<SqliteStore>> {
     Ok(Arc::new(store))
 }
 
+fn start(path: PathBuf) -> anyhow::Result<LocalProposer> {
+    let (clock, options) = (RealClock::start(), LocalOptions::default());
+    Ok(LocalProposer::start(open(path)?, clock, options)?)
+}
+
 fn downtime(request: u64, reason: &str) -> anyhow::Result<Proposal> {
     let port = 1 + request % 50_000;
     Ok(Proposal {
@@ -80,7 +86,7 @@ fn downtime(request: u64, reason: &str) -> anyhow::Result<Proposal> {
 }
 
 async fn write(path: PathBuf, first: u64) -> anyhow::Result<()> {
-    let proposer = Arc::new(LocalProposer::start(open(path)?, LocalOptions::default())?);
+    let proposer = Arc::new(start(path)?);
     let next = Arc::new(AtomicU64::new(first));
     let writers = (0..WRITERS).map(|_| {
         let (proposer, next) = (Arc::clone(&proposer), Arc::clone(&next));
@@ -102,7 +108,7 @@ async fn write(path: PathBuf, first: u64) -> anyhow::Result<()> {
 }
 
 async fn fill(path: PathBuf) -> anyhow::Result<()> {
-    let proposer = LocalProposer::start(open(path)?, LocalOptions::default())?;
+    let proposer = start(path)?;
     let reason = "x".repeat(4_000);
     for request in 1..=FILL_MAX {
         match proposer.propose(downtime(request, &reason)?).await {

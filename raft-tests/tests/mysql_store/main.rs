@@ -6,6 +6,7 @@
     reason = "these tests run in real time, beside real servers"
 )]
 
+mod at_once;
 mod contract;
 mod group;
 mod holding;

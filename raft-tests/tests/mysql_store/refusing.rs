@@ -106,15 +106,19 @@ async fn a_server_that_hangs_is_given_up_at_the_deadline_and_what_was_under_way_
             let batch = history.entries(10);
             let watch = Stopwatch::start();
             let refused = store.commit(batch.clone()).unwrap_err();
-            ensure!(matches!(refused, Error::Unreachable { .. }), "{refused}");
+            ensure!(refused.kind() == ErrorKind::OutcomeUnknown, "{refused}");
             ensure!(watch.elapsed() < Duration::from_secs(8));
             Ok((store, (history, batch)))
         })
         .await??;
         fleet["a"].thaw()?;
         blocking(move || -> Result<()> {
-            ensure!(store.applied_index()? == 10);
-            store.commit(batch)?;
+            // It may have found the text before it was told to end the connection.
+            let found = store.applied_index()?;
+            ensure!(found == 10 || found == 20, "{found}");
+            if found == 10 {
+                store.commit(batch)?;
+            }
             ensure!(store.load()? == *history.state());
             Ok(())
         })

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::Result;
 use raft_tests::lab::Server;
@@ -11,8 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// The packet in which a client sends the statement alone.
-const COMMIT: &[u8] = b"\x07\0\0\0\x03COMMIT";
+/// What the text of a transaction ends with, or is.
+const COMMIT: &[u8] = b"COMMIT";
 
 /// What becomes of the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub struct Relay {
     fate: watch::Sender<Fate>,
     release: Arc<Notify>,
     delivered: Arc<AtomicBool>,
+    sent: Arc<AtomicUsize>,
     _stop: DropGuard,
 }
 
@@ -44,26 +45,22 @@ impl Relay {
             fate: watch::Sender::new(Fate::PassedOn),
             release: Arc::default(),
             delivered: Arc::default(),
+            sent: Arc::default(),
             _stop: stop.clone().drop_guard(),
         };
         let target = (server.host(), server.port());
-        let (fate, release, delivered) = (
-            relay.fate.clone(),
-            relay.release.clone(),
-            relay.delivered.clone(),
-        );
+        let way = Way {
+            fate: relay.fate.clone(),
+            release: relay.release.clone(),
+            delivered: relay.delivered.clone(),
+            sent: relay.sent.clone(),
+        };
         tokio::spawn(stop.run_until_cancelled_owned(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let Ok(server) = TcpStream::connect(target).await else {
                     continue;
                 };
-                tokio::spawn(pass(
-                    client,
-                    server,
-                    fate.clone(),
-                    release.clone(),
-                    delivered.clone(),
-                ));
+                tokio::spawn(pass(client, server, way.clone()));
             }
         }));
         Ok(relay)
@@ -72,6 +69,11 @@ impl Relay {
     /// What becomes of the next `COMMIT`; those after it are passed on.
     pub fn next(&self, fate: Fate) {
         self.fate.send_replace(fate);
+    }
+
+    /// How often something was sent to the server.
+    pub fn sent(&self) -> usize {
+        self.sent.load(Ordering::SeqCst)
     }
 
     /// Whether the next one has not come yet.
@@ -88,13 +90,16 @@ impl Relay {
     }
 }
 
-async fn pass(
-    client: TcpStream,
-    server: TcpStream,
+/// What connections share.
+#[derive(Clone)]
+struct Way {
     fate: watch::Sender<Fate>,
     release: Arc<Notify>,
     delivered: Arc<AtomicBool>,
-) -> Option<()> {
+    sent: Arc<AtomicUsize>,
+}
+
+async fn pass(client: TcpStream, server: TcpStream, way: Way) -> Option<()> {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let (mut sent, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
@@ -102,8 +107,9 @@ async fn pass(
         tokio::select! {
             length = from_client.read(&mut sent) => {
                 let packet = &sent[..length.ok().filter(|length| *length > 0)?];
-                let now = match packet == COMMIT {
-                    true => fate.send_replace(Fate::PassedOn),
+                way.sent.fetch_add(1, Ordering::SeqCst);
+                let now = match packet.ends_with(COMMIT) {
+                    true => way.fate.send_replace(Fate::PassedOn),
                     false => Fate::PassedOn,
                 };
                 match now {
@@ -111,16 +117,19 @@ async fn pass(
                     Fate::Lost => return None,
                     Fate::AnswerLost => {
                         to_server.write_all(packet).await.ok()?;
-                        // That something comes says that it was made; how much does not matter.
-                        let _answered = from_server.read(&mut answered).await.ok()?;
+                        let mut all = Vec::new();
+                        while !is_whole(&all) {
+                            let length = from_server.read(&mut answered).await.ok();
+                            all.extend_from_slice(&answered[..length.filter(|length| *length > 0)?]);
+                        }
                         return None;
                     }
                     Fate::Late => {
                         drop((from_client, to_client));
-                        release.notified().await;
+                        way.release.notified().await;
                         // The server may have closed it.
                         let _ = to_server.write_all(packet).await;
-                        delivered.store(true, Ordering::SeqCst);
+                        way.delivered.store(true, Ordering::SeqCst);
                         // Whatever it answers, until it closes.
                         while from_server.read(&mut answered).await.is_ok_and(|length| length > 0) {}
                         return None;
@@ -133,4 +142,20 @@ async fn pass(
             }
         }
     }
+}
+
+/// Whether these packets are the whole answer to a text: the last one says that a statement was carried out, and that no other follows.
+fn is_whole(mut packets: &[u8]) -> bool {
+    const MORE_FOLLOWS: u8 = 8;
+    let mut is_last = false;
+    while let [a, b, c, _, rest @ ..] = packets {
+        let length = usize::from(*a) | usize::from(*b) << 8 | usize::from(*c) << 16;
+        let Some((packet, left)) = rest.split_at_checked(length) else {
+            return false;
+        };
+        // OK, few rows, no id, the low half of the status.
+        is_last = matches!(packet, [0, 0..251, 0, status, ..] if status & MORE_FOLLOWS == 0);
+        packets = left;
+    }
+    is_last && packets.is_empty()
 }

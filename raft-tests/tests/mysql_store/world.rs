@@ -108,6 +108,34 @@ pub async fn end_connection(fleet: &Fleet) -> Result<()> {
     bail!("connection {connection} does not end")
 }
 
+/// A connection that has the row of the database `store` locked.
+pub async fn locked(fleet: &Fleet) -> Result<mysql_async::Conn> {
+    let mut conn = fleet["a"].connect().await?;
+    conn.query_drop("START TRANSACTION").await?;
+    conn.query_drop("SELECT * FROM store.store_meta FOR UPDATE")
+        .await?;
+    Ok(conn)
+}
+
+/// Waits until a transaction waits for that lock; the number of its connection.
+pub async fn waiting(fleet: &Fleet) -> Result<u64> {
+    let mut conn = fleet["a"].connect().await?;
+    // InnoDB shows what it showed before to whoever looks more often than ten times a second.
+    const LOOK: Duration = Duration::from_millis(150);
+    for _ in 0..40 {
+        let found: Option<u64> = conn
+            .query_first(
+                "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx WHERE trx_state='LOCK WAIT'",
+            )
+            .await?;
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    bail!("nobody waits for the lock")
+}
+
 /// A database as a place for a store.
 pub struct Database(pub MysqlOptions);
 

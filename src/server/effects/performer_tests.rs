@@ -43,14 +43,15 @@ impl Node {
     }
 
     fn on(store: Arc<SqliteStore>, requests: u128) -> Self {
+        let clock = FakeClock::new();
+        let options = LocalOptions::default();
+        let proposer = LocalProposer::start(store.clone(), clock.clone(), options).unwrap();
         Self {
-            proposer: Arc::new(
-                LocalProposer::start(store.clone(), LocalOptions::default()).unwrap(),
-            ),
+            proposer: Arc::new(proposer),
             store,
             discovery: Arc::default(),
             picture: Arc::default(),
-            clock: FakeClock::new(),
+            clock,
             requests,
         }
     }

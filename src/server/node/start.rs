@@ -160,6 +160,7 @@ pub(super) async fn start(flags: &Flags, loaded: Loaded) -> Result<Node, StartEr
         }
         _ => Deciding::Alone(Arc::new(LocalProposer::start(
             stores.decisions.clone(),
+            clock.clone(),
             LocalOptions::default(),
         )?)),
     };

@@ -28,6 +28,8 @@ struct Scripted {
     /// Whether reading fails too.
     is_unreadable: Mutex<bool>,
     gate: Mutex<Gate>,
+    /// What a commit moves by two seconds.
+    clock: Arc<FakeClock>,
     moved: Condvar,
 }
 
@@ -46,6 +48,7 @@ impl Scripted {
             fates: Mutex::default(),
             is_unreadable: Mutex::default(),
             gate: Mutex::default(),
+            clock: FakeClock::new(),
             moved: Condvar::new(),
         })
     }
@@ -110,6 +113,7 @@ impl DecisionStore for Scripted {
         gate = self.moved.wait_while(gate, |gate| gate.is_shut).unwrap();
         gate.waiting -= 1;
         gate.batches.push(batch.len());
+        self.clock.advance(2);
         drop(gate);
         match self.fates.lock().unwrap().pop_front() {
             None => self.inner.commit(batch),
@@ -145,7 +149,9 @@ impl DecisionStore for Scripted {
 }
 
 fn start(store: &Arc<Scripted>) -> Arc<LocalProposer> {
-    Arc::new(LocalProposer::start(store.clone(), LocalOptions::default()).unwrap())
+    Arc::new(
+        LocalProposer::start(store.clone(), FakeClock::new(), LocalOptions::default()).unwrap(),
+    )
 }
 
 fn key(name: &str) -> InstanceKey {
@@ -223,14 +229,51 @@ async fn proposals_that_wait_share_a_transaction() {
     assert_eq!(store.batches(), [1, 49]);
 }
 
+/// A proposer that takes the commits of `store` for slow ones, and may wait for ever.
+fn start_patient(store: &Arc<Scripted>) -> LocalProposer {
+    let options = LocalOptions {
+        gather_max: Duration::from_secs(3600),
+        ..LocalOptions::default()
+    };
+    LocalProposer::start(store.clone(), store.clock.clone(), options).unwrap()
+}
+
+#[tokio::test]
+async fn a_batch_waits_for_those_that_were_just_answered() {
+    let store = Scripted::new();
+    let proposer = start_patient(&store);
+    store.shut(true);
+    let first = proposer.propose(begin(1));
+    until("the first commits", || store.is_commit_waiting()).await;
+    let waiting = [proposer.propose(begin(2)), proposer.propose(begin(3))];
+    store.shut(false);
+    assert_eq!(first.await, done(1));
+    assert_eq!(proposer.propose(begin(4)).await, done(4));
+    for (n, answer) in (2..).zip(waiting) {
+        assert_eq!(answer.await, done(n));
+    }
+    assert_eq!(store.batches(), [1, 3]);
+}
+
+#[tokio::test]
+async fn a_client_alone_waits_for_nobody() {
+    let store = Scripted::new();
+    let proposer = start_patient(&store);
+    for n in 1..=5 {
+        assert_eq!(proposer.propose(begin(n.into())).await, done(n));
+    }
+    assert_eq!(store.batches(), [1; 5]);
+}
+
 #[tokio::test]
 async fn too_many_waiting_proposals_are_refused_at_once_and_the_others_are_answered() {
     let store = Scripted::new();
     let options = LocalOptions {
         queue_max: 2,
         batch_max: 1,
+        ..LocalOptions::default()
     };
-    let proposer = LocalProposer::start(store.clone(), options).unwrap();
+    let proposer = LocalProposer::start(store.clone(), FakeClock::new(), options).unwrap();
     store.shut(true);
     let first = proposer.propose(begin(1));
     until("the first commits", || store.is_commit_waiting()).await;

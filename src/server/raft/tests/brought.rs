@@ -10,6 +10,7 @@ use super::super::OpenError;
 use super::super::brought::{GivenUp, give_up};
 use super::doubles::copy;
 use super::support::{PATIENCE, TestIds, World, key, open_store, until};
+use crate::effects::fakes::FakeClock;
 use crate::store::{
     DecisionStore as _, InstallMode, LocalOptions, LocalProposer, Place, SqliteOptions, SqliteStore,
 };
@@ -24,7 +25,8 @@ async fn decides_alone(world: &mut World, name: &str, instances: &[&str]) -> Gro
     let now = Timestamp::from_seconds(1_700_000_000);
     let store = SqliteStore::open(&SqliteOptions::new(place), ids.as_ref(), now).unwrap();
     let store = Arc::new(store);
-    let local = LocalProposer::start(store.clone(), LocalOptions::default()).unwrap();
+    let local =
+        LocalProposer::start(store.clone(), FakeClock::new(), LocalOptions::default()).unwrap();
     for instance in instances {
         let proposal = world.forget(instance);
         local.propose(proposal).await.unwrap();

@@ -4,12 +4,13 @@ use std::sync::mpsc::Receiver;
 
 use orchestrator_core::decided::{Decided, GroupId, Proposal, apply};
 use orchestrator_core::domain::Timestamp;
-use orchestrator_core::ports::{Committed, ProposeError};
+use orchestrator_core::ports::{Clock, Committed, ProposeError};
 use tokio::sync::oneshot;
 
 use super::super::recent::RecentRequests;
 use super::super::{AppliedEntry, DecisionStore, Error, ErrorKind, LOG_ENTRIES_KEPT};
-use super::Shared;
+use super::gathering::Gathering;
+use super::{LocalOptions, Shared};
 use crate::wire::Envelope;
 
 /// One proposal and where its answer goes.
@@ -24,6 +25,9 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     group: GroupId,
     batch_max: usize,
+    gathering: Gathering,
+    /// Requests that came during the last commit: the next batch begins with them.
+    next: Vec<Request>,
     /// Whether a commit may have taken effect that memory does not know of.
     in_doubt: bool,
 }
@@ -40,28 +44,39 @@ impl Worker {
     pub fn new(
         store: Arc<dyn DecisionStore>,
         shared: Arc<Shared>,
-        batch_max: usize,
+        clock: Arc<dyn Clock>,
+        options: LocalOptions,
     ) -> Result<Self, Error> {
         *shared.recent() = remembered(store.as_ref())?;
         Ok(Self {
             group: store.identity()?.group,
             store,
             shared,
-            batch_max,
+            batch_max: options.batch_max,
+            gathering: Gathering::new(clock, options.gather_max),
+            next: Vec::new(),
             in_doubt: false,
         })
     }
 
     /// Decides until nobody can propose any more.
     pub fn run(&mut self, queue: &Receiver<Request>) {
-        while let Ok(first) = queue.recv() {
-            let more = queue.try_iter().take(self.batch_max.saturating_sub(1));
-            let requests = std::iter::once(first).chain(more).collect();
-            self.settle(requests);
+        loop {
+            let mut requests = std::mem::take(&mut self.next);
+            if requests.is_empty() {
+                match queue.recv() {
+                    Ok(first) => requests.push(first),
+                    Err(_) => return,
+                }
+            }
+            let more = self.batch_max.saturating_sub(requests.len());
+            requests.extend(queue.try_iter().take(more));
+            self.gathering.gather(queue, &mut requests, self.batch_max);
+            self.settle(requests, queue);
         }
     }
 
-    fn settle(&mut self, requests: Vec<Request>) {
+    fn settle(&mut self, requests: Vec<Request>, queue: &Receiver<Request>) {
         if let Err(error) = self.resolve_doubt() {
             let answers = requests.into_iter().map(|request| request.answer);
             refuse(answers, &error);
@@ -69,9 +84,18 @@ impl Worker {
         }
         let mut batch = self.apply_all(requests);
         let last = batch.state.applied_index;
-        match self.store.commit(std::mem::take(&mut batch.entries)) {
-            Ok(()) => self.publish(batch),
+        let began = self.gathering.now();
+        let committed = self.store.commit(std::mem::take(&mut batch.entries));
+        match committed {
+            Ok(()) => {
+                // Before the answers, after which the same clients ask again.
+                self.next = queue.try_iter().take(self.batch_max.max(1)).collect();
+                let (answered, waiting) = (batch.waiting.len(), self.next.len());
+                self.gathering.committed(began, answered, waiting);
+                self.publish(batch);
+            }
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
+                self.gathering.failed();
                 match self.store.applied_index() {
                     Ok(index) if index == last => self.publish(batch),
                     Ok(_) => refuse(senders(batch), &not_written(error)),
@@ -81,7 +105,10 @@ impl Worker {
                     }
                 }
             }
-            Err(error) => refuse(senders(batch), &error),
+            Err(error) => {
+                self.gathering.failed();
+                refuse(senders(batch), &error);
+            }
         }
     }
 

@@ -51,7 +51,6 @@ impl<'a> Changes<'a> {
             for row in put {
                 open.push(&put_row(table, row), ",")?;
             }
-            open.end();
             let removed: Vec<&Vec<Cell<'a>>> = rows
                 .iter()
                 .filter(|(_, row)| row.is_none())
@@ -62,7 +61,6 @@ impl<'a> Changes<'a> {
                 for key in some {
                     open.push(&key_row(table, key), " OR ")?;
                 }
-                open.end();
             }
         }
         Ok(())
@@ -129,9 +127,18 @@ fn hash_of(key: &Cell<'_>) -> String {
     literal::bytes(&Sha256::digest(bytes))
 }
 
+/// Statements that go in one packet.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Text {
+    /// They, with `;` between them.
+    pub sql: String,
+    /// How many they are.
+    pub statements: usize,
+}
+
 /// Statements, gathered into texts that each go in one packet.
 pub(super) struct Texts {
-    done: Vec<String>,
+    done: Vec<Text>,
     open: String,
     statements: usize,
     /// Bytes of a text that is not sent with more.
@@ -155,9 +162,7 @@ impl Texts {
 
     /// Adds a whole statement.
     pub fn add(&mut self, statement: &str) -> Result<(), Fault> {
-        self.begin("").push(statement, "").map(drop)?;
-        self.statements += 1;
-        Ok(())
+        self.begin("").push(statement, "")
     }
 
     fn begin(&mut self, head: &str) -> OpenStatement<'_> {
@@ -169,14 +174,15 @@ impl Texts {
     }
 
     fn close_text(&mut self) {
-        self.statements = 0;
+        let statements = std::mem::take(&mut self.statements);
         if !self.open.is_empty() {
-            self.done.push(std::mem::take(&mut self.open));
+            let sql = std::mem::take(&mut self.open);
+            self.done.push(Text { sql, statements });
         }
     }
 
     /// All texts, in order.
-    pub fn finish(mut self) -> Vec<String> {
+    pub fn finish(mut self) -> Vec<Text> {
         self.close_text();
         self.done
     }
@@ -198,7 +204,8 @@ impl OpenStatement<'_> {
                 texts.max
             )));
         }
-        if texts.open.len() + whole > texts.usual || texts.statements >= TOGETHER_MAX {
+        let is_full = texts.open.len() + whole > texts.usual;
+        if is_full || (self.is_empty && texts.statements >= TOGETHER_MAX) {
             texts.close_text();
             self.is_empty = true;
         }
@@ -207,18 +214,13 @@ impl OpenStatement<'_> {
                 texts.open.push(';');
             }
             texts.open.push_str(&self.head);
+            texts.statements += 1;
         } else {
             texts.open.push_str(separator);
         }
         texts.open.push_str(part);
         self.is_empty = false;
         Ok(())
-    }
-
-    fn end(self) {
-        if !self.is_empty {
-            self.texts.statements += 1;
-        }
     }
 }
 
@@ -243,7 +245,11 @@ mod tests {
         let mut texts = Texts::within(max);
         merged.write_to(&mut texts)?;
         texts.add("DO 1")?;
-        Ok(texts.finish())
+        let text = |text: Text| {
+            assert_eq!(text.statements, text.sql.split(';').count());
+            text.sql
+        };
+        Ok(texts.finish().into_iter().map(text).collect())
     }
 
     #[test]

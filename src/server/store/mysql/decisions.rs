@@ -12,6 +12,7 @@ use super::line::Line;
 use super::meta::{self, Meta};
 use super::options::MysqlOptions;
 use super::session::Session;
+use super::whole::{self, Whole};
 use super::{holder, rows};
 
 /// Decided state in a MySQL or MariaDB database. Dropping it finishes what waits, and gives the database back.
@@ -86,7 +87,7 @@ pub(super) struct Drawn(pub [u128; 3]);
 /// Sends all texts, one after another.
 fn send(session: &mut Session, texts: Texts) -> Result<(), Fault> {
     for text in texts.finish() {
-        session.ask(&text)?;
+        session.ask(&text.sql)?;
     }
     Ok(())
 }
@@ -103,11 +104,47 @@ fn decided(session: &mut Session, meta: &Meta) -> Result<Decided, Fault> {
     ))
 }
 
-fn write_batch(session: &mut Session, meta: &Meta, entries: &[AppliedEntry]) -> Result<(), Fault> {
-    let applied = batch::index_after(meta.applied_index, entries)?;
-    let (kept, is_derived) = (session.options.log_entries_kept, session.options.is_derived);
+/// Parts of the kept log by which it may be longer until its oldest entries are removed: a statement for each commit would remove one or
+/// two.
+const LOG_PARTS: u64 = 64;
+
+fn write_batch(session: &mut Session, entries: &[AppliedEntry]) -> Result<(), Error> {
+    if write_at_once(session, entries)? == Whole::Done {
+        return Ok(());
+    }
+    session.write(|session, meta| {
+        let before = meta.applied_index;
+        let last = batch::index_after(before, entries)?;
+        let texts = batch_texts(session, (before, last), entries)?;
+        send(session, texts)
+    })
+}
+
+/// When it fits in one text, and begins where it must if this process is not mistaken.
+fn write_at_once(session: &mut Session, entries: &[AppliedEntry]) -> Result<Whole, Error> {
+    session.ready()?;
+    let before = entries
+        .first()
+        .map_or(0, |first| first.index)
+        .saturating_sub(1);
+    let Ok(last) = batch::index_after(before, entries) else {
+        return Ok(Whole::Undone);
+    };
+    let texts = batch_texts(session, (before, last), entries);
+    match &texts.map_err(|fault| fault.at(&session.place))?.finish()[..] {
+        [text] => whole::write(session, (before, last), text),
+        _ => Ok(Whole::Undone),
+    }
+}
+
+/// What takes the store from entry `before` to entry `last`.
+fn batch_texts(
+    session: &Session,
+    (before, last): (u64, u64),
+    entries: &[AppliedEntry],
+) -> Result<Texts, Fault> {
     let mut changes = Changes::default();
-    for entry in batch::logged(entries, is_derived) {
+    for entry in batch::logged(entries, session.options.is_derived) {
         changes.add(RowWrite::Put(&LOG, log_cells(entry)?));
     }
     for change in entries.iter().flat_map(|entry| &entry.changes) {
@@ -116,13 +153,17 @@ fn write_batch(session: &mut Session, meta: &Meta, entries: &[AppliedEntry]) -> 
     let mut texts = Texts::within(session.packet_max());
     changes.write_to(&mut texts)?;
     if let Some(latest) = entries.iter().map(|entry| entry.decided_at).max() {
-        texts.add(&meta::advance(applied, latest))?;
+        texts.add(&meta::advance(last, latest))?;
     }
-    let trimmed = applied.saturating_sub(kept);
-    texts.add(&format!(
-        "DELETE FROM decision_log WHERE entry_index<={trimmed}"
-    ))?;
-    send(session, texts)
+    let kept = session.options.log_entries_kept;
+    let part = (kept / LOG_PARTS).max(1);
+    if last > kept && last / part > before / part {
+        let trimmed = last - kept;
+        texts.add(&format!(
+            "DELETE FROM decision_log WHERE entry_index<={trimmed}"
+        ))?;
+    }
+    Ok(texts)
 }
 
 fn write_snapshot(
@@ -174,7 +215,7 @@ impl DecisionStore for MysqlStore {
         if batch.is_empty() {
             return Ok(());
         }
-        self.write(move |session, meta| write_batch(session, meta, &batch))
+        self.line.run(move |session| write_batch(session, &batch))
     }
 
     fn log_tail(&self, max: usize) -> Result<Vec<LoggedEntry>, Error> {

@@ -23,6 +23,11 @@ impl Failure {
         }
     }
 
+    /// Whether the server said so itself. Else nobody knows what it does with the statement.
+    pub fn is_said(&self) -> bool {
+        matches!(self, Self::Driver(DriverError::Server { .. }))
+    }
+
     /// Whether the connection can be used for another statement.
     pub fn leaves_connection_usable(&self) -> bool {
         match self {

@@ -190,6 +190,17 @@ pub(super) fn check(session: &Session, answer: &Answer) -> Result<Meta, Error> {
     }
 }
 
+/// A statement that fails unless [`check`] would find this process to have the database, at entry `applied`, and [`note_connection`]
+/// nothing to write down; else it locks the row. Nothing without a hold.
+pub(super) fn guard(session: &Session, applied: u64) -> Option<String> {
+    let token = literal::bytes(&session.hold.as_ref()?.token);
+    // Two rows where one value is asked for are an error whatever `sql_mode` is.
+    Some(format!(
+        "SELECT IF(COUNT(*)=1,1,(SELECT 1 UNION SELECT 2)) FROM store_meta WHERE anchor=1 AND applied_index={applied} \
+         AND holder_token={token} AND holder_connection=CONNECTION_ID() FOR UPDATE"
+    ))
+}
+
 /// Gives the database back. Whoever comes next would find out by itself, only later.
 pub(super) fn give_back(session: &mut Session) {
     let Some(hold) = session.hold.take() else {

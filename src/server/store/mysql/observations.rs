@@ -66,7 +66,7 @@ fn write(session: &mut Session, batch: &[ObservationWrite]) -> Result<(), Fault>
     changes.write_to(&mut texts)?;
     session.loosely(|session| {
         for text in texts.finish() {
-            session.ask(&text)?;
+            session.ask(&text.sql)?;
         }
         Ok(())
     })

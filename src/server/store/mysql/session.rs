@@ -32,6 +32,15 @@ const OLDEST: (u64, u64) = (5, 6);
 /// What commits wait for on a server that loses none: see `innodb_flush_log_at_trx_commit`.
 const EVERY_COMMIT: &str = "1";
 
+/// A text that did not come to its end.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// Statements that were carried out before.
+    pub answered: usize,
+    /// What became of the one after them.
+    pub failure: Failure,
+}
+
 /// One connection to the server, opened when it is needed and anew after it was lost. It belongs to one thread, which it blocks.
 pub(super) struct Session {
     pub options: Arc<MysqlOptions>,
@@ -213,24 +222,35 @@ impl Session {
 
     /// The same with the failure as it came.
     fn send(&mut self, statements: &str) -> Result<Answer, Failure> {
+        self.send_each(statements).map_err(|ended| ended.failure)
+    }
+
+    /// The same, and how many statements were carried out before one failed.
+    pub fn send_each(&mut self, statements: &str) -> Result<Answer, Ended> {
         let limit = self.options.read_timeout;
-        let conn = self.conn.as_mut();
-        let Some(conn) = conn else {
+        let (mut answered, mut last) = (0, Answer::default());
+        let Some(conn) = self.conn.as_mut() else {
             let closed = std::io::Error::from(std::io::ErrorKind::NotConnected);
-            return Err(Failure::Driver(closed.into()));
+            let failure = Failure::Driver(closed.into());
+            return Err(Ended { answered, failure });
         };
-        let answered = self.runtime.block_on(async {
-            tokio::time::timeout(limit, conn.query_all(statements, &BOUNDS)).await
+        let note = |answer| {
+            answered += 1;
+            last = answer;
+        };
+        let outcome = self.runtime.block_on(async {
+            tokio::time::timeout(limit, conn.query_each(statements, &BOUNDS, note)).await
         });
-        match answered {
-            Ok(Ok(answers)) => Ok(answers.into_iter().last().unwrap_or_default()),
-            Ok(Err(error)) => Err(Failure::Driver(error)),
-            Err(_) => Err(Failure::Late(limit)),
-        }
+        let failure = match outcome {
+            Ok(Ok(())) => return Ok(last),
+            Ok(Err(error)) => Failure::Driver(error),
+            Err(_) => Failure::Late(limit),
+        };
+        Err(Ended { answered, failure })
     }
 
     /// The error of a failure; a connection that is of no use any more is given up.
-    fn lost(&mut self, failure: &Failure) -> Error {
+    pub fn lost(&mut self, failure: &Failure) -> Error {
         let leaves_read_only = failure.is_read_only() && self.options.leaves_read_only;
         if !failure.leaves_connection_usable() || leaves_read_only {
             self.give_up();
@@ -338,23 +358,31 @@ impl Session {
     fn commit(&mut self) -> Result<(), Error> {
         match self.send("COMMIT") {
             Ok(_) => Ok(()),
-            Err(failure) if failure.is_rollback() => {
-                self.roll_back();
-                Err(self.lost(&failure))
-            }
-            Err(failure) => {
-                // Read back over another connection, and only when this one is gone on the server, too.
-                self.give_up();
-                Err(Error::OutcomeUnknown {
-                    store: self.place.clone(),
-                    detail: failure.sentence(),
-                })
-            }
+            Err(failure) => Err(self.uncommitted(&failure)),
+        }
+    }
+
+    /// The error of a `COMMIT` that failed so.
+    pub fn uncommitted(&mut self, failure: &Failure) -> Error {
+        if failure.is_rollback() {
+            self.roll_back();
+            return self.lost(failure);
+        }
+        self.unknown(failure)
+    }
+
+    /// The error of a transaction of which it is not known whether it took effect.
+    pub fn unknown(&mut self, failure: &Failure) -> Error {
+        // Read back over another connection, and only when this one is gone on the server, too.
+        self.give_up();
+        Error::OutcomeUnknown {
+            store: self.place.clone(),
+            detail: failure.sentence(),
         }
     }
 
     /// Ends the transaction without effect. A connection that cannot do that is given up: the server rolls back then.
-    fn roll_back(&mut self) {
+    pub fn roll_back(&mut self) {
         if self.conn.is_some()
             && let Err(failure) = self.send("ROLLBACK")
         {
