@@ -16,6 +16,10 @@ const SHORTEST_COMMIT: Duration = Duration::from_micros(400);
 /// The part of a usual commit that a wait takes at most: what it costs when nobody comes.
 const WAIT_PART: u32 = 4;
 
+/// So many requests are worth a commit of their own: what each adds is more than what they share, and the next ones are prepared while these
+/// are written.
+const ENOUGH: usize = 16;
+
 /// Most commits that go without a wait after waits in vain: requests that come by their own time, not after an answer, are held up by
 /// less than a hundredth of a commit.
 const PASSED_MAX: u32 = 64;
@@ -71,7 +75,7 @@ impl Gathering {
     /// Adds to `requests`, at most up to `max`, those that come within the time of this wait, until as many are there as are expected.
     pub fn gather<T>(&mut self, queue: &Receiver<T>, requests: &mut Vec<T>, max: usize) {
         let (had, wanted) = (requests.len(), self.expected.min(max));
-        if had >= wanted || self.usual < SHORTEST_COMMIT {
+        if had >= wanted.min(ENOUGH) || self.usual < SHORTEST_COMMIT {
             return;
         }
         if self.passed > 0 {
