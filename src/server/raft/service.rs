@@ -16,6 +16,9 @@ use super::state_machine::meta_from;
 use super::types::{TypeConfig, decode_entry, is_newer};
 use super::v1;
 
+/// How long a message that came early waits for the one before it: a few round trips of a slow line.
+const EARLY_WAITS: Duration = Duration::from_millis(500);
+
 /// Answers other nodes for this one.
 pub(super) struct Service(pub Arc<Core>);
 
@@ -82,7 +85,14 @@ impl Core {
 
     async fn append(&self, message: v1::AppendRequest) -> Result<v1::AppendResponse, String> {
         use v1::append_response::Outcome;
-        let engine = self.check(message.destination.as_ref())?;
+        let mut engine = self.check(message.destination.as_ref())?;
+        if message.is_sent_ahead
+            && let Some(previous) = message.previous
+            && self.wait_for_earlier(previous.index).await
+        {
+            // Much may have happened meanwhile.
+            engine = self.check(message.destination.as_ref())?;
+        }
         let group = self.identity.group().get();
         let entries = message
             .entries
@@ -100,6 +110,7 @@ impl Core {
             accepted: None,
             higher: None,
             election_milliseconds: u64::try_from(silence.as_millis()).unwrap_or(u64::MAX),
+            lets_early_wait: true,
         };
         let outcome = match engine.append_entries(request).await.map_err(said)? {
             AppendEntriesResponse::Success => Outcome::Accepted,
@@ -115,6 +126,22 @@ impl Core {
         };
         answer.set_outcome(outcome);
         Ok(answer)
+    }
+
+    /// Waits until the log has entry `index`, for a message that came before the one with that entry. When that does not come, the
+    /// message is judged as it is, which shows that something is missing. Returns whether there was something to wait for.
+    async fn wait_for_earlier(&self, index: u64) -> bool {
+        if self.log.reaches(index) {
+            return false;
+        }
+        let Ok(_place) = self.early.try_acquire() else {
+            return false;
+        };
+        tokio::select! {
+            () = self.log.until_it_reaches(index) => {}
+            () = self.sleep(EARLY_WAITS) => {}
+        }
+        true
     }
 
     /// What cannot be kept cannot be acknowledged, nor can what follows it: a node that is too old for the log of its group ends

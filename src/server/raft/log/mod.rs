@@ -16,7 +16,7 @@ use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use orchestrator_core::planted::{Bug, is_planted};
 use prost::Message as _;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use self::cache::Cache;
 use self::under_way::UnderWay;
@@ -117,6 +117,8 @@ impl Flushed {
 
 struct Memory {
     group: GroupCell,
+    /// Tells whoever waits for entries that there are more.
+    grew: Notify,
     flushed: Flushed,
     state: Mutex<State>,
     /// How long the last syncs took, for the timing.
@@ -247,6 +249,7 @@ impl LogStore {
             disk,
             memory: Arc::new(Memory {
                 group,
+                grew: Notify::new(),
                 flushed: Flushed::starting_at(state.last.map_or(0, |last| index_of(last.index))),
                 state: Mutex::new(state),
                 sync: super::timing::Smoothed::default(),
@@ -356,6 +359,24 @@ impl LogStore {
     /// The last entry, as its place.
     pub fn last(&self) -> Option<LogId> {
         self.lock().last
+    }
+
+    /// Whether it has our entry `index` or one behind it, on disk or not.
+    pub fn reaches(&self, index: u64) -> bool {
+        self.last().map_or(0, |last| index_of(last.index)) >= index
+    }
+
+    /// Completes when it does.
+    pub async fn until_it_reaches(&self, index: u64) {
+        loop {
+            let mut grew = std::pin::pin!(self.memory.grew.notified());
+            // Before looking, so that nothing is missed between a look and the wait.
+            grew.as_mut().enable();
+            if self.reaches(index) {
+                return;
+            }
+            grew.await;
+        }
     }
 
     /// Up to where it is known to be committed, as far as that was written down.
@@ -677,6 +698,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             }
             (records, marks)
         };
+        self.memory.grew.notify_waiters();
         if is_planted(Bug::AcknowledgedBeforeSynced) {
             callback.io_completed(Ok(()));
             let last = records.last().map_or(0, |record| record.index);
