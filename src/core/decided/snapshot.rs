@@ -142,9 +142,10 @@ mod tests {
     #[test]
     fn bytes_of_a_state_are_those_of_its_snapshot() {
         let (state, snapshot) = sample();
-        let bytes = |state| Snapshot::bytes_of(GroupId::from_number(1), state, snapshot.known());
+        let bytes =
+            |state: &Decided| Snapshot::bytes_of(GroupId::from_number(1), state, snapshot.known());
         assert_eq!(bytes(&state).unwrap(), snapshot.to_bytes().unwrap());
-        let mut many = state;
+        let mut many = state.clone();
         for number in 0..300 {
             let key = InstanceKey::parse(&format!("db{number}"), 3306).unwrap();
             many.forgotten.insert(key, Timestamp::from_seconds(number));

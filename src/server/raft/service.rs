@@ -13,7 +13,7 @@ use super::convert;
 use super::core::{Core, Engine};
 use super::network::transport::{Answer, Call, CallHandler};
 use super::state_machine::meta_from;
-use super::types::{TypeConfig, decode_entry, is_newer};
+use super::types::{LogId, TypeConfig, decode_entry, is_newer};
 use super::v1;
 
 /// How long a message that came early waits for the one before it: a few round trips of a slow line.
@@ -86,9 +86,10 @@ impl Core {
     async fn append(&self, message: v1::AppendRequest) -> Result<v1::AppendResponse, String> {
         use v1::append_response::Outcome;
         let mut engine = self.check(message.destination.as_ref())?;
+        let previous = convert::position_from_option(message.previous).map_err(said)?;
         if message.is_sent_ahead
-            && let Some(previous) = message.previous
-            && self.wait_for_earlier(previous.index).await
+            && let Some(previous) = previous
+            && self.wait_for_earlier(previous).await
         {
             // Much may have happened meanwhile.
             engine = self.check(message.destination.as_ref())?;
@@ -100,7 +101,7 @@ impl Core {
             .map(|bytes| decode_entry(group, bytes).map_err(|error| self.refuse_entry(&error)));
         let request = AppendEntriesRequest::<TypeConfig> {
             vote: convert::needed_vote(message.vote).map_err(said)?,
-            prev_log_id: convert::position_from_option(message.previous).map_err(said)?,
+            prev_log_id: previous,
             leader_commit: convert::position_from_option(message.committed).map_err(said)?,
             entries: entries.collect::<Result<_, _>>()?,
         };
@@ -128,17 +129,17 @@ impl Core {
         Ok(answer)
     }
 
-    /// Waits until the log has entry `index`, for a message that came before the one with that entry. When that does not come, the
-    /// message is judged as it is, which shows that something is missing. Returns whether there was something to wait for.
-    async fn wait_for_earlier(&self, index: u64) -> bool {
-        if self.log.reaches(index) {
+    /// Waits until the log has come to this place, for a message that came before the one with the entry there. When that does not
+    /// come, the message is judged as it is, which shows that something is missing. Returns whether there was something to wait for.
+    async fn wait_for_earlier(&self, previous: LogId) -> bool {
+        if self.log.reaches(previous) {
             return false;
         }
         let Ok(_place) = self.early.try_acquire() else {
             return false;
         };
         tokio::select! {
-            () = self.log.until_it_reaches(index) => {}
+            () = self.log.until_it_reaches(previous) => {}
             () = self.sleep(EARLY_WAITS) => {}
         }
         true

@@ -19,6 +19,7 @@ use prost::Message as _;
 use tokio::sync::{Notify, watch};
 
 use self::cache::Cache;
+pub(super) use self::cache::size_of;
 use self::under_way::UnderWay;
 use super::convert;
 use super::disk::LogDisk;
@@ -361,18 +362,18 @@ impl LogStore {
         self.lock().last
     }
 
-    /// Whether it has our entry `index` or one behind it, on disk or not.
-    pub fn reaches(&self, index: u64) -> bool {
-        self.last().map_or(0, |last| index_of(last.index)) >= index
+    /// Whether it has come to this place or behind it, on disk or not. Entries of an earlier leader are before it, however many they are.
+    pub fn reaches(&self, place: LogId) -> bool {
+        self.last() >= Some(place)
     }
 
     /// Completes when it does.
-    pub async fn until_it_reaches(&self, index: u64) {
+    pub async fn until_it_reaches(&self, place: LogId) {
         loop {
             let mut grew = std::pin::pin!(self.memory.grew.notified());
             // Before looking, so that nothing is missed between a look and the wait.
             grew.as_mut().enable();
-            if self.reaches(index) {
+            if self.reaches(place) {
                 return;
             }
             grew.await;

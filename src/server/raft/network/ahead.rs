@@ -16,10 +16,15 @@ use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, StreamAppendRe
 use orchestrator_core::ports::BoxFuture;
 
 use super::{Connection, Rpc, network};
+use crate::raft::log::size_of;
 use crate::raft::types::{LogId, TypeConfig};
 
-/// Most messages that are under way to one follower. Each has a megabyte at most, and the receiver holds no more than that back.
+/// Most messages that are under way to one follower, and so most that it holds back.
 pub const UNDER_WAY_MAX: usize = 4;
+
+/// Bytes under way behind which nothing is sent ahead: each message has two seconds from when it is sent, and one behind them may have a
+/// megabyte more. On a line of a megabyte a second that takes 1.3 s.
+const BYTES_UNDER_WAY_MAX: usize = 256 * 1024;
 
 /// Messages on their way to one follower, and their answers in the order of the messages. It ends behind the first answer that is no
 /// full success: what was sent behind that message is given up then, and the library sends it again where it has to.
@@ -37,6 +42,7 @@ struct Sent<'a> {
     previous: Option<LogId>,
     last: Option<LogId>,
     is_ahead: bool,
+    bytes: usize,
     answer: Answered<'a>,
 }
 
@@ -69,7 +75,8 @@ where
             true => UNDER_WAY_MAX,
             false => 1,
         };
-        self.under_way.len() < most
+        let bytes: usize = self.under_way.iter().map(|sent| sent.bytes).sum();
+        self.under_way.len() < most && bytes < BYTES_UNDER_WAY_MAX
     }
 
     /// Sends what is there to be sent, as far as there is room.
@@ -101,11 +108,13 @@ where
         let is_ahead = !self.under_way.is_empty();
         let previous = message.prev_log_id;
         let last = message.entries.last().map(|entry| entry.log_id);
+        let bytes = message.entries.iter().map(size_of).sum();
         let answer = async move { connection.append(message, option, is_ahead).await };
         let mut sent = Sent {
             previous,
             last: last.or(previous),
             is_ahead,
+            bytes,
             answer: Answered::NotYet(Box::pin(answer)),
         };
         sent.look(context);
