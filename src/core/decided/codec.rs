@@ -179,6 +179,30 @@ pub fn encode_into<T: Stored>(value: &T, bytes: &mut Vec<u8>) -> Result<(), Enco
     Ok(())
 }
 
+/// Adds a part of a value, as it stands within the encoding of the whole.
+///
+/// # Errors
+/// [`EncodeError`], of `T`.
+pub(super) fn encode_part<T: Stored>(
+    part: &impl Serialize,
+    bytes: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let encoded = bincode::serde::encode_into_std_write(part, bytes, CONFIG);
+    encoded
+        .map(drop)
+        .map_err(|error| EncodeError::Unencodable {
+            what: T::NAME,
+            detail: error.to_string(),
+        })?;
+    match bytes.len() {
+        length if length > ENCODED_BYTES_MAX => Err(EncodeError::TooLarge {
+            what: T::NAME,
+            length,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// The value of bytes that [`encode`] wrote.
 ///
 /// # Errors

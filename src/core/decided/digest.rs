@@ -24,6 +24,11 @@ pub struct Digest([u8; 32]);
 impl Digest {
     /// The fingerprint of `state`.
     pub fn of(state: &Decided) -> Self {
+        Self::of_each(state, |_| {})
+    }
+
+    /// The same; `see` gets the bytes of each row, in order.
+    pub(super) fn of_each(state: &Decided, mut see: impl FnMut(&[u8])) -> Self {
         let mut hash = Sha256::new();
         hash.update(DOMAIN);
         hash.update(state.applied_index.to_le_bytes());
@@ -34,6 +39,7 @@ impl Digest {
             bytes.extend_from_slice(&[0; LENGTH]);
             let row_at = bytes.len();
             codec::encode_into(&row, &mut bytes).expect("a row that is in memory was stored once");
+            see(&bytes[row_at..]);
             let length = (bytes.len() - row_at) as u64;
             bytes[length_at..row_at].copy_from_slice(&length.to_le_bytes());
             if bytes.len() >= HASHED_AT_ONCE {

@@ -34,7 +34,7 @@ pub use formats::CommandFormats;
 pub use group::GroupId;
 pub use group_nodes::{GROUP_NODES_MAX, GroupNode};
 pub use import::{IMPORTED_AT_ONCE_MAX, ImportPortion, ImportedRow};
-pub use once::{Answer, AppliedOnce, KeyedRequest, apply_once};
+pub use once::{Answer, AppliedOnce, KeyedRequest, apply_once, new_request};
 pub use recovery_commands::{
     Acknowledged, EndRecovery, LINES_IN_COMMAND_MAX, LostServer, RecoveryNews, RecoveryStepCommand,
     RegisterDetection, RegisterRecovery,

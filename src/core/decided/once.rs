@@ -77,6 +77,16 @@ impl KeyedRequest {
     }
 }
 
+/// The id of a request to which its caller gave none: the time in front, in milliseconds, and behind it 80 bits of `drawn`.
+///
+/// Answers are kept by the ids of their requests, so what was asked one after another then stands together, in memory and in stores. With
+/// ids that are drawn altogether each answer that comes, and each one that goes, changes another page of a hundred thousand.
+pub fn new_request(at: Timestamp, drawn: u128) -> u128 {
+    const DRAWN_BITS: u32 = 80;
+    let millis = at.as_micros().max(0).cast_unsigned() / 1_000;
+    u128::from(millis) << DRAWN_BITS | drawn & ((1 << DRAWN_BITS) - 1)
+}
+
 /// Applies the proposal of entry `index`, unless its request was answered within ten minutes of decided time and 100,000
 /// requests: then nothing changes and the answer is the earlier one. As pure as [`apply`].
 pub fn apply_once(state: &Decided, index: u64, proposal: &Proposal) -> AppliedOnce {
@@ -179,6 +189,18 @@ mod tests {
         assert!(again.applied.changes.is_empty() && again.applied.effects.is_empty());
         assert_eq!(state.forgotten, marked);
         assert_eq!(state.applied_index, 2);
+    }
+
+    #[test]
+    fn requests_without_an_id_of_their_own_get_one_that_follows_time() {
+        let ids = [
+            new_request(NOON, u128::MAX),
+            new_request(NOON.plus(Duration::from_millis(1)), 0),
+            new_request(NOON.plus(Duration::from_millis(1)), 1),
+            new_request(NOON.plus(Duration::from_millis(2)), 0),
+        ];
+        assert!(ids.is_sorted_by(|a, b| a < b), "{ids:x?}");
+        assert_eq!(new_request(Timestamp::from_micros(-1), 7), 7);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Decided, Digest, GroupId, RowChange, codec};
+use super::codec::{self, Stored as _, encode_part};
+use super::{Decided, Digest, GroupId, RowChange};
 use crate::domain::{InstanceKey, Timestamp};
 
 /// All decided state at one index, and the keys of the instances that the node knew, as it goes to another node or a
@@ -42,6 +43,35 @@ impl Snapshot {
             known,
             digest: *Digest::of(state).as_bytes(),
         }
+    }
+
+    /// What [`Snapshot::to_bytes`] of [`Snapshot::of`] are, with each row walked and encoded once: a busy node writes two snapshots a
+    /// second, of a hundred thousand rows.
+    ///
+    /// # Errors
+    /// As [`Snapshot::to_bytes`].
+    pub fn bytes_of(
+        group: GroupId,
+        state: &Decided,
+        known: &[InstanceKey],
+    ) -> Result<Vec<u8>, codec::EncodeError> {
+        let (mut rows, mut count) = (Vec::new(), 0_usize);
+        let digest = Digest::of_each(state, |row| {
+            count += 1;
+            // Within the list a row has no format byte of its own.
+            rows.extend_from_slice(&row[1..]);
+        });
+        let mut bytes = Vec::with_capacity(rows.len() + 32 * known.len() + 128);
+        bytes.push(Self::FORMAT);
+        // In the order of the fields.
+        encode_part::<Self>(&group, &mut bytes)?;
+        encode_part::<Self>(&state.applied_index, &mut bytes)?;
+        encode_part::<Self>(&state.decided_at, &mut bytes)?;
+        encode_part::<Self>(&count, &mut bytes)?;
+        bytes.append(&mut rows);
+        encode_part::<Self>(&known, &mut bytes)?;
+        encode_part::<Self>(digest.as_bytes(), &mut bytes)?;
+        Ok(bytes)
     }
 
     /// Whose state it is.
@@ -107,6 +137,21 @@ mod tests {
         assert_eq!(back.decided(), state);
         assert_eq!(back.group(), GroupId::from_number(1));
         assert_eq!(back.known(), [InstanceKey::parse("db1", 3306).unwrap()]);
+    }
+
+    #[test]
+    fn bytes_of_a_state_are_those_of_its_snapshot() {
+        let (state, snapshot) = sample();
+        let bytes =
+            |state: &Decided| Snapshot::bytes_of(GroupId::from_number(1), state, snapshot.known());
+        assert_eq!(bytes(&state).unwrap(), snapshot.to_bytes().unwrap());
+        let mut many = state.clone();
+        for number in 0..300 {
+            let key = InstanceKey::parse(&format!("db{number}"), 3306).unwrap();
+            many.forgotten.insert(key, Timestamp::from_seconds(number));
+        }
+        let whole = Snapshot::of(GroupId::from_number(1), &many, snapshot.known().to_vec());
+        assert_eq!(bytes(&many).unwrap(), whole.to_bytes().unwrap());
     }
 
     #[test]

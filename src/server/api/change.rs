@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orchestrator_core::decided::{Command, Proposal, Reply};
+use orchestrator_core::decided::{Command, Proposal, Reply, new_request};
 use orchestrator_core::domain::{InstanceKey, Observation};
 
 use super::input::{Params, Requester};
@@ -19,9 +19,10 @@ pub async fn commit(
     part: &str,
     command: Command,
 ) -> Result<(), ApiError> {
+    let now = state.clock.now();
     let proposal = Proposal {
-        request: requester.request_id(part, || state.ids.unique()),
-        proposed_at: state.clock.now(),
+        request: requester.request_id(part, || new_request(now, state.ids.unique())),
+        proposed_at: now,
         origin: requester.caller.origin(&state.config().node_name),
         command,
     };

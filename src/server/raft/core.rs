@@ -22,7 +22,7 @@ use super::fitness::Fitness;
 use super::identity::Identity;
 use super::lease::Acks;
 use super::log::LogStore;
-use super::network::{Network, Shared as NetworkShared};
+use super::network::{Network, Shared as NetworkShared, UNDER_WAY_MAX};
 use super::state_machine::Machine;
 use super::timing::Timing;
 use super::types::{NodeId, TypeConfig};
@@ -35,6 +35,9 @@ pub(super) type Metrics = RaftMetrics<TypeConfig>;
 /// Most proposals that wait. At six thousand a second, which several in one sync reach, the last of them waits a sixth of
 /// a second.
 const PROPOSALS_MAX: usize = 1_024;
+
+/// Most messages that wait for the one before them: what one leader has under way, and what the one before it had.
+const EARLY_MAX: usize = 2 * UNDER_WAY_MAX;
 
 /// Purged entries at once; each purge is a write of its own.
 const PURGE_BATCH: u64 = 1_000;
@@ -61,6 +64,8 @@ pub(super) struct Core {
     pub forward: OnceLock<Arc<dyn ForwardHandler>>,
     pub beats: OnceLock<Arc<dyn BeatsOnRequest>>,
     pub proposals: Semaphore,
+    /// Places for messages that wait for the one before them.
+    pub early: Semaphore,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
     /// Why this node waits, or what is wrong; one sentence each.
@@ -121,6 +126,7 @@ impl Core {
             forward: OnceLock::new(),
             beats: OnceLock::new(),
             proposals: Semaphore::new(PROPOSALS_MAX),
+            early: Semaphore::new(EARLY_MAX),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             waiting: Mutex::default(),

@@ -13,8 +13,11 @@ use super::convert;
 use super::core::{Core, Engine};
 use super::network::transport::{Answer, Call, CallHandler};
 use super::state_machine::meta_from;
-use super::types::{TypeConfig, decode_entry, is_newer};
+use super::types::{LogId, TypeConfig, decode_entry, is_newer};
 use super::v1;
+
+/// How long a message that came early waits for the one before it: a few round trips of a slow line.
+const EARLY_WAITS: Duration = Duration::from_millis(500);
 
 /// Answers other nodes for this one.
 pub(super) struct Service(pub Arc<Core>);
@@ -82,7 +85,15 @@ impl Core {
 
     async fn append(&self, message: v1::AppendRequest) -> Result<v1::AppendResponse, String> {
         use v1::append_response::Outcome;
-        let engine = self.check(message.destination.as_ref())?;
+        let mut engine = self.check(message.destination.as_ref())?;
+        let previous = convert::position_from_option(message.previous).map_err(said)?;
+        if message.is_sent_ahead
+            && let Some(previous) = previous
+            && self.wait_for_earlier(previous).await
+        {
+            // Much may have happened meanwhile.
+            engine = self.check(message.destination.as_ref())?;
+        }
         let group = self.identity.group().get();
         let entries = message
             .entries
@@ -90,7 +101,7 @@ impl Core {
             .map(|bytes| decode_entry(group, bytes).map_err(|error| self.refuse_entry(&error)));
         let request = AppendEntriesRequest::<TypeConfig> {
             vote: convert::needed_vote(message.vote).map_err(said)?,
-            prev_log_id: convert::position_from_option(message.previous).map_err(said)?,
+            prev_log_id: previous,
             leader_commit: convert::position_from_option(message.committed).map_err(said)?,
             entries: entries.collect::<Result<_, _>>()?,
         };
@@ -100,6 +111,7 @@ impl Core {
             accepted: None,
             higher: None,
             election_milliseconds: u64::try_from(silence.as_millis()).unwrap_or(u64::MAX),
+            lets_early_wait: true,
         };
         let outcome = match engine.append_entries(request).await.map_err(said)? {
             AppendEntriesResponse::Success => Outcome::Accepted,
@@ -115,6 +127,22 @@ impl Core {
         };
         answer.set_outcome(outcome);
         Ok(answer)
+    }
+
+    /// Waits until the log has come to this place, for a message that came before the one with the entry there. When that does not
+    /// come, the message is judged as it is, which shows that something is missing. Returns whether there was something to wait for.
+    async fn wait_for_earlier(&self, previous: LogId) -> bool {
+        if self.log.reaches(previous) {
+            return false;
+        }
+        let Ok(_place) = self.early.try_acquire() else {
+            return false;
+        };
+        tokio::select! {
+            () = self.log.until_it_reaches(previous) => {}
+            () = self.sleep(EARLY_WAITS) => {}
+        }
+        true
     }
 
     /// What cannot be kept cannot be acknowledged, nor can what follows it: a node that is too old for the log of its group ends

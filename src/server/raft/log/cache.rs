@@ -19,7 +19,7 @@ pub(super) struct Cache {
 }
 
 /// About how much memory an entry takes beyond its place.
-pub(super) fn size_of(entry: &Entry) -> usize {
+pub(in super::super) fn size_of(entry: &Entry) -> usize {
     const PLACE: usize = 64;
     match &entry.payload {
         openraft::EntryPayload::Normal(payload) => PLACE + payload.bytes.len(),

@@ -16,9 +16,10 @@ use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use orchestrator_core::planted::{Bug, is_planted};
 use prost::Message as _;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use self::cache::Cache;
+pub(super) use self::cache::size_of;
 use self::under_way::UnderWay;
 use super::convert;
 use super::disk::LogDisk;
@@ -117,6 +118,8 @@ impl Flushed {
 
 struct Memory {
     group: GroupCell,
+    /// Tells whoever waits for entries that there are more.
+    grew: Notify,
     flushed: Flushed,
     state: Mutex<State>,
     /// How long the last syncs took, for the timing.
@@ -247,6 +250,7 @@ impl LogStore {
             disk,
             memory: Arc::new(Memory {
                 group,
+                grew: Notify::new(),
                 flushed: Flushed::starting_at(state.last.map_or(0, |last| index_of(last.index))),
                 state: Mutex::new(state),
                 sync: super::timing::Smoothed::default(),
@@ -356,6 +360,24 @@ impl LogStore {
     /// The last entry, as its place.
     pub fn last(&self) -> Option<LogId> {
         self.lock().last
+    }
+
+    /// Whether it has come to this place or behind it, on disk or not. Entries of an earlier leader are before it, however many they are.
+    pub fn reaches(&self, place: LogId) -> bool {
+        self.last() >= Some(place)
+    }
+
+    /// Completes when it does.
+    pub async fn until_it_reaches(&self, place: LogId) {
+        loop {
+            let mut grew = std::pin::pin!(self.memory.grew.notified());
+            // Before looking, so that nothing is missed between a look and the wait.
+            grew.as_mut().enable();
+            if self.reaches(place) {
+                return;
+            }
+            grew.await;
+        }
     }
 
     /// Up to where it is known to be committed, as far as that was written down.
@@ -677,6 +699,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             }
             (records, marks)
         };
+        self.memory.grew.notify_waiters();
         if is_planted(Bug::AcknowledgedBeforeSynced) {
             callback.io_completed(Ok(()));
             let last = records.last().map_or(0, |record| record.index);

@@ -1,25 +1,31 @@
 //! The library's calls to other nodes, over a [`Transport`].
 
+mod ahead;
 pub mod grpc;
 pub mod transport;
 
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_core::Stream;
+use openraft::base::BoxStream;
 use openraft::errors::{
     NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable,
 };
 use openraft::network::{Backoff, RPCOption};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
-    VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
+    TransferLeaderRequest, VoteRequest, VoteResponse,
 };
 use openraft::{OptionalSend, RPCTypes, RaftNetworkFactory, RaftNetworkV2};
-use orchestrator_core::ports::Clock;
+use orchestrator_core::ports::{BoxFuture, Clock};
 use prost::bytes::Bytes;
 
+use self::ahead::Ahead;
+pub use self::ahead::UNDER_WAY_MAX;
 use self::transport::{Answer, Call, CallError, Callee, Transport, call_within, mismatch};
 use super::convert;
 use super::lease::Acks;
@@ -63,6 +69,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
                 name: node.name.clone(),
                 address: node.address.clone(),
             },
+            takes_ahead: AtomicBool::new(false),
         }
     }
 }
@@ -71,6 +78,8 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 pub(super) struct Connection {
     shared: Arc<Shared>,
     to: Callee,
+    /// Whether it said with its last answer that it lets messages wait that come early.
+    takes_ahead: AtomicBool,
 }
 
 type Rpc<T> = Result<T, RPCError<TypeConfig>>;
@@ -113,9 +122,15 @@ impl Connection {
         }
     }
 
+    /// Whether messages may be sent to it before the one before them is answered.
+    fn takes_ahead(&self) -> bool {
+        self.takes_ahead.load(Ordering::Relaxed)
+    }
+
     fn append_message(
         &self,
         request: &AppendEntriesRequest<TypeConfig>,
+        is_sent_ahead: bool,
     ) -> io::Result<v1::AppendRequest> {
         let group = self.shared.group.get();
         let entries = request.entries.iter().map(|entry| {
@@ -128,6 +143,7 @@ impl Connection {
             previous: request.prev_log_id.map(convert::position),
             committed: request.leader_commit.map(convert::position),
             entries: entries.collect::<io::Result<_>>()?,
+            is_sent_ahead,
         })
     }
 
@@ -140,6 +156,43 @@ impl Connection {
                 sent_at,
                 Duration::from_millis(answer.election_milliseconds),
             );
+        }
+    }
+
+    /// One message; `is_sent_ahead` when the one before it is not answered yet.
+    async fn append(
+        &self,
+        request: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+        is_sent_ahead: bool,
+    ) -> Rpc<AppendEntriesResponse<TypeConfig>> {
+        use v1::append_response::Outcome;
+        let message = self
+            .append_message(&request, is_sent_ahead)
+            .map_err(network)?;
+        let within = match message.entries.is_empty() {
+            true => option.hard_ttl(),
+            false => option.hard_ttl().max(APPEND_WITHIN),
+        };
+        let sent_at = self.shared.clock.monotonic();
+        let call = Call::Append(message);
+        let answer = self.call(RPCTypes::AppendEntries, call, within).await?;
+        let Answer::Append(answer) = answer else {
+            return Err(network(mismatch()));
+        };
+        self.acknowledge(&request.vote, sent_at, &answer);
+        let takes_ahead = answer.lets_early_wait;
+        self.takes_ahead.store(takes_ahead, Ordering::Relaxed);
+        match answer.outcome() {
+            Outcome::Accepted => Ok(AppendEntriesResponse::Success),
+            Outcome::Partly => Ok(AppendEntriesResponse::PartialSuccess(
+                convert::position_from_option(answer.accepted).map_err(network)?,
+            )),
+            Outcome::Conflict => Ok(AppendEntriesResponse::Conflict),
+            Outcome::HigherVote => Ok(AppendEntriesResponse::HigherVote(
+                convert::needed_vote(answer.higher).map_err(network)?,
+            )),
+            Outcome::Unspecified => Err(network(mismatch())),
         }
     }
 
@@ -186,30 +239,19 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         request: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Rpc<AppendEntriesResponse<TypeConfig>> {
-        use v1::append_response::Outcome;
-        let message = self.append_message(&request).map_err(network)?;
-        let within = match message.entries.is_empty() {
-            true => option.hard_ttl(),
-            false => option.hard_ttl().max(APPEND_WITHIN),
-        };
-        let sent_at = self.shared.clock.monotonic();
-        let call = Call::Append(message);
-        let answer = self.call(RPCTypes::AppendEntries, call, within).await?;
-        let Answer::Append(answer) = answer else {
-            return Err(network(mismatch()));
-        };
-        self.acknowledge(&request.vote, sent_at, &answer);
-        match answer.outcome() {
-            Outcome::Accepted => Ok(AppendEntriesResponse::Success),
-            Outcome::Partly => Ok(AppendEntriesResponse::PartialSuccess(
-                convert::position_from_option(answer.accepted).map_err(network)?,
-            )),
-            Outcome::Conflict => Ok(AppendEntriesResponse::Conflict),
-            Outcome::HigherVote => Ok(AppendEntriesResponse::HigherVote(
-                convert::needed_vote(answer.higher).map_err(network)?,
-            )),
-            Outcome::Unspecified => Err(network(mismatch())),
-        }
+        self.append(request, option, false).await
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<'s, Rpc<BoxStream<'s, Rpc<StreamAppendResult<TypeConfig>>>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
+    {
+        let answers: BoxStream<'s, _> = Box::pin(Ahead::new(self, input, option));
+        Box::pin(std::future::ready(Ok(answers)))
     }
 
     async fn vote(

@@ -585,8 +585,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         inner.store.wait_for(state.applied_index).await?;
         let (known, of) = (Arc::clone(&inner.known), Arc::clone(&state));
         let bytes = blocking(move || {
-            let snapshot = Snapshot::of(group, &of, known.known());
-            snapshot.to_bytes().map_err(io::Error::other)
+            Snapshot::bytes_of(group, &of, &known.known()).map_err(io::Error::other)
         });
         let snapshot = Bytes::from(bytes.await?);
         inner.keep_snapshot(meta.clone(), snapshot.clone()).await?;

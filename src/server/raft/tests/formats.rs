@@ -261,6 +261,7 @@ async fn a_member_that_is_sent_an_entry_of_a_newer_kind_ends_and_the_group_goes_
             previous: None,
             entries: vec![entry.into()],
             committed: None,
+            is_sent_ahead: false,
         })
     };
     let handler = world.node(old).call_handler();

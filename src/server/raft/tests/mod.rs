@@ -2,6 +2,7 @@
 
 mod brought;
 mod doubles;
+mod early;
 mod first_starts;
 mod formats;
 mod leading;
