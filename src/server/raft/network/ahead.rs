@@ -201,7 +201,7 @@ mod tests {
     use super::super::transport::{Answer, Call, CallError, Callee, Transport};
     use super::*;
     use crate::effects::fakes::FakeClock;
-    use crate::raft::types::{Entry, log_id};
+    use crate::raft::types::{Entry, Payload, PayloadKind, log_id};
     use crate::raft::v1::append_response::Outcome;
     use crate::raft::{convert, v1};
 
@@ -276,12 +276,20 @@ mod tests {
 
         /// Messages behind entry 1, each with so many entries.
         fn send(&self, lengths: &[u64]) -> Ahead<'_, Messages> {
+            self.send_with(lengths, &openraft::EntryPayload::Blank)
+        }
+
+        fn send_with(
+            &self,
+            lengths: &[u64],
+            payload: &openraft::EntryPayload<Payload>,
+        ) -> Ahead<'_, Messages> {
             let (sender, messages) = mpsc::unbounded_channel();
             let mut last = 1;
             for length in lengths {
                 let entry = |index| Entry {
                     log_id: log_id(1, 1, index),
-                    payload: openraft::EntryPayload::Blank,
+                    payload: payload.clone(),
                 };
                 let message = AppendEntriesRequest {
                     vote: convert::vote_from(v1::Vote {
@@ -348,6 +356,23 @@ mod tests {
         assert!(is_accepted(&mut answers, 5).await);
         assert!(look(&mut answers).await.is_none());
         assert_eq!(way.follower.got().len(), UNDER_WAY_MAX + 2);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_behind_so_many_bytes_that_a_slow_line_is_busy_with_them() {
+        let way = Way::new();
+        let half = openraft::EntryPayload::Normal(Payload {
+            kind: PayloadKind::Command,
+            format: 1,
+            bytes: vec![0; BYTES_UNDER_WAY_MAX / 2].into(),
+        });
+        let mut answers = way.send_with(&[1; 4], &half);
+        assert!(look(&mut answers).await.is_none());
+        assert_eq!(way.follower.got(), [(1, false), (1, true)]);
+        way.follower.answer(0, Outcome::Accepted);
+        assert!(is_accepted(&mut answers, 2).await);
+        assert!(look(&mut answers).await.is_none());
+        assert_eq!(way.follower.got().len(), 3);
     }
 
     #[tokio::test]
