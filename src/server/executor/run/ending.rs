@@ -132,11 +132,12 @@ impl Run {
 
     /// One turn towards the end: what was stopped is started again, hooks run, the end is decided.
     pub(super) async fn finish(&mut self) -> Result<Turn, Lost> {
+        // What is under way would take effect after the end.
+        let is_under_way = self.servers.values().any(Server::is_busy) || self.ends_receivers();
         let Some(ending) = &mut self.ending else {
             return Ok(Turn::Again);
         };
-        // What is under way would take effect after the end.
-        if self.servers.values().any(Server::is_busy) {
+        if is_under_way {
             return Ok(Turn::Wait);
         }
         if std::mem::take(&mut ending.undoes) {
@@ -231,8 +232,9 @@ impl Run {
     /// The server that was to be promoted, where the recovery failed and it may have forgotten its source or been made writable all
     /// the same: it is watched like an old primary, for another one may be promoted next.
     fn perhaps_promoted(&self) -> Vec<InstanceKey> {
-        // Between forgetting its source, before which there is a command, and its being writable there is none. So an earlier leader may
-        // have done all of it; and one that is told to forget late, and after the end, has no source then.
+        // Between forgetting its source, before which there is a command, and its being writable there is none; where it is made writable first,
+        // there is one before that. So an earlier leader may have done all of it; and one that is told to forget late, and after the end, has no
+        // source then.
         let makes_writable = |step: &Step| step.action == Action::MakeWritable;
         let is_made_writable = self.plan.steps.iter().any(makes_writable);
         let was_not_done =

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use orchestrator_core::decided::{Decided, RecoveryStepCommand};
-use orchestrator_core::domain::{InstanceKey, Phase};
+use orchestrator_core::domain::{InstanceKey, Phase, ThreadState};
 use orchestrator_core::ports::Change;
 use orchestrator_core::recovery::plan::{Action, Step, StepNumber, StepState, done_again};
 use tokio::sync::mpsc;
@@ -243,7 +243,28 @@ impl Run {
         let server = self.servers.get(&step.on);
         let is_new = server.is_some_and(|server| !server.is_recorded);
         let hides = step.action.discards() && !self.pending.steps.is_empty();
-        is_first_stop || is_new || hides
+        // Else the record of forgetting its source tells.
+        let is_first_trace = step.action == Action::MakeWritable && !self.has_begun_to_forget();
+        is_first_stop || is_new || hides || is_first_trace
+    }
+
+    /// Whether it was begun to let the promoted server forget its source.
+    fn has_begun_to_forget(&self) -> bool {
+        let mut begun = self.progress.steps.keys();
+        begun.any(|number| {
+            let step = self.plan.steps.get(*number);
+            step.is_some_and(|step| step.action == Action::ForgetSource)
+        })
+    }
+
+    /// Whether a server of the plan is ending its receiver, as far as it is heard: a statement is under way there.
+    pub(super) fn ends_receivers(&self) -> bool {
+        let mut heard = self.servers.iter().filter(|(_, server)| server.is_heard());
+        heard.any(|(key, _)| {
+            let seen = self.seen.observation(key);
+            let link = seen.and_then(|seen| seen.replication.as_ref());
+            link.is_some_and(|link| link.receiver == ThreadState::Stopping)
+        })
     }
 
     fn send(&mut self, number: StepNumber) {

@@ -276,21 +276,21 @@ mod tests {
 
         /// Messages behind entry 1, each with so many entries.
         fn send(&self, lengths: &[u64]) -> Ahead<'_, Messages> {
-            self.send_with(lengths, &openraft::EntryPayload::Blank)
+            self.send_with(lengths, |log_id| Entry {
+                log_id,
+                payload: openraft::EntryPayload::Blank,
+            })
         }
 
         fn send_with(
             &self,
             lengths: &[u64],
-            payload: &openraft::EntryPayload<Payload>,
+            entry: impl Fn(LogId) -> Entry,
         ) -> Ahead<'_, Messages> {
             let (sender, messages) = mpsc::unbounded_channel();
             let mut last = 1;
             for length in lengths {
-                let entry = |index| Entry {
-                    log_id: log_id(1, 1, index),
-                    payload: payload.clone(),
-                };
+                let entry = |index| entry(log_id(1, 1, index));
                 let message = AppendEntriesRequest {
                     vote: convert::vote_from(v1::Vote {
                         term: 1,
@@ -361,12 +361,14 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_sent_behind_so_many_bytes_that_a_slow_line_is_busy_with_them() {
         let way = Way::new();
-        let half = openraft::EntryPayload::Normal(Payload {
-            kind: PayloadKind::Command,
-            format: 1,
-            bytes: vec![0; BYTES_UNDER_WAY_MAX / 2].into(),
+        let mut answers = way.send_with(&[1; 4], |log_id| Entry {
+            log_id,
+            payload: openraft::EntryPayload::Normal(Payload {
+                kind: PayloadKind::Command,
+                format: 1,
+                bytes: vec![0; BYTES_UNDER_WAY_MAX / 2].into(),
+            }),
         });
-        let mut answers = way.send_with(&[1; 4], &half);
         assert!(look(&mut answers).await.is_none());
         assert_eq!(way.follower.got(), [(1, false), (1, true)]);
         way.follower.answer(0, Outcome::Accepted);
