@@ -266,7 +266,8 @@ impl Server {
         let Some(link) = &mut self.link else {
             return DONE;
         };
-        if link.receiver.is_started() {
+        // (Receiver stopped, applier running and something left would be discarded: that is the plan's to see to.)
+        if link.receiver.is_started() || (link.applies() && link.relay.is_empty()) {
             if !link.relay.is_empty() {
                 return (Err(WITHHELD), 0);
             }
