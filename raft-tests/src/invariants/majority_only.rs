@@ -65,7 +65,16 @@ mod tests {
         stage.pass(5);
         stage.hook(0, 1);
         assert_eq!(stage.look(&mut MajorityOnly::default()), Ok(()));
-        stage.group.members[0].cut_off.push((Duration::ZERO, None));
+        let now = stage.now;
+        stage.group.members[0]
+            .cut_off
+            .push((Duration::ZERO, Some(now)));
+        assert_eq!(
+            stage.look(&mut MajorityOnly::default()),
+            Ok(()),
+            "it is back"
+        );
+        stage.group.members[0].cut_off[0].1 = None;
         assert_eq!(stage.broken(&mut MajorityOnly::default()), "F4");
     }
 }

@@ -116,18 +116,19 @@ async fn a_batch_is_unknown_when_its_server_goes_down_with_it_and_reading_back_t
     .await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_commit_whose_answer_was_lost_is_unknown_and_reading_back_tells_that_it_took_effect()
--> Result<()> {
+/// A small write whose commit has this fate is unknown, and reading back tells what became of it.
+async fn is_unknown_until_read(fate: Fate, reads: u64) -> Result<()> {
     on_each(async |fleet| {
         let relay = Relay::before(&fleet["a"]).await?;
         let options = behind(&relay, fleet).await?;
         blocking(move || -> Result<()> {
             let store = open(options)?;
             grown(&store, 20)?;
-            relay.next(Fate::AnswerLost);
+            relay.next(fate);
             let unknown = store.set_performed_index(7).unwrap_err();
             ensure!(unknown.kind() == ErrorKind::OutcomeUnknown, "{unknown}");
+            ensure!(store.performed_index()? == reads);
+            store.set_performed_index(7)?;
             ensure!(store.performed_index()? == 7);
             Ok(())
         })
@@ -137,25 +138,15 @@ async fn a_commit_whose_answer_was_lost_is_unknown_and_reading_back_tells_that_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_answer_was_lost_is_unknown_and_reading_back_tells_that_it_took_effect()
+-> Result<()> {
+    is_unknown_until_read(Fate::AnswerLost, 7).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_was_lost_is_unknown_and_reading_back_tells_that_nothing_happened()
 -> Result<()> {
-    on_each(async |fleet| {
-        let relay = Relay::before(&fleet["a"]).await?;
-        let options = behind(&relay, fleet).await?;
-        blocking(move || -> Result<()> {
-            let store = open(options)?;
-            grown(&store, 20)?;
-            relay.next(Fate::Lost);
-            let unknown = store.set_performed_index(7).unwrap_err();
-            ensure!(unknown.kind() == ErrorKind::OutcomeUnknown, "{unknown}");
-            ensure!(store.performed_index()? == 0);
-            store.set_performed_index(7)?;
-            ensure!(store.performed_index()? == 7);
-            Ok(())
-        })
-        .await?
-    })
-    .await
+    is_unknown_until_read(Fate::Lost, 0).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,6 +56,16 @@ pub enum Change {
     SemiSyncReplica(bool),
 }
 
+impl Change {
+    /// Whether it is about threads or source of a replica: a server makes such changes one after another, and each waits for the one before.
+    pub fn is_about_replication(&self) -> bool {
+        !matches!(
+            self,
+            Self::MakeWritable | Self::Close | Self::SemiSyncSource(_) | Self::SemiSyncReplica(_)
+        )
+    }
+}
+
 /// Why a change was not made, or is not known to be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {

@@ -57,10 +57,10 @@ impl Member {
         overlaps(&self.cut_off, from, to)
     }
 
-    /// Whether it had no majority all the time from one moment to another.
+    /// Whether it had no majority all the time from one moment to another. In the moment in which that ends it has one.
     pub fn was_cut_off_throughout(&self, from: Duration, to: Duration) -> bool {
         let mut stretches = self.cut_off.iter();
-        stretches.any(|(since, until)| *since <= from && until.is_none_or(|until| until >= to))
+        stretches.any(|(since, until)| *since <= from && until.is_none_or(|until| until > to))
     }
 
     pub(super) fn believe(&mut self, fence: Option<Fence>) {

@@ -60,15 +60,9 @@ impl Fleet {
 
     /// Whether a statement waits until the receiver has ended.
     pub(super) fn waits_for_receiver(&self, id: ServerId, change: &Change) -> bool {
-        let is_free = matches!(
-            change,
-            Change::MakeWritable
-                | Change::Close
-                | Change::SemiSyncSource(_)
-                | Change::SemiSyncReplica(_)
-        );
         let link = self.servers[id].link.as_ref();
-        !is_free && link.is_some_and(|link| matches!(link.receiver, Receiver::Stopping { .. }))
+        change.is_about_replication()
+            && link.is_some_and(|link| matches!(link.receiver, Receiver::Stopping { .. }))
     }
 
     /// Makes a change on a server that runs.

@@ -29,7 +29,7 @@ pub use crate::domain::{DataLoss, Phase};
 pub use check::{Unsound, check};
 pub use loss::{data_loss, data_loss_when_read};
 pub use make::{NoPlan, plan, plan_for};
-pub use next::{Next, Replan, next};
+pub use next::{Next, Replan, next, under_way};
 pub use progress::{EndOfRecovery, OldPrimary, Progress, StepState, WhyFailed};
 pub use recognise::done_again;
 pub use step::{Action, Fate, Left, Plan, Step, StepNumber};

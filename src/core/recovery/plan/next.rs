@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::recognise::{fresh, seen_done, unapplied};
@@ -61,6 +63,10 @@ pub enum Replan {
     },
 }
 
+/// How long what was put off may take once it is begun: clients are served meanwhile, and a server that still has its old source is not known as a
+/// primary, so nobody would replace it. Longer than a leader is out of its reach, or a server restarts; the cluster's next recovery waits for it.
+const CLEARED_AWAY_WITHIN: Duration = Duration::from_secs(60);
+
 /// How a step is.
 enum Status {
     Done(Timestamp),
@@ -94,11 +100,7 @@ pub fn next(plan: &Plan, progress: &Progress, scene: &Scene<'_>) -> Next {
         });
     };
     let statuses = statuses(plan, progress, scene);
-    let of_phase = |number: &StepNumber| {
-        let step = &plan.steps[*number];
-        step.phase == progress.phase || (step.phase < progress.phase && plan.may_come_later(step))
-    };
-    let current: Vec<StepNumber> = (0..plan.steps.len()).filter(of_phase).collect();
+    let current: Vec<StepNumber> = current(plan, progress).collect();
     if let Some(why) = head_no_more(plan, progress, &statuses, scene) {
         return Next::Replan(why);
     }
@@ -141,6 +143,23 @@ pub fn next(plan: &Plan, progress: &Progress, scene: &Scene<'_>) -> Next {
         }),
         phase => Next::Advance(phase),
     }
+}
+
+/// Steps that are begun and not over, and that nothing before them holds up. (It is written down early that receivers may be stopped; whoever leads
+/// next knows those steps as begun, and has to start appliers first all the same.)
+pub fn under_way(plan: &Plan, progress: &Progress, scene: &Scene<'_>) -> Vec<StepNumber> {
+    let statuses = statuses(plan, progress, scene);
+    current(plan, progress)
+        .filter(|number| matches!(statuses[*number], Status::UnderWay))
+        .collect()
+}
+
+/// Steps of this phase, and what was put off in an earlier one.
+fn current<'a>(plan: &'a Plan, progress: &'a Progress) -> impl Iterator<Item = StepNumber> + 'a {
+    (0..plan.steps.len()).filter(|number| {
+        let step = &plan.steps[*number];
+        step.phase == progress.phase || (step.phase < progress.phase && plan.may_come_later(step))
+    })
 }
 
 /// What is seen of steps and not written down yet. Written down, it holds, whatever later steps make of the server.
@@ -265,7 +284,11 @@ fn status(
         let on = step.on.clone();
         return Status::Failed(WhyFailed::HasMore { on });
     }
-    match (state, step.deadline) {
+    let deadline = match step.phase < progress.phase {
+        true => Some(CLEARED_AWAY_WITHIN),
+        false => step.deadline,
+    };
+    match (state, deadline) {
         (Some(StepState::Begun(at)), Some(deadline)) if scene.now.since(*at) >= deadline => {
             match plan.gives_up(step) {
                 true => Status::GivenUp {

@@ -97,7 +97,7 @@ impl Run {
                 let later = self.plan.failed_later(&self.progress);
                 let later = later.map(|(step, why)| {
                     format!(
-                        "{} takes writes, and this is left to do there by hand, {}: {why}",
+                        "{} takes writes, and this is left to do there by hand, or it is not known as a primary: {}; {why}",
                         step.on, step.action
                     )
                 });

@@ -299,6 +299,18 @@ impl Run {
     }
 
     fn next(&self) -> Next {
+        if self.old.is_given_up {
+            let progress = Progress {
+                old_primary: OldPrimary::Silent,
+                ..self.progress.clone()
+            };
+            return self.over_scene(|scene| next(&self.plan, &progress, scene));
+        }
+        self.over_scene(|scene| next(&self.plan, &self.progress, scene))
+    }
+
+    /// Asks something about what is seen now.
+    fn over_scene<T>(&self, ask: impl FnOnce(&Scene<'_>) -> T) -> T {
         let decided = self.scope.deps.decisions.decided();
         let (topology, stalls) = (Topology::default(), Stalls::default());
         // What is seen over own connections counts, and nothing else.
@@ -311,14 +323,7 @@ impl Run {
             beats: &beats,
             now: self.scope.now(),
         };
-        if self.old.is_given_up {
-            let progress = Progress {
-                old_primary: OldPrimary::Silent,
-                ..self.progress.clone()
-            };
-            return next(&self.plan, &progress, &scene);
-        }
-        next(&self.plan, &self.progress, &scene)
+        ask(&scene)
     }
 
     /// Whether what comes next has to wait: for hooks that run before anybody is touched, and for the first try of the old

@@ -6,7 +6,7 @@ use std::time::Duration;
 use orchestrator_core::decided::{Decided, RecoveryStepCommand};
 use orchestrator_core::domain::{InstanceKey, Phase, ThreadState};
 use orchestrator_core::ports::Change;
-use orchestrator_core::recovery::plan::{Action, Step, StepNumber, StepState, done_again};
+use orchestrator_core::recovery::plan::{Action, StepNumber, StepState, done_again, under_way};
 use tokio::sync::mpsc;
 
 use super::Run;
@@ -211,20 +211,7 @@ impl Run {
 
     /// Orders again what was begun and is not done, as after a connection was lost, or an earlier leadership.
     pub(super) async fn order_again(&mut self) -> Result<(), Lost> {
-        let phase = self.progress.phase;
-        let begun: Vec<StepNumber> = self
-            .progress
-            .steps
-            .iter()
-            .filter(|(number, state)| {
-                let step = self.plan.steps.get(**number);
-                let is_current = |step: &Step| {
-                    step.phase == phase || (step.phase < phase && self.plan.may_come_later(step))
-                };
-                matches!(state, StepState::Begun(_)) && step.is_some_and(is_current)
-            })
-            .map(|(number, _)| *number)
-            .collect();
+        let begun = self.over_scene(|scene| under_way(&self.plan, &self.progress, scene));
         let busy: Vec<InstanceKey> = begun
             .iter()
             .map(|number| self.plan.steps[*number].on.clone())

@@ -48,6 +48,17 @@ impl Log {
         self.commands.lock().unwrap().clone()
     }
 
+    /// How many commands about recoveries were decided.
+    pub fn of_recoveries(&self) -> usize {
+        let is_it = |one: &&Command| {
+            matches!(
+                one,
+                Command::RegisterRecovery(_) | Command::RecoveryStep { .. }
+            )
+        };
+        self.commands().iter().filter(is_it).count()
+    }
+
     /// Changes what is decided past all rules.
     pub fn edit(&self, change: impl FnOnce(&mut Decided)) {
         let mut state = self.state.lock().unwrap();

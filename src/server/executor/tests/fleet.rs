@@ -253,14 +253,8 @@ impl Fleet {
 
     /// Waits until a statement about threads may go on.
     async fn lock_threads(&self, server: &InstanceKey, change: &Change) {
-        let is_free = matches!(
-            change,
-            Change::MakeWritable
-                | Change::Close
-                | Change::SemiSyncSource(_)
-                | Change::SemiSyncReplica(_)
-        );
-        while !is_free && self.receiver(server) == Some(ThreadState::Stopping) {
+        while change.is_about_replication() && self.receiver(server) == Some(ThreadState::Stopping)
+        {
             self.clock.sleep(LOCK_LOOK).await;
         }
     }

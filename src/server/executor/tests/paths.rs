@@ -71,13 +71,7 @@ async fn few_commands_are_decided_before_somebody_takes_writes() {
     let kept = before.clone();
     world.fleet.judge(move |_, change| {
         if *change == Change::MakeWritable {
-            let of_recovery = |one: &&Command| {
-                matches!(
-                    one,
-                    Command::RegisterRecovery(_) | Command::RecoveryStep { .. }
-                )
-            };
-            *kept.lock().unwrap() = Some(log.commands().iter().filter(of_recovery).count());
+            *kept.lock().unwrap() = Some(log.of_recoveries());
         }
         super::fleet::Verdict::Done
     });

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use orchestrator_core::decided::Command;
 use orchestrator_core::domain::{Phase, RecoveryOutcome, ThreadState};
 use orchestrator_core::ports::{Change, DecisionReader as _};
 
@@ -100,19 +99,12 @@ async fn it_is_written_down_first_that_a_server_may_take_writes_and_few_commands
     let kept = decided.clone();
     world.fleet.judge(move |_, change| {
         if *change == Change::MakeWritable {
-            let of_recovery = |one: &&Command| {
-                matches!(
-                    one,
-                    Command::RegisterRecovery(_) | Command::RecoveryStep { .. }
-                )
-            };
-            let commands = log.commands().iter().filter(of_recovery).count();
             let state = log.decided();
             let id = *state.recoveries.keys().next().unwrap();
             let is_known = state
                 .steps_of(id)
                 .any(|(number, _)| number == MAKE_WRITABLE);
-            *kept.lock().unwrap() = Some((commands, is_known));
+            *kept.lock().unwrap() = Some((log.of_recoveries(), is_known));
         }
         Verdict::Done
     });

@@ -64,6 +64,28 @@ fn a_replica_is_moved_below_a_promoted_server_that_gave_nothing_up_whoever_has_s
     assert_eq!(world.ask(), before);
 }
 
+/// It is written down early that a receiver may be stopped.
+#[test]
+fn what_an_earlier_leader_has_begun_waits_for_the_step_before_it() {
+    let mut world = World::of("a [unreachable]\n+ b [io=connecting sql=no]");
+    let begun = StepState::Begun(world.now);
+    world.progress.steps.insert(1, begun);
+    world.dumb.push(key("b"));
+    let answer = world.ask();
+    assert_eq!(answer, Next::Do(vec![0]));
+    assert!(world.under_way().is_empty());
+    world.follow(answer);
+    assert_eq!(world.under_way(), [0]);
+    world.change(&key("b"), |seen| {
+        let link = seen.replication.as_mut().expect("a link");
+        link.applier = ThreadState::Running;
+    });
+    let answer = world.ask();
+    assert!(matches!(answer, Next::Record(_)), "{answer:?}");
+    world.follow(answer);
+    assert_eq!(world.under_way(), [1]);
+}
+
 const ALL_STOPPED: Next = Next::Advance(Phase::ReceiversStopped);
 
 /// As far as the end of the first phase; c does nothing that it is told.

@@ -8,7 +8,7 @@ use crate::domain::{
     InstanceKey, InstanceRecord, Observation, Picture, SourceAddress, ThreadState, Timestamp,
 };
 use crate::recovery::plan::{
-    Action, Next, OldPrimary, Plan, Progress, StepNumber, StepState, next, plan_for,
+    Action, Next, OldPrimary, Plan, Progress, StepNumber, StepState, next, plan_for, under_way,
 };
 use crate::recovery::testing::{NOW, Stage, key};
 use crate::recovery::{Demand, Ground, Holdings, RecoveryPolicy, Unapplied};
@@ -52,12 +52,19 @@ impl World {
     }
 
     pub fn ask(&self) -> Next {
-        let scene = Scene {
+        next(&self.plan, &self.progress, &self.scene())
+    }
+
+    pub fn under_way(&self) -> Vec<StepNumber> {
+        under_way(&self.plan, &self.progress, &self.scene())
+    }
+
+    fn scene(&self) -> Scene<'_> {
+        Scene {
             picture: &self.picture,
             now: self.now,
             ..self.stage.scene()
-        };
-        next(&self.plan, &self.progress, &scene)
+        }
     }
 
     pub fn seen(&self, name: &str) -> &Observation {
